@@ -1,0 +1,59 @@
+# make train [ARGS="..."]   train LeNet-5 on MNIST; everything needed is set up first
+# make test                 run the whole test suite, likewise
+# make clean                remove the virtual environment
+
+VENV := .venv
+VENV_PYTHON := $(VENV)/bin/python
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# Theano 1.0.5 builds on these versions of Python. Some of them may be on the PATH but not work.
+find-python = $(shell \
+	for python in python3.11 python3.10 python3.9 python3.8 python3; do \
+	  if $$python -c 'import sys; sys.exit(not (3, 8) <= sys.version_info[:2] <= (3, 11))' \
+	    2>/dev/null; then command -v $$python; exit; fi; \
+	done; \
+	if command -v uv >/dev/null; then \
+	  uv python find '>=3.8,<3.12' 2>/dev/null || \
+	  { uv python install 3.11 >&2 && uv python find 3.11; }; \
+	fi)
+
+has-headers = $(shell $(1) -c 'import os, sysconfig; \
+	print(os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")) or "")')
+
+has-venv = $(shell $(1) -c 'import ensurepip, venv; print(True)' 2>/dev/null)
+
+debian-name = $(shell $(1) -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
+
+missing = $(error $(1); install it: sudo apt-get install $(2))
+
+train: $(VENV)/installed
+	@$(VENV_PYTHON) scripts/convolutional_mlp.py $(ARGS)
+
+test: $(VENV)/installed-test
+	@$(VENV_PYTHON) -m pytest
+
+clean:
+	rm -rf $(VENV)
+
+# The stamps say what is installed; they are older than setup.py after it has changed.
+$(VENV)/installed: setup.py | $(VENV_PYTHON)
+	@echo "installing lenet-theano into $(VENV) (a minute or two, once)"
+	@$(VENV_PYTHON) -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/installed-test: setup.py | $(VENV_PYTHON)
+	@echo "installing lenet-theano and what its tests need into $(VENV) (a minute or two, once)"
+	@$(VENV_PYTHON) -m pip install --quiet --editable '.[test]'
+	@touch $@ $(VENV)/installed
+
+$(VENV_PYTHON):
+	$(eval PYTHON := $(find-python))
+	$(if $(PYTHON),,$(call missing,no Python 3.8 to 3.11 found,python3 python3-dev python3-venv))
+	$(if $(shell command -v g++),,$(call missing,no C++ compiler found,g++))
+	$(if $(call has-headers,$(PYTHON)),,$(call missing,the C headers of $(PYTHON) are \
+	missing,$(call debian-name,$(PYTHON))-dev))
+	$(if $(call has-venv,$(PYTHON)),,$(call missing,the module venv of $(PYTHON) is \
+	missing,$(call debian-name,$(PYTHON))-venv))
+	@$(PYTHON) -m venv $(VENV)
+
+.PHONY: train test clean

@@ -1,0 +1,11 @@
+"""LeNet in Theano, as the deeplearning.net tutorial teaches it.
+
+Importing the package starts Theano with settings that work (``lenet.theano_setup``);
+every other module may then ``import theano`` as the tutorial does.
+"""
+
+from lenet import theano_setup
+
+__version__ = "0.1.0"
+
+theano_setup.start()

@@ -1,0 +1,13 @@
+"""The kinds of failure that end a command in one line."""
+
+
+class UsageError(ValueError):
+    """An argument that cannot work: a learning rate of zero, say. Exit status 2."""
+
+
+class DataError(ValueError):
+    """A file that cannot be read or written, or holds something else than expected: status 1."""
+
+
+class TrainingError(ArithmeticError):
+    """Training that cannot go on, since the cost is no longer a finite number: status 1."""

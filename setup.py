@@ -1,0 +1,23 @@
+from setuptools import find_packages, setup
+
+setup(
+    name="lenet-theano",
+    version="0.1.0",
+    description="LeNet in Theano, as the deeplearning.net tutorial teaches it",
+    long_description=open("README.md", encoding="utf-8").read(),
+    long_description_content_type="text/markdown",
+    license="BSD-3-Clause",
+    python_requires=">=3.8,<3.12",
+    packages=find_packages(include=["lenet", "lenet.*"]),
+    install_requires=[
+        "Theano==1.0.5",
+        "numpy>=1.20,<1.24",
+        "scipy>=1.7",
+        "scipy-openblas32>=0.3.23",
+        "pillow>=9",
+        "matplotlib>=3.5",
+        "pooch>=1.6",
+        "tqdm>=4.60",
+    ],
+    extras_require={"test": ["pytest>=7", "ruff>=0.4"]},
+)

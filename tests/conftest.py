@@ -1,0 +1,78 @@
+"""What several test modules need: small datasets, and commands run as a user runs them."""
+
+import gzip
+import os
+import subprocess
+import sys
+
+import numpy
+import pytest
+
+from lenet import plain_pickle
+from lenet.data import load_arrays
+
+REPOSITORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def environment(**changes):
+    """This process's environment without the user's settings of Theano, and with ``changes``."""
+    unset = ("THEANO_FLAGS", "THEANORC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    kept = {key: value for key, value in os.environ.items() if key not in unset}
+    kept.update(changes)
+    return {key: value for key, value in kept.items() if value is not None}
+
+
+def run_python(*arguments, cwd=None, **changes):
+    """Run Python in a process of its own; ``changes`` are made to the environment."""
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        env=environment(**changes), cwd=cwd, text=True, capture_output=True, timeout=600,
+    )
+
+
+def run_script(name, *arguments, cwd=None, **changes):
+    """Run one of the commands in scripts/."""
+    path = os.path.join(REPOSITORY, "scripts", name)
+    return run_python(path, *arguments, cwd=cwd, **changes)
+
+
+def assert_refused(process, status, *words):
+    """The command ended with this status and one line on stderr that has all these words."""
+    lines = process.stderr.splitlines()
+    assert len(lines) == 1, process.stderr
+    for word in words:
+        assert word in lines[0]
+    assert process.returncode == status
+
+
+def write_dataset(path, sets):
+    """Write pairs of arrays as a dataset."""
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        plain_pickle.dump(tuple(tuple(pair) for pair in sets), file)
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def mnist_arrays():
+    """The three pairs of arrays of MNIST."""
+    return load_arrays("mnist.pkl.gz")
+
+
+@pytest.fixture
+def small_sets(mnist_arrays):
+    """Pairs of lists [x, y], writable, of 250, 130 and 120 digits."""
+    return [
+        [x[:n].copy(), y[:n].copy()] for (x, y), n in zip(mnist_arrays, (250, 130, 120))
+    ]
+
+
+@pytest.fixture
+def small_dataset(tmp_path, small_sets):
+    """The path of a dataset of a few digits."""
+    return write_dataset(tmp_path / "small.pkl.gz", small_sets)
+
+
+@pytest.fixture
+def rng():
+    """A seeded generator for the test's own numbers."""
+    return numpy.random.RandomState(2026)

@@ -1,0 +1,263 @@
+"""lenet.data: finding, checking and placing datasets."""
+
+import gzip
+import os
+import pickle
+import resource
+import sys
+
+import numpy
+import pytest
+import theano
+from conftest import REPOSITORY, run_python, write_dataset
+
+from lenet import data, mnist
+from lenet.errors import DataError
+
+
+def test_load_data_gives_the_tutorials_shared_variables(small_dataset, small_sets):
+    sets = data.load_data(small_dataset)
+    assert len(sets) == 3
+    for (shared_x, y), (expected_x, expected_y) in zip(sets, small_sets):
+        assert shared_x.get_value(borrow=True).dtype == theano.config.floatX
+        numpy.testing.assert_array_equal(shared_x.get_value(), expected_x)
+        # The labels are stored as floatX and cast to int32 in the graph.
+        assert y.dtype == "int32"
+        assert y.owner.inputs[0].get_value(borrow=True).dtype == theano.config.floatX
+        numpy.testing.assert_array_equal(y.eval(), expected_y)
+
+
+def test_shared_dataset_borrows_or_copies(small_sets):
+    x, y = small_sets[0]
+    borrowed, _ = data.shared_dataset((x, y))
+    copied, _ = data.shared_dataset((x, y), borrow=False)
+    x[0, 0] = 7
+    assert borrowed.get_value(borrow=True)[0, 0] == 7
+    assert copied.get_value(borrow=True)[0, 0] == 0
+
+
+def test_peak_memory_is_at_most_one_and_a_half_times_the_arrays():
+    code = (
+        "import resource, lenet.data as data, numpy\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "sets = data.load_arrays('mnist.pkl.gz')\n"
+        "after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "print((after - before) * 1024, sum(a.nbytes for pair in sets for a in pair))\n"
+    )
+    process = run_python("-c", code)
+    peak, arrays = map(int, process.stdout.split())
+    assert arrays > 200e6
+    assert peak <= 1.5 * arrays
+    assert resource.RUSAGE_SELF == 0
+
+
+# --- where a dataset is looked for ----------------------------------------------------------
+
+
+def test_a_bare_name_is_looked_up_here_then_in_the_repository_then_in_the_cache(
+    tmp_path, monkeypatch
+):
+    folders = {name: tmp_path / name for name in ("here", "repository", "cache")}
+    for folder in folders.values():
+        folder.mkdir()
+        (folder / "some.pkl.gz").write_text("")
+    monkeypatch.chdir(folders["here"])
+    monkeypatch.setattr(data, "REPOSITORY_DATA", str(folders["repository"]))
+    monkeypatch.setattr("pooch.os_cache", lambda project: folders["cache"])
+    for name in ("here", "repository", "cache"):
+        found = os.path.abspath(data.find_dataset("some.pkl.gz"))
+        assert found == str(folders[name] / "some.pkl.gz")
+        os.unlink(found)
+    with pytest.raises(DataError, match="not found in this folder"):
+        data.find_dataset("some.pkl.gz")
+
+
+def test_the_repository_holds_mnist():
+    assert data.find_dataset("mnist.pkl.gz") == os.path.join(REPOSITORY, "data", "mnist.pkl.gz")
+
+
+def test_mnist_found_nowhere_is_fetched_into_the_cache(tmp_path, monkeypatch):
+    fetched = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(data, "REPOSITORY_DATA", str(tmp_path))
+    monkeypatch.setattr("pooch.os_cache", lambda project: tmp_path / "cache")
+    monkeypatch.setattr(mnist, "fetch", fetched.append)
+    path = data.find_dataset("mnist.pkl.gz")
+    assert fetched == [path] == [str(tmp_path / "cache" / "mnist.pkl.gz")]
+
+
+# --- what is refused ------------------------------------------------------------------------
+
+
+def refused(path, *words):
+    with pytest.raises(DataError) as error:
+        data.load_arrays(str(path))
+    line = str(error.value)
+    assert "\n" not in line and os.path.basename(str(path)) in line
+    for word in words:
+        assert word in line
+    return line
+
+
+def test_missing(tmp_path):
+    refused(tmp_path / "none.pkl.gz", "not found")
+
+
+def test_a_folder(tmp_path):
+    refused(tmp_path, "cannot be read")
+
+
+def test_not_gzip(tmp_path, small_sets):
+    path = tmp_path / "plain.pkl.gz"
+    path.write_bytes(pickle.dumps(small_sets))
+    refused(path, "gzip")
+
+
+@pytest.mark.parametrize("kept", [0, 5, 100, -1, -9])
+def test_truncated(small_dataset, kept):
+    with open(small_dataset, "rb") as file:
+        content = file.read()[:kept]
+    with open(small_dataset, "wb") as file:
+        file.write(content)
+    refused(small_dataset, "truncated")
+
+
+def test_damaged_inside(small_dataset):
+    with open(small_dataset, "r+b") as file:
+        file.seek(20000)
+        byte = file.read(1)
+        file.seek(20000)
+        file.write(bytes([byte[0] ^ 255]))
+    refused(small_dataset)
+
+
+def test_something_behind_the_pickle(tmp_path, small_sets):
+    path = tmp_path / "long.pkl.gz"
+    with gzip.open(path, "wb") as file:
+        file.write(pickle.dumps(small_sets) + b"more")
+    refused(path, "follows the pickle")
+
+
+def test_code(tmp_path):
+    path = tmp_path / "code.pkl.gz"
+    with gzip.open(path, "wb") as file:
+        file.write(b"cos\nsystem\n(S'touch %s/hacked'\ntR." % str(tmp_path).encode())
+    refused(path, "system")
+    assert not (tmp_path / "hacked").exists()
+
+
+@pytest.mark.parametrize("value", [(), [1, 2, 3], "text", {"train": 1}, ((1, 2), (3, 4)),
+                                   ((1, 2, 3),) * 3])
+def test_no_three_pairs(tmp_path, value):
+    path = tmp_path / "other.pkl.gz"
+    with gzip.open(path, "wb") as file:
+        pickle.dump(value, file)
+    refused(path, "three pairs")
+
+
+def change_labels(sets):
+    sets[1][1][3] = 10
+
+
+def change_labels_below(sets):
+    sets[1][1][3] = -1
+
+
+def change_labels_between(sets):
+    sets[1][1] = sets[1][1] + 0.5
+
+
+def change_pixels(sets):
+    sets[2][0][5, 7] = numpy.nan
+
+
+def change_pixels_infinite(sets):
+    sets[0][0][200, 7] = -numpy.inf
+
+
+def shorten_labels(sets):
+    sets[0][1] = sets[0][1][:-1]
+
+
+def empty_set(sets):
+    sets[2] = [sets[2][0][:0], sets[2][1][:0]]
+
+
+def narrow_images(sets):
+    sets[2][0] = sets[2][0][:, :-1]
+
+
+def image_cubes(sets):
+    sets[0][0] = sets[0][0].reshape(-1, 28, 28)
+
+
+def label_matrix(sets):
+    sets[0][1] = sets[0][1].reshape(-1, 1)
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (change_labels, ["validation set", "label 10", "0 to 9"]),
+        (change_labels_below, ["validation set", "label -1", "0 to 9"]),
+        (change_labels_between, ["validation set", "label", "whole numbers"]),
+        (change_pixels, ["test set", "NaN"]),
+        (change_pixels_infinite, ["training set", "infinite"]),
+        (shorten_labels, ["training set", "250 images but 249 labels"]),
+        (empty_set, ["test set", "empty"]),
+        (narrow_images, ["784, 784 and 783 pixels"]),
+        (image_cubes, ["training set", "(250, 28, 28)"]),
+        (label_matrix, ["training set", "(250, 1)"]),
+    ],
+)
+def test_contents_that_cannot_be_trained_on(tmp_path, small_sets, change, words):
+    change(small_sets)
+    path = tmp_path / "wrong.pkl.gz"
+    with gzip.open(path, "wb") as file:
+        pickle.dump(small_sets, file)
+    refused(path, *words)
+
+
+def test_lists_of_rows_are_accepted(tmp_path):
+    rows = [[0.0] * 4, [0.5] * 4]
+    path = tmp_path / "lists.pkl.gz"
+    with gzip.open(path, "wb") as file:
+        pickle.dump([[rows, [0, 1]]] * 3, file)
+    x, y = data.load_arrays(str(path))[0]
+    assert x.dtype == theano.config.floatX and x.tolist() == rows
+    assert y.dtype == "int64" and y.tolist() == [0, 1]
+
+
+def test_rows_of_different_lengths(tmp_path):
+    path = tmp_path / "lists.pkl.gz"
+    with gzip.open(path, "wb") as file:
+        pickle.dump([[[[0.0], [0.5, 1.0]], [0, 1]]] * 3, file)
+    refused(path, "equally long rows")
+
+
+def test_the_size_of_the_images(small_dataset, tmp_path):
+    sets = data.load_data(small_dataset)
+    assert data.image_shape_of(sets) == (1, 28, 28)
+    with pytest.raises(DataError, match="28 x 28 pixels; this network needs at least 32 x 32"):
+        data.image_shape_of(sets, least=32)
+    x, y = numpy.zeros((1, 12), "float32"), numpy.zeros(1, "int64")
+    oblong = data.load_data(write_dataset(tmp_path / "oblong.pkl.gz", [(x, y)] * 3))
+    with pytest.raises(DataError, match="12 pixels; expected square ones"):
+        data.image_shape_of(oblong)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /dev/full")
+def test_write_beside_keeps_the_old_file_when_the_disk_is_full(tmp_path, monkeypatch):
+    from lenet.files import write_beside
+
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(DataError, match="No space left"):
+        with write_beside(str(path)) as file:
+            file.write(b"new")
+            os.dup2(os.open("/dev/full", os.O_WRONLY), file.fileno())
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+    with write_beside(str(path)) as file:
+        file.write(b"new")
+    assert path.read_text() == "new"
