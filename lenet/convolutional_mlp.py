@@ -1,0 +1,250 @@
+"""LeNet-5 as the deeplearning.net tutorial teaches it.
+
+It simplifies the network of the 1998 paper in these ways: pooling takes the maximum, without
+gains and biases of its own; the second convolution sees all the maps of the first; and the last
+layer is a logistic regression instead of radial basis functions.
+
+References: Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-based learning applied to
+document recognition", Proceedings of the IEEE 86(11):2278-2324, 1998; the deeplearning.net
+tutorial, "Convolutional neural networks (LeNet)".
+"""
+
+import os
+
+import numpy
+import theano
+import theano.tensor as T
+from theano.tensor.nnet import conv2d
+from theano.tensor.signal import pool
+
+from lenet.data import image_shape_of, load_data
+from lenet.errors import UsageError
+from lenet.experiment import train
+from lenet.logistic_sgd import LogisticRegression
+from lenet.mlp import HiddenLayer
+
+
+class LeNetConvPoolLayer:
+    """A convolution, then max-pooling, then tanh.
+
+    Parameters
+    ----------
+    rng : numpy.random.RandomState
+        Draws the initial filters.
+    input : 4-d expression
+        Images or feature maps, of shape image_shape.
+    filter_shape : tuple of 4 ints
+        (number of filters, number of input feature maps, filter height, filter width).
+    image_shape : tuple of 4 ints
+        (batch size, number of input feature maps, image height, image width); the batch size may
+        be None if it is not known.
+    poolsize : tuple of 2 ints
+        (rows, columns) of the windows that are pooled; they do not overlap, and a border that
+        does not fill a window is left out.
+
+    Attributes
+    ----------
+    W, b : shared variables
+        Filters of shape filter_shape and biases of shape (number of filters,), floatX.
+    output : 4-d expression
+        Feature maps of shape (batch size, number of filters,
+        (image height - filter height + 1) // poolsize[0],
+        (image width - filter width + 1) // poolsize[1]).
+
+    Raises
+    ------
+    ValueError
+        The shapes do not fit each other.
+    """
+
+    def __init__(self, rng, input, filter_shape, image_shape, poolsize=(2, 2)):
+        if image_shape[1] != filter_shape[1]:
+            raise ValueError(
+                "filter_shape %s is for %d input feature maps, but image_shape %s has %d"
+                % (tuple(filter_shape), filter_shape[1], tuple(image_shape), image_shape[1])
+            )
+        if min(pooled_size(image_shape[2:], filter_shape[2:], poolsize)) < 1:
+            raise ValueError(
+                "image_shape %s is too small for filter_shape %s and poolsize %s"
+                % (tuple(image_shape), tuple(filter_shape), tuple(poolsize))
+            )
+        self.input = input
+
+        # Each hidden unit has
+        # "number of input feature maps * filter height * filter width" inputs.
+        fan_in = int(numpy.prod(filter_shape[1:]))
+        # Each unit of the layer below gets a gradient from
+        # "number of filters * filter height * filter width" / "size of a pooling window" units.
+        fan_out = filter_shape[0] * int(numpy.prod(filter_shape[2:])) // int(numpy.prod(poolsize))
+        W_bound = numpy.sqrt(6.0 / (fan_in + fan_out))
+        self.W = theano.shared(
+            numpy.asarray(
+                rng.uniform(low=-W_bound, high=W_bound, size=filter_shape),
+                dtype=theano.config.floatX,
+            ),
+            name="W",
+            borrow=True,
+        )
+        # One bias a feature map.
+        self.b = theano.shared(
+            numpy.zeros((filter_shape[0],), dtype=theano.config.floatX), name="b", borrow=True
+        )
+
+        conv_out = conv2d(
+            input, self.W, input_shape=tuple(image_shape), filter_shape=tuple(filter_shape)
+        )
+        pooled_out = pool.pool_2d(conv_out, poolsize, ignore_border=True, mode="max")
+        # The vector of biases becomes a tensor of shape (1, number of filters, 1, 1), which is
+        # broadcast over the minibatch and over the rows and columns of each map.
+        self.output = T.tanh(pooled_out + self.b.dimshuffle("x", 0, "x", "x"))
+
+        self.params = [self.W, self.b]
+
+
+def pooled_size(image_size, filter_size, poolsize):
+    """(rows, columns) of the maps after a convolution and max-pooling."""
+    return tuple(
+        (image - filter + 1) // window
+        for image, filter, window in zip(image_size, filter_size, poolsize)
+    )
+
+
+class LeNet5:
+    """The network of the tutorial: two convolutions, a hidden layer, a logistic regression.
+
+    Parameters
+    ----------
+    rng : numpy.random.RandomState
+        Draws the initial parameters: those of layer 0, then 1, then 2.
+    input : matrix expression
+        One rasterized image a row, of shape (batch size, channels * height * width).
+    image_shape : tuple of 3 ints
+        (channels, height, width) of an image.
+    nkerns : tuple of 2 ints
+        Number of filters of each convolution.
+    n_out : int
+        Number of classes.
+    n_hidden : int
+        Number of units of the hidden layer.
+    filter_size, poolsize : tuple of 2 ints
+        (rows, columns) of the filters and of the pooling windows of both convolutions.
+
+    Attributes
+    ----------
+    layer0, layer1, layer2, layer3
+        The layers, from the image to the classes.
+    params : list of shared variables
+        All parameters, in the tutorial's order: from the last layer to the first.
+    """
+
+    def __init__(self, rng, input, image_shape=(1, 28, 28), nkerns=(20, 50), n_out=10,
+                 n_hidden=500, filter_size=(5, 5), poolsize=(2, 2)):
+        channels, height, width = image_shape
+        self.input = input
+
+        # The rows of pixels become images again: (batch size, 784) -> (batch size, 1, 28, 28).
+        layer0_input = input.reshape((input.shape[0], channels, height, width))
+
+        # Filtering reduces an image to (28 - 5 + 1, 28 - 5 + 1) = (24, 24),
+        # max-pooling reduces this to (24 / 2, 24 / 2) = (12, 12):
+        # the output has shape (batch size, nkerns[0], 12, 12).
+        self.layer0 = LeNetConvPoolLayer(
+            rng,
+            input=layer0_input,
+            image_shape=(None, channels, height, width),
+            filter_shape=(nkerns[0], channels) + tuple(filter_size),
+            poolsize=poolsize,
+        )
+        size0 = pooled_size((height, width), filter_size, poolsize)
+
+        # Filtering reduces a map to (12 - 5 + 1, 12 - 5 + 1) = (8, 8),
+        # max-pooling reduces this to (8 / 2, 8 / 2) = (4, 4):
+        # the output has shape (batch size, nkerns[1], 4, 4).
+        self.layer1 = LeNetConvPoolLayer(
+            rng,
+            input=self.layer0.output,
+            image_shape=(None, nkerns[0]) + size0,
+            filter_shape=(nkerns[1], nkerns[0]) + tuple(filter_size),
+            poolsize=poolsize,
+        )
+        size1 = pooled_size(size0, filter_size, poolsize)
+
+        # A fully-connected layer works on vectors: the maps of an image are put in one row,
+        # which gives a matrix of shape (batch size, nkerns[1] * 4 * 4) = (batch size, 800).
+        self.layer2 = HiddenLayer(
+            rng,
+            input=self.layer1.output.flatten(2),
+            n_in=nkerns[1] * size1[0] * size1[1],
+            n_out=n_hidden,
+            activation=T.tanh,
+        )
+
+        self.layer3 = LogisticRegression(input=self.layer2.output, n_in=n_hidden, n_out=n_out)
+
+        self.params = (
+            self.layer3.params + self.layer2.params + self.layer1.params + self.layer0.params
+        )
+        self.output = self.layer3.output
+        self.p_y_given_x = self.layer3.p_y_given_x
+        self.y_pred = self.layer3.y_pred
+        self.negative_log_likelihood = self.layer3.negative_log_likelihood
+        self.errors = self.layer3.errors
+
+
+def check_nkerns(nkerns):
+    """Raise a UsageError unless there are two positive whole numbers of filters."""
+    if len(nkerns) != 2 or any(int(n) != n or n < 1 for n in nkerns):
+        raise UsageError("nkerns %s; expected two positive whole numbers, such as 20 50"
+                         % " ".join(str(n) for n in nkerns))
+
+
+def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nkerns=(20, 50),
+                    batch_size=500, seed=23455):
+    """Train LeNet-5 with early stopping, and print the tutorial's lines.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Factor of the gradient in each step.
+    n_epochs : int
+        Passes over the training set at the most.
+    dataset : str
+        See ``lenet.data.load_data``.
+    nkerns : sequence of 2 ints
+        Number of filters of each convolution.
+    batch_size : int
+        Examples a minibatch.
+    seed : int
+        Seed of the initial parameters.
+
+    Returns
+    -------
+    lenet.training.Result
+        What the training reached.
+
+    Raises
+    ------
+    lenet.errors.UsageError, lenet.errors.DataError, lenet.errors.TrainingError
+        An argument cannot work; the dataset cannot be read; the cost is no longer finite.
+    """
+    check_nkerns(nkerns)
+    if not 0 <= seed < 2 ** 32:
+        raise UsageError("seed %d; expected a number from 0 to 2 ** 32 - 1" % seed)
+    rng = numpy.random.RandomState(seed)
+
+    print("... loading data", flush=True)
+    datasets = load_data(dataset)
+
+    print("... building the model", flush=True)
+    x = T.matrix("x")  # the images, one rasterized image a row
+    y = T.ivector("y")  # the labels
+    image_shape = image_shape_of(datasets, least=16)  # ((16 - 4) / 2 - 4) / 2 = 1
+    model = LeNet5(rng, x, image_shape=image_shape, nkerns=nkerns)
+
+    return train(model, x, y, datasets, learning_rate, n_epochs, batch_size,
+                 file_name=os.path.basename(__file__))
+
+
+def experiment(state, channel):
+    """Hook for a job scheduler: ``state`` holds the learning rate and the dataset."""
+    evaluate_lenet5(state.learning_rate, dataset=state.dataset)

@@ -1,0 +1,67 @@
+"""An experiment of the tutorial from the model on: compile it, train it, say what it reached."""
+
+import math
+import sys
+import timeit
+
+from lenet.errors import TrainingError, UsageError
+from lenet.report import TutorialReport
+from lenet.sgd import compile_functions
+from lenet.training import early_stopping
+
+
+def train(model, x, y, datasets, learning_rate, n_epochs, batch_size, file_name, **early):
+    """Train a model with early stopping, and print the tutorial's lines.
+
+    Parameters
+    ----------
+    model, x, y, datasets, learning_rate, batch_size
+        See ``lenet.sgd.compile_functions``.
+    n_epochs : int
+        Passes over the training set at the most.
+    file_name : str
+        Named in the closing line.
+    **early
+        Patience and the like; see ``lenet.training.early_stopping``.
+
+    Returns
+    -------
+    lenet.training.Result
+
+    Raises
+    ------
+    UsageError
+        An argument cannot work.
+    TrainingError
+        The cost is no longer finite.
+    KeyboardInterrupt
+        Ctrl-C: after the minibatch at hand, and after the best result was printed.
+    """
+    if not (learning_rate > 0 and math.isfinite(learning_rate)):
+        raise UsageError("learning rate %s; expected a positive number, such as 0.1"
+                         % learning_rate)
+    if n_epochs < 1:
+        raise UsageError("number of epochs %s; expected a positive number" % n_epochs)
+    functions = compile_functions(model, x, y, datasets, float(learning_rate), batch_size)
+
+    print("... training", flush=True)
+    report = TutorialReport(functions.n_train_batches, n_epochs)
+    start_time = timeit.default_timer()
+    with report.stopping_on_interrupt():
+        result = early_stopping(*functions, n_epochs, observer=report, **early)
+    end_time = timeit.default_timer()
+
+    print("Optimization complete.")
+    print("Best validation score of %f %% obtained at iteration %i, with test performance %f %%"
+          % (result.best_validation_error * 100.0, result.best_iteration + 1,
+             result.test_error * 100.0), flush=True)
+    print("The code for file %s ran for %.2fm" % (file_name, (end_time - start_time) / 60.0),
+          file=sys.stderr)
+    if result.stopped == "diverged":
+        raise TrainingError(
+            "the cost is %s at iteration %d with learning rate %g; try a smaller learning rate"
+            % (result.cost, result.iteration, learning_rate)
+        )
+    if result.stopped == "interrupted":
+        raise KeyboardInterrupt
+    return result

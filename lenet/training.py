@@ -1,0 +1,122 @@
+"""The early-stopping loop, which every model uses: it calls functions and knows no model.
+
+Source: the deeplearning.net tutorial, "Early-stopping" in "Getting started".
+"""
+
+import math
+
+
+class Result:
+    """What a training run reached so far.
+
+    Attributes
+    ----------
+    best_validation_error, test_error : float
+        Fractions of wrongly classified examples, infinite and 0 before the first validation.
+    best_iteration : int
+        Minibatches done when the best validation error was found, counted from 0.
+    iteration : int
+        The last minibatch that was done, counted from 0.
+    cost : float
+        The cost on that minibatch.
+    stopped : str
+        "n_epochs" (all epochs done), "patience" (no progress), "interrupted" (asked to stop) or
+        "diverged" (the cost was not finite).
+    """
+
+    def __init__(self):
+        self.best_validation_error = math.inf
+        self.best_iteration = 0
+        self.test_error = 0.0
+        self.iteration = -1
+        self.cost = math.nan
+        self.stopped = "n_epochs"
+
+
+class Observer:
+    """Told what happens in the loop, and asked whether to go on. This one does nothing."""
+
+    def minibatch_begins(self, iteration):
+        """Minibatch number ``iteration`` (from 0) is about to be trained on."""
+
+    def minibatch_ends(self, result):
+        """It is done; ``result.cost`` is its cost."""
+
+    def validated(self, epoch, minibatch, error):
+        """The validation error was computed, after ``minibatch`` (from 1) of ``epoch`` (from 1)."""
+
+    def improved(self, epoch, minibatch, error):
+        """It was the best so far, and the test error was computed."""
+
+    def wants_to_stop(self):
+        """Whether to stop after the minibatch just done."""
+        return False
+
+
+def early_stopping(train_minibatch, validation_error, test_error, n_train_batches, n_epochs,
+                   patience=10000, patience_increase=2, improvement_threshold=0.995,
+                   observer=None):
+    """Train until the epochs are done or the validation error has long not improved.
+
+    Parameters
+    ----------
+    train_minibatch : function of an int
+        Makes one step on the minibatch of that number, returns the cost.
+    validation_error, test_error : function without arguments
+        The error on the whole validation set or test set.
+    n_train_batches : int
+        Number of minibatches in an epoch.
+    n_epochs : int
+        Epochs at the most.
+    patience : int
+        Train on this many minibatches in any case.
+    patience_increase : int
+        Whenever the validation error improves enough, go on until this many times the
+        minibatches done so far.
+    improvement_threshold : float
+        "Enough" means: below this many times the best error before.
+    observer : Observer, optional
+        Told of each step.
+
+    Returns
+    -------
+    Result
+    """
+    observer = observer or Observer()
+    result = Result()
+    # Validate after every epoch, or more often if patience is shorter than two epochs.
+    validation_frequency = min(n_train_batches, patience // 2)
+
+    for epoch in range(1, n_epochs + 1):
+        for minibatch_index in range(n_train_batches):
+            iteration = (epoch - 1) * n_train_batches + minibatch_index
+
+            observer.minibatch_begins(iteration)
+            result.cost = float(train_minibatch(minibatch_index))
+            result.iteration = iteration
+            observer.minibatch_ends(result)
+            if not math.isfinite(result.cost):
+                result.stopped = "diverged"
+                return result
+
+            if (iteration + 1) % validation_frequency == 0:
+                this_validation_error = validation_error()
+                observer.validated(epoch, minibatch_index + 1, this_validation_error)
+
+                if this_validation_error < result.best_validation_error:
+                    if (this_validation_error
+                            < result.best_validation_error * improvement_threshold):
+                        patience = max(patience, iteration * patience_increase)
+                    result.best_validation_error = this_validation_error
+                    result.best_iteration = iteration
+                    result.test_error = test_error()
+                    observer.improved(epoch, minibatch_index + 1, result.test_error)
+
+            if patience <= iteration:
+                result.stopped = "patience"
+                return result
+            if observer.wants_to_stop():
+                result.stopped = "interrupted"
+                return result
+
+    return result

@@ -1,0 +1,70 @@
+"""lenet.logistic_sgd against a few lines of NumPy."""
+
+import numpy
+import pytest
+import theano
+import theano.tensor as T
+
+from lenet.logistic_sgd import LogisticRegression
+
+
+@pytest.fixture
+def layer(rng):
+    """A layer with parameters that are not zero, and the matrix it is applied to."""
+    layer = LogisticRegression(T.matrix("x"), n_in=7, n_out=4)
+    layer.W.set_value(rng.randn(7, 4).astype(theano.config.floatX))
+    layer.b.set_value(rng.randn(4).astype(theano.config.floatX))
+    return layer
+
+
+def probabilities(layer, x):
+    scores = numpy.exp(x.dot(layer.W.get_value()) + layer.b.get_value())
+    return scores / scores.sum(axis=1, keepdims=True)
+
+
+def test_parameters_are_zero_at_first():
+    layer = LogisticRegression(T.matrix(), n_in=3, n_out=2)
+    assert [p.get_value().shape for p in layer.params] == [(3, 2), (2,)]
+    assert all((p.get_value() == 0).all() for p in layer.params)
+    assert all(p.dtype == theano.config.floatX for p in layer.params)
+
+
+def test_probabilities_and_predictions(layer, rng):
+    x = rng.randn(5, 7).astype(theano.config.floatX)
+    expected = probabilities(layer, x)
+    p, predicted = theano.function([layer.input], [layer.p_y_given_x, layer.y_pred])(x)
+    numpy.testing.assert_allclose(p, expected, rtol=1e-5)  # float32 has about 7 digits
+    assert predicted.tolist() == expected.argmax(axis=1).tolist()
+
+
+def test_cost_is_the_mean_and_errors_the_fraction(layer, rng):
+    x = rng.randn(6, 7).astype(theano.config.floatX)
+    p = probabilities(layer, x)
+    labels = p.argmax(axis=1)
+    labels[:2] = (labels[:2] + 1) % 4  # two of six are wrong
+    y = T.ivector("y")
+    cost, errors = theano.function(
+        [layer.input, y], [layer.negative_log_likelihood(y), layer.errors(y)]
+    )(x, labels.astype("int32"))
+    expected = -sum(numpy.log(p[i, labels[i]]) for i in range(6)) / 6
+    assert cost == pytest.approx(expected, rel=1e-5)
+    assert errors == pytest.approx(2 / 6)
+
+
+def test_the_gradient_is_predicted_minus_true(layer, rng):
+    """d cost / d W = x^T (p - onehot(y)) / n, d cost / d b = the mean of p - onehot(y)."""
+    x = rng.randn(6, 7).astype(theano.config.floatX)
+    labels = rng.randint(0, 4, 6).astype("int32")
+    y = T.ivector("y")
+    W, b = theano.function(
+        [layer.input, y], T.grad(layer.negative_log_likelihood(y), layer.params)
+    )(x, labels)
+    difference = probabilities(layer, x) - numpy.eye(4)[labels]
+    numpy.testing.assert_allclose(W, x.T.dot(difference) / 6, rtol=1e-4, atol=1e-6)
+    numpy.testing.assert_allclose(b, difference.mean(axis=0), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("y", [T.imatrix("y"), T.vector("y"), T.iscalar("y")])
+def test_labels_of_the_wrong_type(layer, y):
+    with pytest.raises(TypeError, match="expected"):
+        layer.errors(y)

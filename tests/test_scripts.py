@@ -1,0 +1,252 @@
+"""The commands in scripts/, each run as a user runs it."""
+
+import fcntl
+import gzip
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import types
+
+import numpy
+import pytest
+from conftest import REPOSITORY, assert_refused, environment, run_script, write_dataset
+
+from lenet import convolutional_mlp
+
+LENET = "convolutional_mlp.py"
+SMALL = ("--nkerns", 2, 3, "--batch-size", 50)  # a network that trains on the small dataset
+
+
+# --- convolutional_mlp.py -------------------------------------------------------------------
+
+
+def test_the_tutorials_lines(small_dataset, tmp_path):
+    process = run_script(LENET, *SMALL, "--dataset", small_dataset, "--n-epochs", 2, cwd=tmp_path)
+    assert process.returncode == 0, process.stderr
+    number = r"\d+\.\d{6}"
+    expected = [
+        r"\.\.\. loading data",
+        r"\.\.\. building the model",
+        r"\.\.\. training",
+        r"training @ iter =  0",
+        r"epoch 1, minibatch 5/5, validation error %s %%" % number,
+        r" epoch 1, minibatch 5/5, test error of best model %s %%" % number,
+        r"epoch 2, minibatch 5/5, validation error %s %%" % number,
+        r"( epoch 2, minibatch 5/5, test error of best model %s %%)?" % number,
+        r"Optimization complete\.",
+        r"Best validation score of %s %% obtained at iteration (5|10), with test performance %s %%"
+        % (number, number),
+    ]
+    assert re.fullmatch("\n".join(expected).replace(")?\n", "\n)?") + "\n", process.stdout)
+    # No progress bar and no warning: the closing line is all that standard error has.
+    assert re.fullmatch(r"The code for file convolutional_mlp\.py ran for \d+\.\d\dm\n",
+                        process.stderr)
+    assert os.listdir(tmp_path) == [os.path.basename(small_dataset)]  # nothing is written
+
+
+def test_two_runs_agree_and_the_seed_matters(small_dataset):
+    def lines(seed):
+        return run_script(
+            LENET, *SMALL, "--dataset", small_dataset, "--n-epochs", 3, "--seed", seed
+        ).stdout
+
+    assert lines(1) == lines(1) != lines(2)
+
+
+def test_the_bare_name_of_mnist_is_found_from_any_folder(tmp_path):
+    # One epoch of the tutorial's minibatches, with few filters to be quick. Rate 0 is refused, so
+    # the smallest step stands for none: the error is that of the untrained network.
+    process = run_script(
+        LENET, "--n-epochs", 1, "--nkerns", 1, 1, "--batch-size", 10000, cwd=tmp_path
+    )
+    assert process.returncode == 0, process.stderr
+    assert "epoch 1, minibatch 5/5, validation error" in process.stdout
+
+
+def test_the_progress_bar_on_a_terminal(small_dataset):
+    arguments = [*SMALL, "--dataset", small_dataset, "--n-epochs", 20]
+    command = [sys.executable, os.path.join(REPOSITORY, "scripts", LENET), *map(str, arguments)]
+    terminal, end = pty.openpty()
+    fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("4H", 25, 100, 0, 0))  # rows, columns
+    process = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=end)
+    os.close(end)
+    shown = read_all(terminal)
+    lines = process.communicate()[0].decode().splitlines()
+    assert process.returncode == 0
+    assert re.search(r"/100 \[.*<.*minibatch.*cost \d", shown)  # done/all, time left, rate, cost
+    assert lines[-1].startswith("Best validation score")
+    assert all(line.startswith((".", "t", "e", " e", "O", "B")) for line in lines)
+
+
+def read_all(terminal):
+    """Everything that comes from the other end of a terminal until that is closed."""
+    shown = b""
+    while select.select([terminal], [], [], 300)[0]:
+        try:
+            part = os.read(terminal, 65536)
+        except OSError:  # how Linux says that the other end is closed
+            break
+        if not part:
+            break
+        shown += part
+    return shown.decode(errors="replace")
+
+
+def test_ctrl_c_prints_the_best_result_so_far(small_dataset):
+    arguments = [*SMALL, "--dataset", small_dataset, "--n-epochs", 1000000]
+    command = [sys.executable, os.path.join(REPOSITORY, "scripts", LENET), *map(str, arguments)]
+    process = subprocess.Popen(
+        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    for line in process.stdout:
+        if line.startswith("epoch 2,"):
+            break
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert re.search(r"^Optimization complete\.$\n^Best validation score of ", stdout, re.M)
+    assert "Traceback" not in stderr
+    assert stderr.splitlines()[-1] == "convolutional_mlp.py: interrupted"
+
+
+def test_a_reader_that_goes_away(small_dataset):
+    command = [sys.executable, os.path.join(REPOSITORY, "scripts", LENET), *map(str, SMALL),
+               "--dataset", small_dataset, "--n-epochs", "2"]
+    process = subprocess.Popen(
+        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    process.stdout.readline()
+    process.stdout.close()
+    stderr = process.stderr.read()
+    assert process.wait() == 1 and "Traceback" not in stderr
+
+
+def test_a_cost_that_is_not_finite(small_dataset):
+    process = run_script(
+        LENET, *SMALL, "--dataset", small_dataset, "--n-epochs", 9, "--learning-rate", 1e30
+    )
+    assert process.returncode == 1
+    assert process.stdout.splitlines()[-1].startswith("Best validation score")
+    last = process.stderr.splitlines()[-1]
+    assert re.fullmatch(
+        r"convolutional_mlp\.py: the cost is (nan|inf) at iteration \d+ with learning rate 1e\+30; "
+        r"try a smaller learning rate", last)
+
+
+def test_experiment_is_the_hook_of_a_scheduler(monkeypatch):
+    called = []
+    monkeypatch.setattr(convolutional_mlp, "evaluate_lenet5",
+                        lambda *args, **kwargs: called.append((args, kwargs)))
+    state = types.SimpleNamespace(learning_rate=0.05, dataset="some.pkl.gz")
+    convolutional_mlp.experiment(state, channel=None)
+    assert called == [((0.05,), {"dataset": "some.pkl.gz"})]
+
+
+def test_help_has_the_defaults_and_an_example():
+    process = run_script(LENET, "--help", COLUMNS="120")
+    assert process.returncode == 0
+    for words in ("(default: 0.1)", "(default: 200)", "(default: [20, 50])", "(default: 500)",
+                  "(default: 23455)", "example: python scripts/convolutional_mlp.py"):
+        assert words in process.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--learning-rate", "0"], ["learning rate 0"]),
+        (["--learning-rate", "-0.1"], ["learning rate -0.1"]),
+        (["--learning-rate", "nan"], ["learning rate nan"]),
+        (["--learning-rate", "fast"], ["--learning-rate", "fast"]),
+        (["--batch-size", "0"], ["batch size 0"]),
+        (["--batch-size", "-5"], ["batch size -5"]),
+        (["--batch-size", "60000"], ["batch size 60000", "training set"]),
+        (["--nkerns", "20", "0"], ["nkerns 20 0"]),
+        (["--nkerns", "-1", "50"], ["nkerns -1 50"]),
+        (["--nkerns", "20"], ["--nkerns", "2"]),
+        (["--nkerns", "20", "50", "80"], ["80"]),
+        (["--nkerns", "20", "many"], ["--nkerns", "many"]),
+        (["--n-epochs", "0"], ["epochs 0"]),
+        (["--seed", "-1"], ["seed -1"]),
+        (["--sed", "1"], ["--sed"]),
+    ],
+)
+def test_wrong_usage(small_dataset, arguments, words):
+    process = run_script(LENET, "--dataset", small_dataset, *arguments)
+    assert_refused(process, 2, "convolutional_mlp.py: ", *words)
+
+
+def not_there(path, sets):
+    pass
+
+
+def not_gzip(path, sets):
+    path.write_bytes(b"plain text")
+
+
+def truncated(path, sets):
+    write_dataset(path, sets)
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def with_code(path, sets):
+    with gzip.open(path, "wb") as file:
+        file.write(b"cos\nsystem\n(S'touch hacked'\ntR.")
+
+
+def short_of_labels(path, sets):
+    sets[0][1] = sets[0][1][:-1]
+    write_dataset(path, sets)
+
+
+def with_labels_outside_the_classes(path, sets):
+    sets[1][1][:] = 10
+    write_dataset(path, sets)
+
+
+def with_nan(path, sets):
+    sets[2][0][0, 0] = numpy.nan
+    write_dataset(path, sets)
+
+
+def with_tiny_images(path, sets):
+    write_dataset(path, [[x[:, :15 * 15], y] for x, y in sets])
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (not_there, ["not found"]),
+        (not_gzip, ["gzip"]),
+        (truncated, ["truncated"]),
+        (with_code, ["system"]),
+        (short_of_labels, ["250 images but 249 labels"]),
+        (with_labels_outside_the_classes, ["label 10"]),
+        (with_nan, ["NaN"]),
+        (with_tiny_images, ["15 x 15", "at least 16 x 16"]),
+    ],
+)
+def test_bad_data(tmp_path, small_sets, make, words):
+    path = tmp_path / "data.pkl.gz"
+    make(path, small_sets)
+    process = run_script(LENET, "--dataset", path, cwd=tmp_path)
+    assert_refused(process, 1, "convolutional_mlp.py: ", *words)
+    assert not (tmp_path / "hacked").exists()
+
+
+# --- make_mnist_pkl.py ----------------------------------------------------------------------
+
+
+def test_make_mnist_pkl_without_the_files(tmp_path):
+    process = run_script("make_mnist_pkl.py", tmp_path, tmp_path / "out.pkl.gz")
+    assert_refused(process, 1, "train-images-idx3-ubyte", "cannot be read")
+    assert not list(tmp_path.iterdir())
+
+
+def test_make_mnist_pkl_without_arguments():
+    assert_refused(run_script("make_mnist_pkl.py"), 2, "folder, output")
