@@ -1,0 +1,137 @@
+"""Measure the training of LeNet-5: how soon it starts, how fast it runs, how much it needs.
+
+Every figure comes from a process of its own, so that nothing that was measured before warms
+the next one up. A speed is a median; compare only figures of one run on one machine.
+"""
+
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy
+import theano
+import theano.tensor as T
+
+from lenet import command
+from lenet.convolutional_mlp import LeNet5, check_nkerns
+from lenet.data import load_data
+from lenet.errors import TrainingError, UsageError
+from lenet.sgd import compile_functions
+
+WARM_UP, COUNTED = 5, 30
+
+
+def run(batch_size=500, nkerns=(20, 50), cold=True):
+    """Measure everything, each part in a process of its own.
+
+    Parameters
+    ----------
+    batch_size : int
+        Examples a minibatch.
+    nkerns : sequence of 2 ints
+        Number of filters of each convolution.
+    cold : bool
+        Whether to measure the cold start, which takes about a minute.
+
+    Returns
+    -------
+    dict
+        ``cold_start_s`` and ``warm_start_s``, seconds from the command to the end of the first
+        minibatch, without and with compiled graphs on disk; ``train_ms`` and ``evaluate_ms``,
+        medians of 30 minibatches after 5; ``peak_mb``, most resident memory of the training
+        process, in units of 2 ** 20 bytes; and ``machine``, ``batch_size``, ``nkerns``.
+    """
+    result = {
+        "machine": "%s, %s threads" % (processor_name(), os.environ.get("OMP_NUM_THREADS")),
+        "batch_size": batch_size,
+        "nkerns": list(nkerns),
+    }
+    arguments = "%d, %r" % (batch_size, tuple(nkerns))
+    if cold:
+        with tempfile.TemporaryDirectory() as folder:
+            result["cold_start_s"] = timed_start(arguments, compile_cache=folder)
+    timed_start(arguments)  # fills the compile cache, if need be
+    result["warm_start_s"] = timed_start(arguments)
+    result.update(json.loads(in_a_process("benchmark.measure(%s)" % arguments)))
+    return result
+
+
+def timed_start(arguments, compile_cache=None):
+    """Seconds that a process takes to start, train on one minibatch and end."""
+    begin = time.perf_counter()
+    in_a_process("benchmark.first_minibatch(%s)" % arguments, compile_cache)
+    return time.perf_counter() - begin
+
+
+def in_a_process(call, compile_cache=None):
+    """Run one function of this module in a new process; what it printed."""
+    environment = dict(os.environ)
+    if compile_cache is not None:
+        flags = environment.get("THEANO_FLAGS", "")
+        environment["THEANO_FLAGS"] = flags + ",base_compiledir=" + compile_cache
+    code = (
+        "import json; from lenet import benchmark, command; "
+        "command.run(lambda: print(json.dumps(%s)))" % call
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", code], env=environment, text=True, capture_output=True
+    )
+    if process.returncode:
+        failure = UsageError if process.returncode == command.WRONG_USAGE else TrainingError
+        raise failure(process.stderr.strip().partition(": ")[2])
+    return process.stdout
+
+
+def compiled_lenet5(batch_size, nkerns):
+    """The tutorial's functions; the validation and test sets are cut to one minibatch."""
+    check_nkerns(nkerns)
+    datasets = load_data()
+    for i in (1, 2):
+        set_x, set_y = datasets[i]
+        part_x = theano.shared(set_x.get_value(borrow=True)[:max(1, batch_size)])
+        datasets[i] = part_x, set_y[:batch_size]
+    x, y = T.matrix("x"), T.ivector("y")
+    model = LeNet5(numpy.random.RandomState(23455), x, nkerns=nkerns)
+    return compile_functions(model, x, y, datasets, 0.1, batch_size)
+
+
+def first_minibatch(batch_size, nkerns):
+    """Train on one minibatch; its cost."""
+    return float(compiled_lenet5(batch_size, nkerns).train_minibatch(0))
+
+
+def measure(batch_size, nkerns):
+    """Milliseconds a minibatch and peak memory, measured in this process."""
+    functions = compiled_lenet5(batch_size, nkerns)
+    n_batches = functions.n_train_batches
+    return {
+        "train_ms": median_ms(lambda i: functions.train_minibatch(i % n_batches)),
+        "evaluate_ms": median_ms(lambda i: functions.validation_error()),
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def median_ms(step):
+    """Median time of ``step(i)`` in milliseconds, of 30 calls after 5."""
+    times = []
+    for i in range(WARM_UP + COUNTED):
+        begin = time.perf_counter()
+        step(i)
+        times.append(time.perf_counter() - begin)
+    return 1e3 * statistics.median(times[WARM_UP:])
+
+
+def processor_name():
+    """The processor's own name, where the system tells it."""
+    try:
+        with open("/proc/cpuinfo") as lines:
+            names = [line.split(":", 1)[1].strip() for line in lines if "model name" in line]
+    except OSError:
+        names = []
+    return names[0] if names else platform.machine()
