@@ -10,12 +10,13 @@ from lenet.sgd import compile_functions
 from lenet.training import early_stopping
 
 
-def train(model, x, y, datasets, learning_rate, n_epochs, batch_size, file_name, **early):
+def train(model, x, y, datasets, learning_rate, n_epochs, batch_size, file_name, cost=None,
+          **early):
     """Train a model with early stopping, and print the tutorial's lines.
 
     Parameters
     ----------
-    model, x, y, datasets, learning_rate, batch_size
+    model, x, y, datasets, learning_rate, batch_size, cost
         See ``lenet.sgd.compile_functions``.
     n_epochs : int
         Passes over the training set at the most.
@@ -42,7 +43,8 @@ def train(model, x, y, datasets, learning_rate, n_epochs, batch_size, file_name,
                          % learning_rate)
     if n_epochs < 1:
         raise UsageError("number of epochs %s; expected a positive number" % n_epochs)
-    functions = compile_functions(model, x, y, datasets, float(learning_rate), batch_size)
+    functions = compile_functions(model, x, y, datasets, float(learning_rate), batch_size,
+                                  cost)
 
     print("... training", flush=True)
     report = TutorialReport(functions.n_train_batches, n_epochs)

@@ -13,7 +13,7 @@ Functions = namedtuple(
 )
 
 
-def compile_functions(model, x, y, datasets, learning_rate, batch_size):
+def compile_functions(model, x, y, datasets, learning_rate, batch_size, cost=None):
     """Compile training on a minibatch, and the errors on the validation and test sets.
 
     Parameters
@@ -28,6 +28,8 @@ def compile_functions(model, x, y, datasets, learning_rate, batch_size):
         Factor of the gradient in each step.
     batch_size : int
         Examples a minibatch.
+    cost : scalar expression, optional
+        What to minimise; ``model.negative_log_likelihood(y)`` unless given.
 
     Returns
     -------
@@ -60,7 +62,8 @@ def compile_functions(model, x, y, datasets, learning_rate, batch_size):
     train_set, validation_set, test_set = datasets
 
     # One step of gradient descent for every parameter.
-    cost = model.negative_log_likelihood(y)
+    if cost is None:
+        cost = model.negative_log_likelihood(y)
     gradients = T.grad(cost, model.params)
     updates = [
         (parameter, parameter - learning_rate * gradient)
