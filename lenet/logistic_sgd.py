@@ -1,4 +1,4 @@
-"""Logistic regression: the last layer of every network here.
+"""Logistic regression: the last layer of every network here, and a classifier of its own.
 
 A linear map sends an input vector to one number a class, and the softmax turns these into
 probabilities:
@@ -8,9 +8,14 @@ probabilities:
 Source: the deeplearning.net tutorial, "Classifying MNIST digits using logistic regression".
 """
 
+import os
+
 import numpy
 import theano
 import theano.tensor as T
+
+from lenet.data import load_data
+from lenet.experiment import train
 
 
 class LogisticRegression:
@@ -84,3 +89,42 @@ class LogisticRegression:
         if not y.dtype.startswith("int"):
             raise TypeError("y is of type %s; expected integers" % y.dtype)
         return T.mean(T.neq(self.y_pred, y))
+
+
+def sgd_optimization_mnist(learning_rate=0.13, n_epochs=1000, dataset="mnist.pkl.gz",
+                           batch_size=600):
+    """Train a logistic regression on the pixels with early stopping.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Factor of the gradient in each step.
+    n_epochs : int
+        Passes over the training set at the most.
+    dataset : str
+        See ``lenet.data.load_data``.
+    batch_size : int
+        Examples a minibatch.
+
+    Returns
+    -------
+    lenet.training.Result
+        What the training reached.
+
+    Raises
+    ------
+    lenet.errors.UsageError, lenet.errors.DataError, lenet.errors.TrainingError
+        An argument cannot work; the dataset cannot be read; the cost is no longer finite.
+    """
+    print("... loading data", flush=True)
+    datasets = load_data(dataset)
+
+    print("... building the model", flush=True)
+    x = T.matrix("x")  # the images, one rasterized image a row
+    y = T.ivector("y")  # the labels
+    # An image of 28 x 28 pixels is a row of 784 inputs.
+    n_in = datasets[0][0].get_value(borrow=True).shape[1]
+    classifier = LogisticRegression(input=x, n_in=n_in, n_out=10)
+
+    return train(classifier, x, y, datasets, learning_rate, n_epochs, batch_size,
+                 file_name=os.path.basename(__file__), patience=5000)

@@ -1,11 +1,19 @@
-"""The hidden layer of a multilayer perceptron.
+"""The multilayer perceptron: a hidden layer, then a logistic regression.
 
 Source: the deeplearning.net tutorial, "Multilayer perceptron".
 """
 
+import math
+import os
+
 import numpy
 import theano
 import theano.tensor as T
+
+from lenet.data import load_data
+from lenet.errors import UsageError
+from lenet.experiment import train
+from lenet.logistic_sgd import LogisticRegression
 
 
 class HiddenLayer:
@@ -62,3 +70,106 @@ class HiddenLayer:
 
         self.input = input
         self.params = [self.W, self.b]
+
+
+class MLP:
+    """A network with one hidden layer of tanh units and a softmax layer on top.
+
+    Parameters
+    ----------
+    rng : numpy.random.RandomState
+        Draws the initial weights.
+    input : matrix expression
+        One example a row, of shape (batch size, n_in).
+    n_in, n_hidden, n_out : int
+        Numbers of inputs, of hidden units and of classes.
+
+    Attributes
+    ----------
+    hiddenLayer, logRegressionLayer
+        The two layers.
+    L1, L2_sqr : scalar expressions
+        Sum of the absolute values and of the squares of all weights (not of the biases), which
+        a regularized cost keeps small.
+    params : list of shared variables
+        The parameters of the hidden layer, then those of the softmax layer.
+    """
+
+    def __init__(self, rng, input, n_in, n_hidden, n_out):
+        # (batch size, n_in) -> (batch size, n_hidden)
+        self.hiddenLayer = HiddenLayer(rng, input=input, n_in=n_in, n_out=n_hidden,
+                                       activation=T.tanh)
+        # (batch size, n_hidden) -> (batch size, n_out)
+        self.logRegressionLayer = LogisticRegression(input=self.hiddenLayer.output,
+                                                     n_in=n_hidden, n_out=n_out)
+
+        weights = [self.hiddenLayer.W, self.logRegressionLayer.W]
+        self.L1 = sum(abs(W).sum() for W in weights)
+        self.L2_sqr = sum((W ** 2).sum() for W in weights)
+
+        self.input = input
+        self.params = self.hiddenLayer.params + self.logRegressionLayer.params
+        self.negative_log_likelihood = self.logRegressionLayer.negative_log_likelihood
+        self.errors = self.logRegressionLayer.errors
+
+
+def test_mlp(learning_rate=0.01, L1_reg=0.0, L2_reg=0.0001, n_epochs=1000,
+             dataset="mnist.pkl.gz", batch_size=20, n_hidden=500, seed=1234):
+    """Train a multilayer perceptron with early stopping and regularized weights.
+
+    The cost is the negative log-likelihood + L1_reg * L1 + L2_reg * L2_sqr.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Factor of the gradient in each step.
+    L1_reg, L2_reg : float
+        Factors of the two sums over the weights; 0 leaves a sum out.
+    n_epochs : int
+        Passes over the training set at the most.
+    dataset : str
+        See ``lenet.data.load_data``.
+    batch_size : int
+        Examples a minibatch.
+    n_hidden : int
+        Number of units of the hidden layer.
+    seed : int
+        Seed of the initial weights.
+
+    Returns
+    -------
+    lenet.training.Result
+        What the training reached.
+
+    Raises
+    ------
+    lenet.errors.UsageError, lenet.errors.DataError, lenet.errors.TrainingError
+        An argument cannot work; the dataset cannot be read; the cost is no longer finite.
+    """
+    if n_hidden < 1:
+        raise UsageError("n_hidden %d; expected a positive number of hidden units" % n_hidden)
+    for name, factor in (("L1_reg", L1_reg), ("L2_reg", L2_reg)):
+        if not (factor >= 0 and math.isfinite(factor)):
+            raise UsageError("%s %s; expected 0 or a positive number" % (name, factor))
+    rng = numpy.random.RandomState(seed)
+
+    print("... loading data", flush=True)
+    datasets = load_data(dataset)
+
+    print("... building the model", flush=True)
+    x = T.matrix("x")  # the images, one rasterized image a row
+    y = T.ivector("y")  # the labels
+    # An image of 28 x 28 pixels is a row of 784 inputs.
+    n_in = datasets[0][0].get_value(borrow=True).shape[1]
+    classifier = MLP(rng, input=x, n_in=n_in, n_hidden=n_hidden, n_out=10)
+
+    cost = classifier.negative_log_likelihood(y)
+    if L1_reg:
+        cost += L1_reg * classifier.L1
+    if L2_reg:
+        cost += L2_reg * classifier.L2_sqr
+    return train(classifier, x, y, datasets, learning_rate, n_epochs, batch_size,
+                 file_name=os.path.basename(__file__), cost=cost)
+
+
+test_mlp.__test__ = False  # the tutorial's name, but no test for pytest to collect

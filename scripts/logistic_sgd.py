@@ -1,0 +1,23 @@
+"""Train a logistic regression on MNIST, as in the deeplearning.net tutorial."""
+
+from lenet import command
+from lenet.logistic_sgd import sgd_optimization_mnist
+
+
+def main():
+    parser = command.Parser(
+        description=__doc__, example="python scripts/logistic_sgd.py --n-epochs 5"
+    )
+    parser.add_argument("--learning-rate", type=float, default=0.13, metavar="RATE",
+                        help="factor of the gradient in each step")
+    parser.add_argument("--n-epochs", type=int, default=1000, metavar="N",
+                        help="passes over the training set at the most")
+    parser.add_argument("--dataset", default="mnist.pkl.gz", metavar="FILE",
+                        help="path of a dataset, or a name looked up here and in data/")
+    parser.add_argument("--batch-size", type=int, default=600, metavar="N",
+                        help="examples a minibatch")
+    sgd_optimization_mnist(**vars(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,29 @@
+"""Train a multilayer perceptron on MNIST, as in the deeplearning.net tutorial."""
+
+from lenet import command
+from lenet.mlp import test_mlp
+
+
+def main():
+    parser = command.Parser(description=__doc__, example="python scripts/mlp.py --n-epochs 1")
+    parser.add_argument("--learning-rate", type=float, default=0.01, metavar="RATE",
+                        help="factor of the gradient in each step")
+    parser.add_argument("--L1-reg", type=float, default=0.0, metavar="FACTOR",
+                        help="factor of the sum of the weights' absolute values in the cost")
+    parser.add_argument("--L2-reg", type=float, default=0.0001, metavar="FACTOR",
+                        help="factor of the sum of the weights' squares in the cost")
+    parser.add_argument("--n-epochs", type=int, default=1000, metavar="N",
+                        help="passes over the training set at the most")
+    parser.add_argument("--dataset", default="mnist.pkl.gz", metavar="FILE",
+                        help="path of a dataset, or a name looked up here and in data/")
+    parser.add_argument("--batch-size", type=int, default=20, metavar="N",
+                        help="examples a minibatch")
+    parser.add_argument("--n-hidden", type=int, default=500, metavar="N",
+                        help="units of the hidden layer")
+    parser.add_argument("--seed", type=int, default=1234, metavar="N",
+                        help="seed of the initial weights")
+    test_mlp(**vars(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    command.run(main)
