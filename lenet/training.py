@@ -4,6 +4,7 @@ Source: the deeplearning.net tutorial, "Early-stopping" in "Getting started".
 """
 
 import math
+import operator
 
 
 class Result:
@@ -55,7 +56,7 @@ class Observer:
 
 def early_stopping(train_minibatch, validation_error, test_error, n_train_batches, n_epochs,
                    patience=10000, patience_increase=2, improvement_threshold=0.995,
-                   observer=None):
+                   better=operator.lt, observer=None):
     """Train until the epochs are done or the validation error has long not improved.
 
     Parameters
@@ -68,13 +69,16 @@ def early_stopping(train_minibatch, validation_error, test_error, n_train_batche
         Number of minibatches in an epoch.
     n_epochs : int
         Epochs at the most.
-    patience : int
+    patience : int, or math.inf
         Train on this many minibatches in any case.
     patience_increase : int
         Whenever the validation error improves enough, go on until this many times the
         minibatches done so far.
     improvement_threshold : float
         "Enough" means: below this many times the best error before.
+    better : function of two floats
+        Whether a validation error replaces the best one before; ``operator.le`` lets the later
+        of two equal ones win.
     observer : Observer, optional
         Told of each step.
 
@@ -85,7 +89,7 @@ def early_stopping(train_minibatch, validation_error, test_error, n_train_batche
     observer = observer or Observer()
     result = Result()
     # Validate after every epoch, or more often if patience is shorter than two epochs.
-    validation_frequency = min(n_train_batches, patience // 2)
+    validation_frequency = int(min(n_train_batches, patience / 2))
 
     for epoch in range(1, n_epochs + 1):
         for minibatch_index in range(n_train_batches):
@@ -103,7 +107,7 @@ def early_stopping(train_minibatch, validation_error, test_error, n_train_batche
                 this_validation_error = validation_error()
                 observer.validated(epoch, minibatch_index + 1, this_validation_error)
 
-                if this_validation_error < result.best_validation_error:
+                if better(this_validation_error, result.best_validation_error):
                     if (this_validation_error
                             < result.best_validation_error * improvement_threshold):
                         patience = max(patience, iteration * patience_increase)
