@@ -11,7 +11,7 @@ from lenet.training import early_stopping
 
 
 def train(model, x, y, datasets, learning_rate, n_epochs, batch_size, file_name, cost=None,
-          **early):
+          report=TutorialReport, **early):
     """Train a model with early stopping, and print the tutorial's lines.
 
     Parameters
@@ -22,6 +22,8 @@ def train(model, x, y, datasets, learning_rate, n_epochs, batch_size, file_name,
         Passes over the training set at the most.
     file_name : str
         Named in the closing line.
+    report : class
+        Prints what happens; made with the number of minibatches in an epoch and of epochs.
     **early
         Patience and the like; see ``lenet.training.early_stopping``.
 
@@ -46,17 +48,14 @@ def train(model, x, y, datasets, learning_rate, n_epochs, batch_size, file_name,
     functions = compile_functions(model, x, y, datasets, float(learning_rate), batch_size,
                                   cost)
 
-    print("... training", flush=True)
-    report = TutorialReport(functions.n_train_batches, n_epochs)
+    report = report(functions.n_train_batches, n_epochs)
+    report.training_begins()
     start_time = timeit.default_timer()
     with report.stopping_on_interrupt():
         result = early_stopping(*functions, n_epochs, observer=report, **early)
     end_time = timeit.default_timer()
 
-    print("Optimization complete.")
-    print("Best validation score of %f %% obtained at iteration %i, with test performance %f %%"
-          % (result.best_validation_error * 100.0, result.best_iteration + 1,
-             result.test_error * 100.0), flush=True)
+    report.training_ended(result)
     print("The code for file %s ran for %.2fm" % (file_name, (end_time - start_time) / 60.0),
           file=sys.stderr)
     if result.stopped == "diverged":

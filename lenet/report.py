@@ -19,6 +19,8 @@ class TutorialReport(Observer):
         Minibatches in an epoch, and epochs at the most.
     """
 
+    opening = "... training"
+
     def __init__(self, n_train_batches, n_epochs):
         self.n_train_batches = n_train_batches
         self.stop_requested = False
@@ -30,6 +32,16 @@ class TutorialReport(Observer):
             dynamic_ncols=True,
             leave=False,
         )
+
+    def training_begins(self):
+        self.line(self.opening)
+
+    def training_ended(self, result):
+        self.line("Optimization complete.")
+        self.line("Best validation score of %f %% obtained at iteration %i, "
+                  "with test performance %f %%"
+                  % (result.best_validation_error * 100.0, result.best_iteration + 1,
+                     result.test_error * 100.0))
 
     def minibatch_begins(self, iteration):
         if iteration % 100 == 0:
@@ -72,3 +84,27 @@ class TutorialReport(Observer):
             if receives_signals:
                 signal.signal(signal.SIGINT, before)
             self.bar.close()
+
+
+class NetworkReport(TutorialReport):
+    """Prints the lines of ``network3``, which speaks of accuracy and counts epochs from 0."""
+
+    opening = "begin training..."
+
+    def minibatch_begins(self, iteration):
+        if iteration % 1000 == 0:
+            self.line("Training mini-batch number %d" % iteration)
+
+    def validated(self, epoch, minibatch, error):
+        self.line("Epoch %d: validation accuracy %.2f%%" % (epoch - 1, 100 * (1 - error)))
+
+    def improved(self, epoch, minibatch, error):
+        self.line("This is the best validation accuracy to date.")
+        self.line("The corresponding test accuracy is %.2f%%" % (100 * (1 - error)))
+
+    def training_ended(self, result):
+        self.line("Finished training network.")
+        if result.best_validation_error <= 1:
+            self.line("Best validation accuracy of %.2f%% obtained at iteration %d"
+                      % (100 * (1 - result.best_validation_error), result.best_iteration))
+            self.line("Corresponding test accuracy of %.2f%%" % (100 * (1 - result.test_error)))
