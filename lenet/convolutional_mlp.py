@@ -25,7 +25,7 @@ from lenet.mlp import HiddenLayer
 
 
 class LeNetConvPoolLayer:
-    """A convolution, then max-pooling, then tanh.
+    """A convolution, then max-pooling, then a non-linearity.
 
     Parameters
     ----------
@@ -41,11 +41,14 @@ class LeNetConvPoolLayer:
     poolsize : tuple of 2 ints
         (rows, columns) of the windows that are pooled; they do not overlap, and a border that
         does not fill a window is left out.
+    W, b : shared variables, optional
+        Filters of shape filter_shape and biases of shape (number of filters,) to use instead of
+        new ones, floatX.
+    activation : function of an expression
+        The non-linearity.
 
     Attributes
     ----------
-    W, b : shared variables
-        Filters of shape filter_shape and biases of shape (number of filters,), floatX.
     output : 4-d expression
         Feature maps of shape (batch size, number of filters,
         (image height - filter height + 1) // poolsize[0],
@@ -57,7 +60,8 @@ class LeNetConvPoolLayer:
         The shapes do not fit each other.
     """
 
-    def __init__(self, rng, input, filter_shape, image_shape, poolsize=(2, 2)):
+    def __init__(self, rng, input, filter_shape, image_shape, poolsize=(2, 2), W=None, b=None,
+                 activation=T.tanh):
         if image_shape[1] != filter_shape[1]:
             raise ValueError(
                 "filter_shape %s is for %d input feature maps, but image_shape %s has %d"
@@ -70,25 +74,30 @@ class LeNetConvPoolLayer:
             )
         self.input = input
 
-        # Each hidden unit has
-        # "number of input feature maps * filter height * filter width" inputs.
-        fan_in = int(numpy.prod(filter_shape[1:]))
-        # Each unit of the layer below gets a gradient from
-        # "number of filters * filter height * filter width" / "size of a pooling window" units.
-        fan_out = filter_shape[0] * int(numpy.prod(filter_shape[2:])) // int(numpy.prod(poolsize))
-        W_bound = numpy.sqrt(6.0 / (fan_in + fan_out))
-        self.W = theano.shared(
-            numpy.asarray(
-                rng.uniform(low=-W_bound, high=W_bound, size=filter_shape),
-                dtype=theano.config.floatX,
-            ),
-            name="W",
-            borrow=True,
-        )
-        # One bias a feature map.
-        self.b = theano.shared(
-            numpy.zeros((filter_shape[0],), dtype=theano.config.floatX), name="b", borrow=True
-        )
+        if W is None:
+            # Each hidden unit has
+            # "number of input feature maps * filter height * filter width" inputs.
+            fan_in = int(numpy.prod(filter_shape[1:]))
+            # Each unit of the layer below gets a gradient from "number of filters *
+            # filter height * filter width" / "size of a pooling window" units.
+            fan_out = (filter_shape[0] * int(numpy.prod(filter_shape[2:]))
+                       // int(numpy.prod(poolsize)))
+            W_bound = numpy.sqrt(6.0 / (fan_in + fan_out))
+            W = theano.shared(
+                numpy.asarray(
+                    rng.uniform(low=-W_bound, high=W_bound, size=filter_shape),
+                    dtype=theano.config.floatX,
+                ),
+                name="W",
+                borrow=True,
+            )
+        if b is None:
+            # One bias a feature map.
+            b = theano.shared(
+                numpy.zeros((filter_shape[0],), dtype=theano.config.floatX), name="b", borrow=True
+            )
+        self.W = W
+        self.b = b
 
         conv_out = conv2d(
             input, self.W, input_shape=tuple(image_shape), filter_shape=tuple(filter_shape)
@@ -96,7 +105,7 @@ class LeNetConvPoolLayer:
         pooled_out = pool.pool_2d(conv_out, poolsize, ignore_border=True, mode="max")
         # The vector of biases becomes a tensor of shape (1, number of filters, 1, 1), which is
         # broadcast over the minibatch and over the rows and columns of each map.
-        self.output = T.tanh(pooled_out + self.b.dimshuffle("x", 0, "x", "x"))
+        self.output = activation(pooled_out + self.b.dimshuffle("x", 0, "x", "x"))
 
         self.params = [self.W, self.b]
 

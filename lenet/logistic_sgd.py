@@ -29,24 +29,29 @@ class LogisticRegression:
         Number of inputs.
     n_out : int
         Number of classes.
+    W, b : shared variables, optional
+        Weights of shape (n_in, n_out) and biases of shape (n_out,) to use instead of new ones,
+        which are zeros, floatX.
 
     Attributes
     ----------
-    W, b : shared variables
-        Weights of shape (n_in, n_out) and biases of shape (n_out,), zeros at first, floatX.
     p_y_given_x : matrix expression
         Probability of each class, of shape (batch size, n_out).
     y_pred : vector expression
         The most probable class of each example, int64 of shape (batch size,).
     """
 
-    def __init__(self, input, n_in, n_out):
-        self.W = theano.shared(
-            numpy.zeros((n_in, n_out), dtype=theano.config.floatX), name="W", borrow=True
-        )
-        self.b = theano.shared(
-            numpy.zeros((n_out,), dtype=theano.config.floatX), name="b", borrow=True
-        )
+    def __init__(self, input, n_in, n_out, W=None, b=None):
+        if W is None:
+            W = theano.shared(
+                numpy.zeros((n_in, n_out), dtype=theano.config.floatX), name="W", borrow=True
+            )
+        if b is None:
+            b = theano.shared(
+                numpy.zeros((n_out,), dtype=theano.config.floatX), name="b", borrow=True
+            )
+        self.W = W
+        self.b = b
 
         self.p_y_given_x = T.nnet.softmax(T.dot(input, self.W) + self.b)
         self.y_pred = T.argmax(self.p_y_given_x, axis=1)
