@@ -2,6 +2,7 @@
 
 from collections import namedtuple
 
+import numpy
 import theano
 import theano.tensor as T
 
@@ -44,21 +45,8 @@ def compile_functions(model, x, y, datasets, learning_rate, batch_size, cost=Non
     UsageError
         A minibatch is empty or larger than a set.
     """
-    sizes = [set_x.get_value(borrow=True).shape[0] for set_x, _ in datasets]
-    if batch_size < 1:
-        raise UsageError("batch size %d; expected a positive number of examples" % batch_size)
-    for name, size in zip(SET_NAMES, sizes):
-        if batch_size > size:
-            raise UsageError("batch size %d; expected at most the %d examples of the %s"
-                             % (batch_size, size, name))
-
-    index = T.lscalar("index")  # number of a minibatch
-
-    def minibatch(set_x, set_y):
-        """The examples of minibatch number ``index``, in the places of x and y."""
-        start = index * batch_size
-        return {x: set_x[start:start + batch_size], y: set_y[start:start + batch_size]}
-
+    sizes = [size_of(a_set) for a_set in datasets]
+    check_batch_size(batch_size, list(zip(SET_NAMES, sizes)))
     train_set, validation_set, test_set = datasets
 
     # One step of gradient descent for every parameter.
@@ -69,19 +57,69 @@ def compile_functions(model, x, y, datasets, learning_rate, batch_size, cost=Non
         (parameter, parameter - learning_rate * gradient)
         for parameter, gradient in zip(model.params, gradients)
     ]
-    train_minibatch = theano.function([index], cost, updates=updates, givens=minibatch(*train_set))
-
-    # The last minibatch of a set may be smaller than the others, so the wrong examples are counted.
-    wrong = model.errors(y) * y.shape[0]
-
-    def error_on(evaluated_set, size):
-        count = theano.function([index], wrong, givens=minibatch(*evaluated_set))
-        n_batches = -(-size // batch_size)  # rounded up: every example counts
-        return lambda: int(round(sum(float(count(i)) for i in range(n_batches)))) / size
+    index = T.lscalar("index")  # number of a minibatch
+    train_minibatch = theano.function(
+        [index], cost, updates=updates, givens=minibatch(index, x, y, train_set, batch_size)
+    )
 
     return Functions(
         train_minibatch,
-        validation_error=error_on(validation_set, sizes[1]),
-        test_error=error_on(test_set, sizes[2]),
+        validation_error=compile_error(model, x, y, validation_set, batch_size),
+        test_error=compile_error(model, x, y, test_set, batch_size),
         n_train_batches=sizes[0] // batch_size,
     )
+
+
+def compile_error(model, x, y, evaluated_set, batch_size):
+    """Compile the error on a set: a function without arguments.
+
+    It returns the fraction of all the examples of ``evaluated_set``, one pair (x, y), that are
+    classified wrongly. See ``compile_functions`` for the parameters.
+    """
+    # The last minibatch of a set may be smaller than the others, so the wrong examples are counted.
+    wrong = model.errors(y) * y.shape[0]
+    counts = compile_over_set(wrong, x, y, evaluated_set, batch_size)
+    size = size_of(evaluated_set)
+    return lambda: int(round(sum(float(count) for count in counts()))) / size
+
+
+def compile_predictions(model, x, y, evaluated_set, batch_size):
+    """Compile the predictions for a set: a function without arguments.
+
+    It returns the most probable class of every example of ``evaluated_set``, one pair (x, y), as
+    an array of shape (number of examples,). See ``compile_functions`` for the parameters.
+    """
+    predictions = compile_over_set(model.y_pred, x, y, evaluated_set, batch_size)
+    return lambda: numpy.concatenate(predictions())
+
+
+def compile_over_set(expression, x, y, evaluated_set, batch_size):
+    """Compile a function without arguments: the list of an expression's values, minibatch by
+    minibatch over a whole set."""
+    index = T.lscalar("index")
+    value = theano.function([index], expression, on_unused_input="ignore",
+                            givens=minibatch(index, x, y, evaluated_set, batch_size))
+    n_batches = -(-size_of(evaluated_set) // batch_size)  # rounded up: every example counts
+    return lambda: [value(i) for i in range(n_batches)]
+
+
+def minibatch(index, x, y, a_set, batch_size):
+    """The examples of minibatch number ``index`` of a set, in the places of x and y."""
+    set_x, set_y = a_set
+    start = index * batch_size
+    return {x: set_x[start:start + batch_size], y: set_y[start:start + batch_size]}
+
+
+def size_of(a_set):
+    """Number of examples of a set, one pair (x, y)."""
+    return a_set[0].get_value(borrow=True).shape[0]
+
+
+def check_batch_size(batch_size, names_and_sizes):
+    """Raise a UsageError if a minibatch would be empty or larger than a set."""
+    if batch_size < 1:
+        raise UsageError("batch size %d; expected a positive number of examples" % batch_size)
+    for name, size in names_and_sizes:
+        if batch_size > size:
+            raise UsageError("batch size %d; expected at most the %d examples of the %s"
+                             % (batch_size, size, name))
