@@ -87,9 +87,21 @@ class TutorialReport(Observer):
 
 
 class NetworkReport(TutorialReport):
-    """Prints the lines of ``network3``, which speaks of accuracy and counts epochs from 0."""
+    """Prints the lines of ``network3``, which speaks of accuracy and counts epochs from 0.
+
+    Parameters
+    ----------
+    n_train_batches, n_epochs : int
+        Minibatches in an epoch, and epochs.
+    when_best : function without arguments, optional
+        Called whenever the validation accuracy is the best to date.
+    """
 
     opening = "begin training..."
+
+    def __init__(self, n_train_batches, n_epochs, when_best=None):
+        super().__init__(n_train_batches, n_epochs)
+        self.when_best = when_best
 
     def minibatch_begins(self, iteration):
         if iteration % 1000 == 0:
@@ -101,6 +113,8 @@ class NetworkReport(TutorialReport):
     def improved(self, epoch, minibatch, error):
         self.line("This is the best validation accuracy to date.")
         self.line("The corresponding test accuracy is %.2f%%" % (100 * (1 - error)))
+        if self.when_best is not None:
+            self.when_best()
 
     def training_ended(self, result):
         self.line("Finished training network.")

@@ -1,0 +1,450 @@
+"""Networks put together from a list of layers, as in ``network3.py`` of the book.
+
+Each layer answers three questions: what are its parameters, what is its output, and what is its
+output while training, when dropout leaves units out. The formulas of the layers themselves are
+those of the tutorial's LeNetConvPoolLayer, HiddenLayer and LogisticRegression.
+
+Sources: M. Nielsen, "Neural Networks and Deep Learning", chapter 6 (network3.py); dropout:
+N. Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR
+15:1929-1958, 2014.
+"""
+
+import functools
+import math
+import operator
+import os
+
+import numpy
+import theano
+import theano.tensor as T
+from theano.sandbox.rng_mrg import MRG_RandomStreams
+from theano.tensor import tanh  # noqa: F401  (an activation function, for those who import this)
+from theano.tensor.nnet import sigmoid
+
+from lenet import persistence
+from lenet.convolutional_mlp import LeNetConvPoolLayer, pooled_size
+from lenet.data import load_data as load_data_shared  # noqa: F401  (the book's name for it)
+from lenet.errors import UsageError
+from lenet.experiment import train
+from lenet.logistic_sgd import LogisticRegression
+from lenet.mlp import HiddenLayer
+from lenet.report import NetworkReport
+from lenet.sgd import compile_error, compile_predictions
+
+
+def linear(z):
+    """The activation function z."""
+    return z
+
+
+def ReLU(z):
+    """The activation function max(0, z), of rectified linear units."""
+    return T.maximum(numpy.asarray(0, dtype=theano.config.floatX), z)
+
+
+class Network:
+    """A feed-forward network.
+
+    Parameters
+    ----------
+    layers : list of layers
+        From the image to the classes; the last one is a SoftmaxLayer.
+    mini_batch_size : int
+        Examples a minibatch.
+    seed : int
+        Seed of the initial parameters, which are drawn layer by layer, and of the dropout masks.
+
+    Attributes
+    ----------
+    params : list of shared variables
+        All parameters, from the first layer to the last.
+    x, y : matrix and vector expressions
+        The images, one rasterized image a row, and the labels.
+    output, output_dropout : matrix expressions
+        Probability of each class, of shape (batch size, number of classes); the second one is
+        the output while training.
+
+    Raises
+    ------
+    UsageError
+        A layer does not fit the one before, or the size of the minibatches.
+    """
+
+    def __init__(self, layers, mini_batch_size, seed=0):
+        check_layers(layers, mini_batch_size)
+        self.layers = layers
+        self.mini_batch_size = mini_batch_size
+        self.x = T.matrix("x")
+        self.y = T.ivector("y")
+
+        rng = numpy.random.RandomState(seed)
+        for layer in layers:
+            layer.initialize(rng)
+        self.params = [param for layer in layers for param in layer.params]
+
+        streams = MRG_RandomStreams(int(rng.randint(1, 2 ** 31 - 2 ** 16)))
+        inpt = inpt_dropout = self.x
+        for layer in layers:
+            layer.set_inpt(inpt, inpt_dropout, streams)
+            inpt, inpt_dropout = layer.output, layer.output_dropout
+        self.output, self.output_dropout = inpt, inpt_dropout
+        self.y_pred = layers[-1].y_out
+        self.errors = layers[-1].errors
+
+    def SGD(self, training_data, epochs, mini_batch_size, eta, validation_data, test_data,
+            lmbda=0.0, when_best=None):
+        """Train by stochastic gradient descent on minibatches, and print the book's lines.
+
+        Parameters
+        ----------
+        training_data, validation_data, test_data : pairs (x, y)
+            As ``lenet.data.load_data`` returns them.
+        epochs : int
+            Passes over the training set.
+        mini_batch_size : int
+            Examples a minibatch; the number that the network was made for.
+        eta : float
+            Learning rate.
+        lmbda : float
+            Factor of the L2 regularization: lmbda / 2 times the sum of the squared weights,
+            divided by the number of minibatches, is added to the cost.
+        when_best : function without arguments, optional
+            Called after each epoch with the best validation accuracy to date.
+
+        Returns
+        -------
+        lenet.training.Result
+            The accuracies are 1 - its errors; every example counts.
+
+        Raises
+        ------
+        UsageError
+            An argument cannot work, or the images do not fit the first layer.
+        lenet.errors.TrainingError
+            The cost is no longer finite.
+        """
+        if mini_batch_size != self.mini_batch_size:
+            raise UsageError("mini_batch_size %s; expected the network's, which is %s"
+                             % (mini_batch_size, self.mini_batch_size))
+        if not (lmbda >= 0 and math.isfinite(lmbda)):
+            raise UsageError("lmbda %s; expected 0 or a positive number" % lmbda)
+        datasets = [training_data, validation_data, test_data]
+        for dataset in datasets:
+            self.check_images(dataset)
+
+        cost = self.layers[-1].cost(self)
+        if lmbda:
+            n_examples = training_data[0].get_value(borrow=True).shape[0]
+            num_training_batches = n_examples // mini_batch_size
+            l2_norm_squared = sum((layer.w ** 2).sum() for layer in self.layers)
+            cost += 0.5 * lmbda * l2_norm_squared / num_training_batches
+
+        # All epochs are done, however long ago the best one was; of equal ones the last counts.
+        return train(self, self.x, self.y, datasets, eta, epochs, mini_batch_size,
+                     file_name=os.path.basename(__file__), cost=cost,
+                     report=functools.partial(NetworkReport, when_best=when_best),
+                     patience=math.inf, better=operator.le)
+
+    def accuracy(self, data):
+        """The fraction of all the examples of a set, one pair (x, y), that are classified right."""
+        self.check_images(data)
+        return 1 - compile_error(self, self.x, self.y, data, self.mini_batch_size)()
+
+    def predictions(self, data):
+        """The most probable class of each example of a set, an array of shape (n,)."""
+        self.check_images(data)
+        return compile_predictions(self, self.x, self.y, data, self.mini_batch_size)()
+
+    def check_images(self, data):
+        """Raise a UsageError if the images of a set do not fit the first layer."""
+        n_pixels = data[0].get_value(borrow=True).shape[1]
+        if n_pixels != size(self.layers[0].in_shape):
+            raise UsageError("images of %d pixels, but the first layer takes %s"
+                             % (n_pixels, self.layers[0].in_shape))
+
+    def save(self, filename):
+        """Write the parameters to a file; see ``lenet.persistence.save``."""
+        persistence.save(self.named_params(), filename, self.description())
+
+    def load(self, filename):
+        """Read the parameters from a file that ``save`` wrote for such a network."""
+        persistence.load(self.named_params(), filename, self.description())
+
+    def named_params(self):
+        """The parameters by name: "layer0.w", "layer0.b", "layer1.w", ..."""
+        return {"layer%d.%s" % (number, param.name): param
+                for number, layer in enumerate(self.layers) for param in layer.params}
+
+    def description(self):
+        """What the shapes of the parameters do not tell, to be saved with them."""
+        return {"network": ", ".join(str(layer) for layer in self.layers)}
+
+
+class Layer:
+    """What the kinds of layers have in common.
+
+    Parameters
+    ----------
+    in_shape, out_shape : tuples of ints
+        Shape of an example before and after the layer.
+    w_shape : tuple of ints
+        Shape of the weights.
+    n_out : int
+        Number of biases.
+    """
+
+    def __init__(self, in_shape, out_shape, w_shape, n_out):
+        self.in_shape = in_shape
+        self.out_shape = out_shape
+        self.w = theano.shared(numpy.zeros(w_shape, dtype=theano.config.floatX), name="w")
+        self.b = theano.shared(numpy.zeros((n_out,), dtype=theano.config.floatX), name="b")
+        self.params = [self.w, self.b]
+
+    def draw(self, rng, w_scale):
+        """Draw normal weights of the given standard deviation, then normal biases of 1."""
+        for param, scale in ((self.w, w_scale), (self.b, 1.0)):
+            values = rng.normal(loc=0.0, scale=scale, size=param.get_value(borrow=True).shape)
+            param.set_value(values.astype(theano.config.floatX))
+
+
+class ConvPoolLayer(Layer):
+    """A convolution, then max-pooling, then a non-linearity; without dropout.
+
+    Parameters
+    ----------
+    filter_shape : tuple of 4 ints
+        (number of filters, number of input feature maps, filter height, filter width).
+    image_shape : tuple of 4 ints
+        (mini-batch size, number of input feature maps, image height, image width).
+    poolsize : tuple of 2 ints
+        (rows, columns) of the windows that are pooled.
+    activation_fn : function of an expression
+        The non-linearity.
+    """
+
+    def __init__(self, filter_shape, image_shape, poolsize=(2, 2), activation_fn=sigmoid):
+        self.filter_shape = tuple(filter_shape)
+        self.image_shape = tuple(image_shape)
+        self.poolsize = tuple(poolsize)
+        self.activation_fn = activation_fn
+        # (28 - 5 + 1) / 2 = 12 rows and columns of each map are left of 28 x 28 pixels.
+        maps_size = pooled_size(image_shape[2:], filter_shape[2:], poolsize)
+        super().__init__(self.image_shape[1:], (filter_shape[0],) + maps_size, filter_shape,
+                         filter_shape[0])
+
+    def initialize(self, rng):
+        """Draw the initial parameters."""
+        # 20 * (5 * 5) / (2 * 2) = 125 for 20 filters.
+        n_out = self.filter_shape[0] * size(self.filter_shape[2:]) // size(self.poolsize)
+        self.draw(rng, numpy.sqrt(1.0 / n_out))
+
+    def set_inpt(self, inpt, inpt_dropout, streams):
+        """Build the outputs from those of the layer before."""
+        # Rows of pixels become images: (batch size, 784) -> (batch size, 1, 28, 28).
+        self.inpt = inpt.reshape((inpt.shape[0],) + self.in_shape)
+        self.output = self.apply(self.inpt)
+        if inpt_dropout is inpt:
+            self.output_dropout = self.output
+        else:
+            self.output_dropout = self.apply(
+                inpt_dropout.reshape((inpt_dropout.shape[0],) + self.in_shape))
+
+    def apply(self, inpt):
+        return LeNetConvPoolLayer(
+            None, inpt, self.filter_shape, (None,) + self.in_shape, self.poolsize,
+            W=self.w, b=self.b, activation=self.activation_fn,
+        ).output
+
+    def __str__(self):
+        return "ConvPoolLayer(%dx%dx%dx%d, pool %dx%d, %s)" % (
+            self.filter_shape + self.poolsize + (name_of(self.activation_fn),))
+
+
+class FullyConnectedLayer(Layer):
+    """A layer whose units see all of the layer before.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Numbers of inputs and of units.
+    activation_fn : function of an expression
+        The non-linearity.
+    p_dropout : float
+        Fraction of the inputs that are left out while training, each minibatch others. The
+        output multiplies the inputs with 1 - p_dropout, which is their mean while training.
+    """
+
+    def __init__(self, n_in, n_out, activation_fn=sigmoid, p_dropout=0.0):
+        check_dropout(p_dropout)
+        super().__init__((n_in,), (n_out,), (n_in, n_out), n_out)
+        self.n_in = n_in
+        self.n_out = n_out
+        self.activation_fn = activation_fn
+        self.p_dropout = p_dropout
+
+    def initialize(self, rng):
+        """Draw the initial parameters."""
+        self.draw(rng, numpy.sqrt(1.0 / self.n_out))
+
+    def set_inpt(self, inpt, inpt_dropout, streams):
+        """Build the outputs from those of the layer before."""
+        self.inpt, self.inpt_dropout = with_dropout(inpt, inpt_dropout, self.p_dropout, streams)
+        self.output = self.apply(self.inpt)
+        self.output_dropout = self.apply(self.inpt_dropout)
+
+    def apply(self, inpt):
+        return HiddenLayer(None, inpt, self.n_in, self.n_out, W=self.w, b=self.b,
+                           activation=self.activation_fn).output
+
+    def __str__(self):
+        return "FullyConnectedLayer(%d, %d, %s, dropout %g)" % (
+            self.n_in, self.n_out, name_of(self.activation_fn), self.p_dropout)
+
+
+class SoftmaxLayer(Layer):
+    """The last layer: the probability of each class.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Numbers of inputs and of classes.
+    p_dropout : float
+        See FullyConnectedLayer.
+    """
+
+    def __init__(self, n_in, n_out, p_dropout=0.0):
+        check_dropout(p_dropout)
+        super().__init__((n_in,), (n_out,), (n_in, n_out), n_out)
+        self.n_in = n_in
+        self.n_out = n_out
+        self.p_dropout = p_dropout
+
+    def initialize(self, rng):
+        """All parameters start at zero: nothing is drawn."""
+
+    def set_inpt(self, inpt, inpt_dropout, streams):
+        """Build the outputs from those of the layer before."""
+        self.inpt, self.inpt_dropout = with_dropout(inpt, inpt_dropout, self.p_dropout, streams)
+        evaluated, trained = (
+            LogisticRegression(inpt, self.n_in, self.n_out, W=self.w, b=self.b)
+            for inpt in (self.inpt, self.inpt_dropout)
+        )
+        self.output, self.output_dropout = evaluated.output, trained.output
+        self.y_out = evaluated.y_pred
+        self.errors = evaluated.errors
+        self.negative_log_likelihood = trained.negative_log_likelihood
+
+    def cost(self, net):
+        """The mean negative log-likelihood of the network's labels, with dropout."""
+        return self.negative_log_likelihood(net.y)
+
+    def accuracy(self, y):
+        """The fraction of a minibatch that is classified right, a scalar expression."""
+        return 1 - self.errors(y)
+
+    def __str__(self):
+        return "SoftmaxLayer(%d, %d, dropout %g)" % (self.n_in, self.n_out, self.p_dropout)
+
+
+def with_dropout(inpt, inpt_dropout, p_dropout, streams):
+    """The inputs of a layer for evaluation, scaled, and for training, with a mask.
+
+    Maps become rows on the way: (batch size, 20, 12, 12) -> (batch size, 2880).
+    """
+    inpt, inpt_dropout = inpt.flatten(2), inpt_dropout.flatten(2)
+    if not p_dropout:
+        return inpt, inpt_dropout
+    scale = numpy.asarray(1 - p_dropout, dtype=theano.config.floatX)
+    return scale * inpt, dropout_layer(inpt_dropout, p_dropout, streams)
+
+
+def dropout_layer(layer, p_dropout, streams):
+    """Set each number of an expression to zero with probability p_dropout."""
+    mask = streams.binomial(size=layer.shape, n=1, p=1 - p_dropout, dtype=theano.config.floatX)
+    return layer * mask
+
+
+def conv_network(image_shape, conv_layers=1, p_dropout=0.0, mini_batch_size=10, seed=0, n_out=10):
+    """The networks of the tutorial: one or two conv-pool layers, 100 fully connected units.
+
+    Parameters
+    ----------
+    image_shape : tuple of 3 ints
+        (channels, height, width) of an image.
+    conv_layers : int
+        1, with 20 filters; or 2, with 20 and 40.
+    p_dropout : float
+        Dropout of the fully connected layer.
+    mini_batch_size, seed
+        See ``Network``.
+    n_out : int
+        Number of classes.
+
+    Returns
+    -------
+    Network
+    """
+    layers = []
+    for n_filters in (20, 40)[:conv_layers]:
+        # (1, 28, 28) -> (20, 12, 12), then (20, 12, 12) -> (40, 4, 4).
+        layers.append(ConvPoolLayer(filter_shape=(n_filters, image_shape[0], 5, 5),
+                                    image_shape=(mini_batch_size,) + tuple(image_shape)))
+        image_shape = layers[-1].out_shape
+    layers.append(FullyConnectedLayer(n_in=size(image_shape), n_out=100, p_dropout=p_dropout))
+    layers.append(SoftmaxLayer(n_in=100, n_out=n_out))
+    return Network(layers, mini_batch_size, seed)
+
+
+def get_error_locations(net, test_data):
+    """Where a network is wrong.
+
+    Parameters
+    ----------
+    net : Network
+    test_data : pair (x, y)
+        As ``lenet.data.load_data`` returns it, of n examples.
+
+    Returns
+    -------
+    (error_locations, erroneous_predictions) : arrays of shape (number of errors,)
+        Indexes into the set, ascending, and the wrong predictions there.
+    """
+    predictions = net.predictions(test_data)
+    error_locations = numpy.flatnonzero(predictions != test_data[1].eval())
+    return error_locations, predictions[error_locations]
+
+
+def size(shape):
+    """Number of elements of an array of that shape."""
+    return int(numpy.prod(shape))
+
+
+def name_of(activation_fn):
+    """The name of an activation function, or of an op that serves as one."""
+    return getattr(activation_fn, "__name__", None) or str(activation_fn)
+
+
+def check_dropout(p_dropout):
+    """Raise a UsageError unless 0 <= p_dropout < 1."""
+    if not 0 <= p_dropout < 1:
+        raise UsageError("dropout %s; expected at least 0 and less than 1" % p_dropout)
+
+
+def check_layers(layers, mini_batch_size):
+    """Raise a UsageError if a layer does not fit its neighbours or the minibatches."""
+    if not layers or not isinstance(layers[-1], SoftmaxLayer):
+        raise UsageError("the layers end with %s; expected a SoftmaxLayer, which has a cost"
+                         % (type(layers[-1]).__name__ if layers else "none"))
+    for layer in layers:
+        if isinstance(layer, ConvPoolLayer) and layer.image_shape[0] not in (None, mini_batch_size):
+            raise UsageError("image_shape %s is for minibatches of %d, but mini_batch_size is %d"
+                             % (layer.image_shape, layer.image_shape[0], mini_batch_size))
+    for number, (before, layer) in enumerate(zip(layers, layers[1:]), start=1):
+        # A convolution needs the maps as they are; the other layers put them in one row.
+        if isinstance(layer, ConvPoolLayer):
+            fits = before.out_shape == layer.in_shape
+        else:
+            fits = size(before.out_shape) == layer.n_in
+        if not fits:
+            raise UsageError("layer %d takes examples of shape %s, but layer %d gives %s"
+                             % (number, layer.in_shape, number - 1, before.out_shape))

@@ -1,0 +1,49 @@
+"""Train the convolutional networks of Nielsen's network3 on MNIST, or evaluate a saved one."""
+
+from lenet import command
+from lenet.data import image_shape_of, load_data
+from lenet.network3 import conv_network
+
+
+def main():
+    parser = command.Parser(
+        description=__doc__,
+        example="python scripts/network3.py --dropout 0.3 --save network.safetensors",
+    )
+    parser.add_argument("--conv-layers", type=int, choices=[1, 2], default=1,
+                        help="convolution and pooling layers: 20 maps, or 20 and 40")
+    parser.add_argument("--dropout", type=float, default=0.0, metavar="P",
+                        help="fraction of the fully connected layer's inputs left out in training")
+    parser.add_argument("--epochs", type=int, default=60, metavar="N",
+                        help="passes over the training set")
+    parser.add_argument("--mini-batch-size", type=int, default=10, metavar="N",
+                        help="examples a minibatch")
+    parser.add_argument("--eta", type=float, default=0.1, metavar="RATE", help="learning rate")
+    parser.add_argument("--lmbda", type=float, default=0.0, metavar="FACTOR",
+                        help="factor of the L2 regularization")
+    parser.add_argument("--seed", type=int, default=0, metavar="N",
+                        help="seed of the initial parameters and of the dropout")
+    parser.add_argument("--dataset", default="mnist.pkl.gz", metavar="FILE",
+                        help="path of a dataset, or a name looked up here and in data/")
+    parser.add_argument("--save", metavar="FILE",
+                        help="write the parameters after each best epoch to date")
+    parser.add_argument("--load", metavar="FILE",
+                        help="evaluate the parameters that --save wrote, without training")
+    arguments = parser.parse_args()
+
+    training_data, validation_data, test_data = datasets = load_data(arguments.dataset)
+    net = conv_network(image_shape_of(datasets, least=16 if arguments.conv_layers == 2 else 6),
+                       arguments.conv_layers, arguments.dropout, arguments.mini_batch_size,
+                       arguments.seed)
+    if arguments.load:
+        net.load(arguments.load)
+        print("Validation accuracy %.2f%%" % (100 * net.accuracy(validation_data)))
+        print("The corresponding test accuracy is %.2f%%" % (100 * net.accuracy(test_data)))
+    else:
+        save = (lambda: net.save(arguments.save)) if arguments.save else None
+        net.SGD(training_data, arguments.epochs, arguments.mini_batch_size, arguments.eta,
+                validation_data, test_data, arguments.lmbda, when_best=save)
+
+
+if __name__ == "__main__":
+    command.run(main)
