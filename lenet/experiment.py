@@ -4,6 +4,9 @@ import math
 import sys
 import timeit
 
+import numpy
+import theano
+
 from lenet.errors import TrainingError, UsageError
 from lenet.report import TutorialReport
 from lenet.sgd import compile_functions
@@ -16,8 +19,11 @@ def train(model, x, y, datasets, learning_rate, n_epochs, batch_size, file_name,
 
     Parameters
     ----------
-    model, x, y, datasets, learning_rate, batch_size, cost
+    model, x, y, datasets, batch_size, cost
         See ``lenet.sgd.compile_functions``.
+    learning_rate : float, or sequence of floats
+        Factor of the gradient in each step; a sequence has one for each epoch, and the last one
+        holds for all epochs after.
     n_epochs : int
         Passes over the training set at the most.
     file_name : str
@@ -40,13 +46,19 @@ def train(model, x, y, datasets, learning_rate, n_epochs, batch_size, file_name,
     KeyboardInterrupt
         Ctrl-C: after the minibatch at hand, and after the best result was printed.
     """
-    if not (learning_rate > 0 and math.isfinite(learning_rate)):
-        raise UsageError("learning rate %s; expected a positive number, such as 0.1"
-                         % learning_rate)
+    rates = numpy.atleast_1d(learning_rate)
+    for rate in rates:
+        if not (rate > 0 and math.isfinite(rate)):
+            raise UsageError("learning rate %s; expected a positive number, such as 0.1" % rate)
     if n_epochs < 1:
         raise UsageError("number of epochs %s; expected a positive number" % n_epochs)
-    functions = compile_functions(model, x, y, datasets, float(learning_rate), batch_size,
-                                  cost)
+    if len(rates) == 1:
+        learning_rate = float(rates[0])
+    else:
+        learning_rate = theano.shared(numpy.asarray(rates[0], dtype=theano.config.floatX))
+        early["epoch_begins"] = lambda epoch: learning_rate.set_value(
+            rates[min(epoch, len(rates)) - 1].astype(theano.config.floatX))
+    functions = compile_functions(model, x, y, datasets, learning_rate, batch_size, cost)
 
     report = report(functions.n_train_batches, n_epochs)
     report.training_begins()
@@ -61,7 +73,7 @@ def train(model, x, y, datasets, learning_rate, n_epochs, batch_size, file_name,
     if result.stopped == "diverged":
         raise TrainingError(
             "the cost is %s at iteration %d with learning rate %g; try a smaller learning rate"
-            % (result.cost, result.iteration, learning_rate)
+            % (result.cost, result.iteration, rates.max())
         )
     if result.stopped == "interrupted":
         raise KeyboardInterrupt

@@ -25,7 +25,7 @@ def compile_functions(model, x, y, datasets, learning_rate, batch_size, cost=Non
         The model's images and labels, which minibatches take the place of.
     datasets : list of three pairs
         As ``lenet.data.load_data`` returns them.
-    learning_rate : float
+    learning_rate : float or scalar shared variable
         Factor of the gradient in each step.
     batch_size : int
         Examples a minibatch.

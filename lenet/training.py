@@ -56,7 +56,7 @@ class Observer:
 
 def early_stopping(train_minibatch, validation_error, test_error, n_train_batches, n_epochs,
                    patience=10000, patience_increase=2, improvement_threshold=0.995,
-                   better=operator.lt, observer=None):
+                   better=operator.lt, epoch_begins=None, observer=None):
     """Train until the epochs are done or the validation error has long not improved.
 
     Parameters
@@ -79,6 +79,8 @@ def early_stopping(train_minibatch, validation_error, test_error, n_train_batche
     better : function of two floats
         Whether a validation error replaces the best one before; ``operator.le`` lets the later
         of two equal ones win.
+    epoch_begins : function of an int, optional
+        Called with the number of each epoch, from 1, before it: to change the learning rate, say.
     observer : Observer, optional
         Told of each step.
 
@@ -92,6 +94,8 @@ def early_stopping(train_minibatch, validation_error, test_error, n_train_batche
     validation_frequency = int(min(n_train_batches, patience / 2))
 
     for epoch in range(1, n_epochs + 1):
+        if epoch_begins is not None:
+            epoch_begins(epoch)
         for minibatch_index in range(n_train_batches):
             iteration = (epoch - 1) * n_train_batches + minibatch_index
 
