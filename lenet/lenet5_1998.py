@@ -1,0 +1,386 @@
+"""LeNet-5 as in the paper of 1998, with each simplification of the tutorials as an argument.
+
+    input  32 x 32      C1  6 maps 28 x 28    S2  6 maps 14 x 14    C3  16 maps 10 x 10
+    S4  16 maps 5 x 5   C5  120 maps 1 x 1    F6  84 units          output  10 classes
+
+Source: Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-based learning applied to document
+recognition", Proceedings of the IEEE 86(11):2278-2324, 1998, sections II.B, II.C and III.A.
+"""
+
+import math
+import os
+
+import numpy
+import theano
+import theano.tensor as T
+from theano.tensor.nnet import conv2d
+from theano.tensor.signal import pool
+
+from lenet.data import image_shape_of, load_data
+from lenet.errors import DataError, UsageError
+from lenet.experiment import train
+from lenet.logistic_sgd import LogisticRegression
+from lenet.mlp import HiddenLayer
+
+# The values of a pixel without ink and of one full of it; they make the mean of the inputs about
+# 0 and their variance about 1 (section II.B).
+BACKGROUND, INK = -0.1, 1.175
+
+# Table I: the maps of S2 that each of the 16 maps of C3 sees. The first six see three neighbours,
+# the next six four, the next three four with a gap, the last one all.
+TABLE_I = (
+    [[i, (i + 1) % 6, (i + 2) % 6] for i in range(6)]
+    + [[i, (i + 1) % 6, (i + 2) % 6, (i + 3) % 6] for i in range(6)]
+    + [[0, 1, 3, 4], [1, 2, 4, 5], [0, 2, 3, 5]]
+    + [[0, 1, 2, 3, 4, 5]]
+)
+
+# What the 84 units of F6 should say for each digit: a picture of 7 x 12 pixels (figure 3 shows
+# the paper's own).
+BITMAPS = """
+.......  .......  .......  .......  .......  .......  .......  .......  .......  .......
+..###..  ...##..  .#####.  .#####.  .....#.  #######  ..####.  #######  .#####.  .#####.
+.##.##.  ..###..  ##...##  ##...##  ....##.  ##.....  .##....  ##...##  ##...##  ##...##
+##...##  .####..  .....##  .....##  ...###.  ##.....  ##.....  .....##  ##...##  ##...##
+##...##  ...##..  .....##  .....##  ..####.  ##.....  ##.....  ....##.  ##...##  ##...##
+##...##  ...##..  ....##.  ..####.  .##.##.  ######.  ######.  ....##.  .#####.  .######
+##...##  ...##..  ...##..  .....##  ##..##.  .....##  ##...##  ...##..  ##...##  .....##
+##...##  ...##..  ..##...  .....##  #######  .....##  ##...##  ...##..  ##...##  .....##
+##...##  ...##..  .##....  .....##  ....##.  .....##  ##...##  ..##...  ##...##  .....##
+.##.##.  ...##..  ##.....  ##...##  ....##.  ##...##  ##...##  ..##...  ##...##  ....##.
+..###..  .######  #######  .#####.  ....##.  .#####.  .#####.  ..##...  .#####.  .####..
+.......  .......  .......  .......  .......  .......  .......  .......  .......  .......
+"""
+
+# From the paper's network to the tutorials', one simplification more in each.
+STEPS = (
+    ("the paper of 1998", {}),
+    ("C3 sees all maps", {"connections": "full"}),
+    ("pooling by maximum", {"connections": "full", "pooling": "max"}),
+    ("softmax output", {"connections": "full", "pooling": "max", "head": "softmax"}),
+)
+
+
+def squash(a):
+    """The paper's activation function, A tanh(S a) with A = 1.7159 and S = 2/3 (equation 6).
+
+    It sends 1 to 1 and -1 to -1, where it bends most (appendix A).
+    """
+    return T.cast(1.7159, theano.config.floatX) * T.tanh(T.cast(2.0 / 3.0, a.dtype) * a)
+
+
+def weights(rng, shape, fan_in):
+    """Initial weights, uniform in +-2.4 / fan_in (appendix A)."""
+    bound = 2.4 / fan_in
+    return numpy.asarray(rng.uniform(low=-bound, high=bound, size=shape),
+                         dtype=theano.config.floatX)
+
+
+def zeros(n):
+    """Initial biases."""
+    return theano.shared(numpy.zeros((n,), dtype=theano.config.floatX), name="b")
+
+
+def bitmaps():
+    """The ten pictures as targets of F6: floatX of shape (10, 84), +1 for ink and -1 for none."""
+    rows = [line.split() for line in BITMAPS.split("\n") if line]
+    pictures = [[1 if mark == "#" else -1 for row in rows for mark in row[digit]]
+                for digit in range(10)]
+    return numpy.array(pictures, dtype=theano.config.floatX)
+
+
+def framed(input, image_shape, size=32):
+    """Images as the network takes them: centred in size x size pixels, from -0.1 to 1.175.
+
+    Parameters
+    ----------
+    input : matrix expression
+        One rasterized image a row, from 0 (no ink) to 1, of shape (batch size, height * width).
+    image_shape : tuple of 3 ints
+        (1, height, width) of an image.
+
+    Returns
+    -------
+    4-d expression
+        Of shape (batch size, 1, size, size).
+    """
+    channels, height, width = image_shape
+    top, left = (size - height) // 2, (size - width) // 2
+    background, ink = (T.cast(value, theano.config.floatX) for value in (BACKGROUND, INK))
+    frame = T.alloc(background, input.shape[0], channels, size, size)
+    # 28 x 28 pixels lie in rows and columns 2 ... 29 of 32.
+    return T.set_subtensor(
+        frame[:, :, top:top + height, left:left + width],
+        input.reshape((input.shape[0], channels, height, width)) * (ink - background) + background,
+    )
+
+
+class ConvolutionLayer:
+    """Maps that see some or all of the maps below, then the squashing function.
+
+    Parameters
+    ----------
+    rng : numpy.random.RandomState
+        Draws the initial filters.
+    input : 4-d expression
+        Of shape image_shape.
+    filter_shape : tuple of 4 ints
+        (number of filters, number of input maps, filter height, filter width).
+    image_shape : tuple of 4 ints
+        (batch size or None, number of input maps, height, width).
+    connections : list of lists of ints, optional
+        The input maps that each filter sees; all of them unless given.
+
+    Attributes
+    ----------
+    output : 4-d expression
+        Of shape (batch size, number of filters, height - filter height + 1,
+        width - filter width + 1).
+    n_parameters : int
+        Number of trainable parameters: filters that see nothing are not counted.
+    """
+
+    def __init__(self, rng, input, filter_shape, image_shape, connections=None):
+        n_filters, n_maps, filter_height, filter_width = filter_shape
+        seen = numpy.ones((n_filters, n_maps), dtype=bool)
+        if connections is not None:
+            if len(connections) != n_filters:
+                raise ValueError("connections for %d filters, but filter_shape is %s"
+                                 % (len(connections), filter_shape))
+            seen = numpy.array([[map in maps for map in range(n_maps)] for maps in connections])
+        mask = numpy.broadcast_to(seen[:, :, None, None], filter_shape)
+
+        # Each unit has "number of maps that its filter sees * filter height * filter width" inputs.
+        fan_in = seen.sum(axis=1).reshape(n_filters, 1, 1, 1) * filter_height * filter_width
+        self.W = theano.shared(weights(rng, filter_shape, fan_in) * mask, name="W")
+        self.b = zeros(n_filters)
+        self.params = [self.W, self.b]
+        self.n_parameters = int(mask.sum()) + n_filters
+
+        # The mask is part of the graph, so the gradient of a filter that sees nothing is zero, too.
+        filters = self.W
+        if not seen.all():
+            filters = self.W * T.constant(mask.astype(theano.config.floatX))
+        conv_out = conv2d(input, filters, input_shape=image_shape, filter_shape=filter_shape)
+        self.output = squash(conv_out + self.b.dimshuffle("x", 0, "x", "x"))
+
+
+class SubsamplingLayer:
+    """Sums of 2 x 2 units, times a coefficient, plus a bias, then the squashing function.
+
+    Each map has one coefficient and one bias, both trainable. The coefficients start at 1/4: the
+    layer begins by taking means.
+
+    Parameters
+    ----------
+    input : 4-d expression
+        Of shape (batch size, n_maps, height, width).
+    n_maps : int
+        Number of maps.
+
+    Attributes
+    ----------
+    output : 4-d expression
+        Of shape (batch size, n_maps, height // 2, width // 2).
+    """
+
+    def __init__(self, input, n_maps):
+        self.coefficient = theano.shared(
+            numpy.full((n_maps,), 0.25, dtype=theano.config.floatX), name="coefficient"
+        )
+        self.b = zeros(n_maps)
+        self.params = [self.coefficient, self.b]
+        self.n_parameters = 2 * n_maps
+
+        sums = pool.pool_2d(input, (2, 2), ignore_border=True, mode="sum")
+        self.output = squash(sums * self.coefficient.dimshuffle("x", 0, "x", "x")
+                             + self.b.dimshuffle("x", 0, "x", "x"))
+
+
+class MaxPoolingLayer:
+    """The tutorials' pooling: the largest of 2 x 2 units, without parameters."""
+
+    def __init__(self, input):
+        self.params = []
+        self.n_parameters = 0
+        self.output = pool.pool_2d(input, (2, 2), ignore_border=True, mode="max")
+
+
+class RBFLayer:
+    """Euclidean radial basis functions: the squared distance to the picture of each digit.
+
+        y_i = sum_j (x_j - w_ij)^2    (equation 7)
+
+    The pictures w_i are fixed, so the layer has no trainable parameters.
+
+    Parameters
+    ----------
+    input : matrix expression
+        Of shape (batch size, 84).
+    centres : array
+        The pictures, of shape (number of classes, 84).
+
+    Attributes
+    ----------
+    output : matrix expression
+        The distances, of shape (batch size, number of classes).
+    y_pred : vector expression
+        The nearest class of each example.
+    """
+
+    def __init__(self, input, centres):
+        self.params = []
+        self.n_parameters = 0
+        # (x - w)^2 = x^2 - 2 x w + w^2 summed over 84 units: a product of matrices is faster than
+        # the differences, of shape (batch size, number of classes, 84).
+        centres = numpy.asarray(centres, dtype=theano.config.floatX)
+        self.output = ((input ** 2).sum(axis=1).dimshuffle(0, "x")
+                       - T.dot(input, T.constant(2 * centres.T))
+                       + T.constant((centres ** 2).sum(axis=1)))
+        self.y_pred = T.argmin(self.output, axis=1)
+
+    errors = LogisticRegression.errors  # it compares y_pred with y
+
+    def distance(self, y):
+        """The mean distance to the picture of the right class (equation 8), a scalar."""
+        return T.mean(self.output[T.arange(y.shape[0]), y])
+
+    def discriminative(self, y, j=1.0):
+        """The loss that also pushes the wrong classes away (equation 9), a scalar.
+
+        j is the distance from which on a wrong class is far enough.
+        """
+        close = T.exp(T.cast(-j, theano.config.floatX)) + T.exp(-self.output).sum(axis=1)
+        return T.mean(self.output[T.arange(y.shape[0]), y] + T.log(close))
+
+
+class LeNet5_1998:
+    """The network of the paper, or a simplified one.
+
+    Parameters
+    ----------
+    rng : numpy.random.RandomState
+        Draws the initial parameters: those of C1, C3, C5, F6.
+    input : matrix expression
+        One rasterized image a row, from 0 (no ink) to 1.
+    image_shape : tuple of 3 ints
+        (1, height, width) of an image, at most 32 x 32.
+    connections : "table" or "full"
+        Whether C3 sees the maps of table I or all six.
+    pooling : "mean" or "max"
+        Whether S2 and S4 have a trainable mean or take the maximum.
+    head : "rbf" or "softmax"
+        The output layer: distances to fixed pictures, or a logistic regression.
+    loss : "discriminative" or "distance"
+        Equation 9 or equation 8, for radial basis functions.
+
+    Attributes
+    ----------
+    layers : dict from str to layer
+        The layers "C1", "S2", "C3", "S4", "C5", "F6" and "output".
+    params : list of shared variables
+        All trainable parameters, from the first layer to the last.
+    """
+
+    def __init__(self, rng, input, image_shape=(1, 28, 28), connections="table", pooling="mean",
+                 head="rbf", loss="discriminative"):
+        def pooled(maps, n_maps):
+            return SubsamplingLayer(maps, n_maps) if pooling == "mean" else MaxPoolingLayer(maps)
+
+        # (32 - 5 + 1, 32 - 5 + 1) = (28, 28)
+        C1 = ConvolutionLayer(rng, framed(input, image_shape), (6, 1, 5, 5), (None, 1, 32, 32))
+        # (28 / 2, 28 / 2) = (14, 14)
+        S2 = pooled(C1.output, 6)
+        # (14 - 5 + 1, 14 - 5 + 1) = (10, 10)
+        C3 = ConvolutionLayer(rng, S2.output, (16, 6, 5, 5), (None, 6, 14, 14),
+                              TABLE_I if connections == "table" else None)
+        # (10 / 2, 10 / 2) = (5, 5)
+        S4 = pooled(C3.output, 16)
+        # (5 - 5 + 1, 5 - 5 + 1) = (1, 1)
+        C5 = ConvolutionLayer(rng, S4.output, (120, 16, 5, 5), (None, 16, 5, 5))
+        # (batch size, 120, 1, 1) -> (batch size, 120) -> (batch size, 84)
+        F6 = HiddenLayer(rng, C5.output.flatten(2), 120, 84, activation=squash,
+                         W=theano.shared(weights(rng, (120, 84), fan_in=120), name="W"))
+        F6.n_parameters = 120 * 84 + 84
+        # (batch size, 84) -> (batch size, 10)
+        if head == "rbf":
+            output = RBFLayer(F6.output, bitmaps())
+            self.loss = getattr(output, loss)
+        else:
+            output = LogisticRegression(F6.output, n_in=84, n_out=10)
+            output.n_parameters = 84 * 10 + 10
+            self.loss = output.negative_log_likelihood
+
+        self.layers = {"C1": C1, "S2": S2, "C3": C3, "S4": S4, "C5": C5, "F6": F6,
+                       "output": output}
+        self.params = [param for layer in self.layers.values() for param in layer.params]
+        self.y_pred = output.y_pred
+        self.errors = output.errors
+
+
+def learning_rates(learning_rate, n_epochs, final=0.02):
+    """A rate for each epoch, falling along half a cosine to ``final`` times the first one.
+
+    The paper lowers its rate by hand in five stages; any number of epochs can follow a curve.
+    """
+    progress = numpy.arange(n_epochs) / max(1, n_epochs - 1)
+    return learning_rate * (final + (1 - final) * (1 + numpy.cos(math.pi * progress)) / 2)
+
+
+def evaluate_lenet5_1998(learning_rate=None, n_epochs=20, dataset="mnist.pkl.gz", batch_size=10,
+                         connections="table", pooling="mean", head="rbf", loss="discriminative",
+                         seed=1998):
+    """Train LeNet-5 of 1998 for a number of epochs, and print the tutorial's lines.
+
+    Parameters
+    ----------
+    learning_rate : float, optional
+        Factor of the gradient in the first epoch; see ``learning_rates`` for the others. The one
+        that suits the output layer unless given: the loss of radial basis functions sums 84
+        squares and asks for smaller steps.
+    n_epochs : int
+        Passes over the training set.
+    dataset : str
+        See ``lenet.data.load_data``.
+    batch_size : int
+        Examples a minibatch.
+    connections, pooling, head, loss
+        See ``LeNet5_1998``.
+    seed : int
+        Seed of the initial parameters.
+
+    Returns
+    -------
+    lenet.training.Result
+        What the training reached.
+
+    Raises
+    ------
+    lenet.errors.UsageError, lenet.errors.DataError, lenet.errors.TrainingError
+        An argument cannot work; the dataset cannot be read; the cost is no longer finite.
+    """
+    for name, value, known in (("connections", connections, ("table", "full")),
+                               ("pooling", pooling, ("mean", "max")),
+                               ("head", head, ("rbf", "softmax")),
+                               ("loss", loss, ("discriminative", "distance"))):
+        if value not in known:
+            raise UsageError("%s %s; expected %s" % (name, value, " or ".join(known)))
+    if learning_rate is None:
+        learning_rate = 0.002 if head == "rbf" else 0.05
+    rng = numpy.random.RandomState(seed)
+
+    print("... loading data", flush=True)
+    datasets = load_data(dataset)
+    image_shape = image_shape_of(datasets)
+    if image_shape[1] > 32:
+        raise DataError("the dataset has images of %d x %d pixels; this network takes at most "
+                        "32 x 32" % image_shape[1:])
+
+    print("... building the model", flush=True)
+    x = T.matrix("x")  # the images, one rasterized image a row
+    y = T.ivector("y")  # the labels
+    model = LeNet5_1998(rng, x, image_shape, connections, pooling, head, loss)
+
+    return train(model, x, y, datasets, learning_rates(learning_rate, n_epochs), n_epochs,
+                 batch_size, file_name=os.path.basename(__file__), cost=model.loss(y),
+                 patience=math.inf)
