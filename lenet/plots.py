@@ -1,0 +1,145 @@
+"""Pictures: drawn with Matplotlib, written to a file or shown where there is a display."""
+
+import os
+import sys
+
+import matplotlib
+import numpy
+
+from lenet.errors import UsageError
+from lenet.files import write_beside
+
+DPI = 100
+
+
+def draw_panels(images, titles, columns=None, cell=2.6):
+    """Draw images side by side.
+
+    Parameters
+    ----------
+    images : list of arrays
+        Grey of shape (height, width), drawn from the smallest number (black) to the largest
+        (white), or in colour of shape (height, width, 3), from 0 to 1.
+    titles : list of str
+        A title for each.
+    columns : int, optional
+        Images in a row; all of them unless given.
+    cell : float
+        Inches for an image.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    columns = columns or len(images)
+    rows = -(-len(images) // columns)
+    height, width = numpy.max([image.shape[:2] for image in images], axis=0)
+    figure = new_figure(columns * cell, rows * (cell * height / width + 0.28),
+                        constrained_layout=True)
+    for axes, image, title in zip(figure.subplots(rows, columns, squeeze=False).flat,
+                                  images, titles):
+        axes.imshow(image, cmap="gray", interpolation="nearest")
+        axes.set_title(title, fontsize=10)
+    for axes in figure.axes:
+        axes.axis("off")
+    return figure
+
+
+def plot_errors(error_locations, erroneous_predictions, test_data, image_shape, rows=12,
+                columns=10):
+    """Draw misclassified digits: the truth at the top right, the prediction at the bottom right.
+
+    Parameters
+    ----------
+    error_locations, erroneous_predictions : arrays of shape (number of errors,)
+        As ``lenet.network3.get_error_locations`` returns them.
+    test_data : pair (x, y)
+        The set that the locations are indexes of.
+    image_shape : tuple of 3 ints
+        (1, height, width) of an image.
+    rows, columns : int
+        The first rows * columns errors are drawn.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    images, labels = test_data[0].get_value(borrow=True), test_data[1].eval()
+    height, width = image_shape[1:]
+    figure = new_figure(columns * 0.8, rows * 0.8)
+    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.99, wspace=0.08, hspace=0.08)
+    grid = figure.subplots(rows, columns, squeeze=False).flat
+    for axes in grid:
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.set_visible(False)
+    for axes, location, prediction in zip(figure.axes, error_locations, erroneous_predictions):
+        axes.set_visible(True)
+        axes.imshow(images[location].reshape(height, width), cmap="binary")
+        for text, where, colour in ((labels[location], "top", "tab:green"),
+                                    (prediction, "bottom", "tab:red")):
+            axes.text(0.96, 0.96 if where == "top" else 0.04, str(text), ha="right", va=where,
+                      color=colour, fontsize=11, fontweight="bold", transform=axes.transAxes)
+    return figure
+
+
+def draw_bars(names, values, label):
+    """Draw a horizontal bar for each name, the first at the top, with its value at its end."""
+    figure = new_figure(7, 0.6 * len(names) + 1, constrained_layout=True)
+    axes = figure.subplots()
+    bars = axes.barh(names, values, color="0.6")
+    axes.bar_label(bars, fmt="%.2f", padding=4)
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.set_xlabel(label)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    return figure
+
+
+def new_figure(width, height, **settings):
+    """An empty figure of so many inches; without a display one that can only be written."""
+    if not has_display():
+        matplotlib.use("Agg")
+    from matplotlib import pyplot  # chooses a window system, so it has to be imported late
+
+    return pyplot.figure(figsize=(width, height), dpi=DPI, **settings)
+
+
+def finish(figure, output):
+    """Write a figure to a file; without one show it, if there is a display.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    output : str or None
+        The file; its ending says the format, such as .png.
+
+    Raises
+    ------
+    UsageError
+        Matplotlib does not know the format.
+    lenet.errors.DataError
+        The file cannot be written.
+    """
+    from matplotlib import pyplot
+
+    if output is not None:
+        ending = os.path.splitext(output)[1][1:].lower()
+        if ending not in figure.canvas.get_supported_filetypes():
+            raise UsageError("output %s; expected a name that ends in .png, .pdf or .svg" % output)
+        with write_beside(output) as file:
+            figure.savefig(file, format=ending)
+    elif has_display() and matplotlib.get_backend().lower() != "agg":
+        pyplot.show()
+    else:
+        print("no display to show the picture on; --output FILE.png writes it to a file",
+              file=sys.stderr)
+    pyplot.close(figure)
+
+
+def has_display():
+    """Whether this process can hope to open a window."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

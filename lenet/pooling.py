@@ -1,0 +1,236 @@
+"""Kinds of pooling, as functions from expressions to expressions.
+
+Each takes feature maps of shape (batch size, maps, height, width), and all but the normalization
+return maps of shape (batch size, maps, (height - rows) // stride rows + 1,
+(width - columns) // stride columns + 1): windows that do not lie inside a map are left out.
+"""
+
+import numpy
+import theano
+import theano.tensor as T
+from theano.tensor.nnet import conv2d
+from theano.tensor.signal import pool
+
+
+def max_pool(input, window=(2, 2), stride=None):
+    """The largest number of each window.
+
+    Parameters
+    ----------
+    input : 4-d expression
+        Feature maps.
+    window : tuple of 2 ints
+        (rows, columns) of a window.
+    stride : tuple of 2 ints, optional
+        Rows and columns from a window to the next; ``window`` unless given: no overlap.
+
+    Notes
+    -----
+    M. Ranzato, F. Huang, Y. Boureau, Y. LeCun, "Unsupervised learning of invariant feature
+    hierarchies with applications to object recognition", CVPR 2007.
+    """
+    check_window(window, stride)
+    return pool.pool_2d(input, window, stride=stride, ignore_border=True, mode="max")
+
+
+def mean_pool(input, window=(2, 2), stride=None):
+    """The mean of each window. See ``max_pool`` for the parameters.
+
+    Notes
+    -----
+    Y. LeCun et al., "Handwritten digit recognition with a back-propagation network", NIPS 1989.
+    """
+    check_window(window, stride)
+    return pool.pool_2d(input, window, stride=stride, ignore_border=True,
+                        mode="average_exc_pad")
+
+
+def overlapping_max_pool(input, window=(3, 3), stride=(2, 2)):
+    """The largest number of each window, where neighbouring windows overlap.
+
+    Raises
+    ------
+    ValueError
+        The stride is not below the window.
+
+    Notes
+    -----
+    A. Krizhevsky, I. Sutskever, G. Hinton, "ImageNet classification with deep convolutional
+    neural networks", NIPS 2012, section 3.4.
+    """
+    if not (stride[0] < window[0] and stride[1] < window[1]):
+        raise ValueError("stride %s; expected less than the window %s, so that windows overlap"
+                         % (tuple(stride), tuple(window)))
+    return max_pool(input, window, stride)
+
+
+def l2_pool(input, window=(2, 2), stride=None, epsilon=1e-8):
+    """The root of the sum of the squares in each window.
+
+    ``epsilon`` under the root keeps the gradient finite where a window is all zeros.
+
+    Notes
+    -----
+    P. Sermanet, S. Chintala, Y. LeCun, "Convolutional neural networks applied to house numbers
+    digit classification", ICPR 2012: L_p pooling with p = 2.
+    """
+    return T.sqrt((windows(input, window, stride) ** 2).sum(axis=0) + epsilon)
+
+
+def stochastic_pool(input, uniform, window=(2, 2), stride=None):
+    """One number of each window, drawn in proportion to the numbers; for training.
+
+    Parameters
+    ----------
+    input : 4-d expression
+        Feature maps without negative numbers, such as ReLU gives.
+    uniform : 4-d expression
+        Numbers drawn from [0, 1), one for each window, of the shape of the output:
+        ``RandomStreams.uniform``.
+    window, stride
+        See ``max_pool``.
+
+    Notes
+    -----
+    M. Zeiler, R. Fergus, "Stochastic pooling for regularization of deep convolutional neural
+    networks", ICLR 2013, equations 4 and 5.
+    """
+    values = windows(input, window, stride)
+    # The numbers of a window, put end to end, cover [0, total); a point in it falls on one of
+    # them. In a window of zeros it falls on none, and the output is 0.
+    ends = T.cumsum(values, axis=0)
+    point = uniform * ends[-1]
+    chosen = T.and_(point >= ends - values, point < ends)
+    # What was chosen is a constant for the gradient, which flows to the number chosen.
+    return (values * theano.gradient.disconnected_grad(T.cast(chosen, values.dtype))).sum(axis=0)
+
+
+def stochastic_pool_mean(input, window=(2, 2), stride=None):
+    """The mean of what ``stochastic_pool`` draws: sum a^2 / sum a of each window; for testing.
+
+    Notes
+    -----
+    Zeiler and Fergus 2013, equation 6.
+    """
+    values = windows(input, window, stride)
+    total = values.sum(axis=0)
+    # A window of zeros gives 0 / 1.
+    return (values ** 2).sum(axis=0) / T.switch(T.eq(total, 0), T.ones_like(total), total)
+
+
+def local_contrast_normalization(input, size=9):
+    """Maps whose every point has the local mean taken away and is divided by the local deviation.
+
+        v = x - sum w x,    y = v / max(c, sigma),    sigma = sqrt(sum w v^2)
+
+    The sums run over all maps of an image and a neighbourhood of size x size points with Gaussian
+    weights w of sum 1; c is the mean of sigma over the image. Outside of the maps lie zeros.
+
+    Parameters
+    ----------
+    input : 4-d expression
+        Of shape (batch size, maps, height, width), as is the output.
+    size : int
+        Rows and columns of the neighbourhood, an odd number.
+
+    Raises
+    ------
+    ValueError
+        The size is even, so no point would be in the middle.
+
+    Notes
+    -----
+    K. Jarrett, K. Kavukcuoglu, M. Ranzato, Y. LeCun, "What is the best multi-stage architecture
+    for object recognition?", ICCV 2009, section 2.
+    """
+    if size < 1 or size % 2 == 0:
+        raise ValueError("size %s; expected an odd positive number" % size)
+    weights = gaussian(size)
+
+    def local_mean(maps):
+        # The mean of the maps first: (n, maps, h, w) -> (n, 1, h, w); "half" keeps h and w.
+        return conv2d(maps.mean(axis=1, keepdims=True), T.constant(weights[None, None]),
+                      border_mode="half", filter_shape=(1, 1, size, size))
+
+    v = input - T.addbroadcast(local_mean(input), 1)
+    variance = local_mean(v ** 2)
+    # The derivative of the root is infinite at zero, where a picture is flat.
+    sigma = T.sqrt(T.maximum(variance, numpy.asarray(1e-12, dtype=weights.dtype)))
+    c = sigma.mean(axis=(1, 2, 3), keepdims=True)
+    return v / T.addbroadcast(T.maximum(c, sigma), 1)
+
+
+def deformation_pool(input, c, penalties, stride=None):
+    """The largest number of each window after a penalty for its distance from the middle.
+
+        b(x, y) = max over i, j of  m(x + i, y + j) - sum_n c_n d_n(i, j)
+
+    Parameters
+    ----------
+    input : 4-d expression
+        Scores of a part of an object at each point.
+    c : vector expression
+        Factor of each penalty, of shape (n,); they can be learned.
+    penalties : array
+        The penalties d of each point of a window, of shape (n, rows, columns).
+    stride : tuple of 2 ints, optional
+        See ``max_pool``.
+
+    Notes
+    -----
+    W. Ouyang et al., "DeepID-Net: multi-stage and deformable deep convolutional neural networks
+    for object detection", arXiv:1409.3505, 2014, section 3.4. With c = 0 it is max-pooling.
+    """
+    penalties = numpy.asarray(penalties, dtype=theano.config.floatX)
+    n, rows, columns = penalties.shape
+    # (n,) times (n, rows * columns): one penalty for each place in a window.
+    penalty = T.dot(c, T.constant(penalties.reshape(n, rows * columns)))
+    values = windows(input, (rows, columns), stride)
+    return (values - penalty.dimshuffle(0, "x", "x", "x", "x")).max(axis=0)
+
+
+def quadratic_penalties(radius):
+    """The penalties i, j, i^2, j^2 of a place i rows and j columns from the middle.
+
+    Returns
+    -------
+    array
+        Of shape (4, 2 radius + 1, 2 radius + 1).
+    """
+    i, j = numpy.mgrid[-radius:radius + 1, -radius:radius + 1]
+    return numpy.stack([i, j, i ** 2, j ** 2]).astype(theano.config.floatX)
+
+
+def windows(input, window, stride=None):
+    """The numbers of every window, place by place.
+
+    Returns
+    -------
+    5-d expression
+        Of shape (rows * columns, batch size, maps, windows below each other, windows in a row):
+        element [k] holds number k of each window.
+    """
+    check_window(window, stride)
+    rows, columns = window
+    down, right = stride or window
+    # The last window begins at (height - rows) // down * down.
+    height, width = ((input.shape[2] - rows) // down * down + 1,
+                     (input.shape[3] - columns) // right * right + 1)
+    return T.stack([input[:, :, i:i + height:down, j:j + width:right]
+                    for i in range(rows) for j in range(columns)])
+
+
+def gaussian(size):
+    """Gaussian weights of sum 1, of shape (size, size); the deviation is a quarter of the size."""
+    x = numpy.arange(size) - size // 2
+    bell = numpy.exp(-0.5 * (x / (size / 4.0)) ** 2)
+    weights = numpy.outer(bell, bell)
+    return (weights / weights.sum()).astype(theano.config.floatX)
+
+
+def check_window(window, stride):
+    """Raise a ValueError unless a window and a stride are pairs of positive numbers."""
+    for name, pair in (("window", window), ("stride", stride or window)):
+        if len(pair) != 2 or min(pair) < 1:
+            raise ValueError("%s %s; expected (rows, columns), at least 1 each"
+                             % (name, tuple(pair)))

@@ -1,0 +1,67 @@
+"""Every kind of pooling on the same 4 x 4 numbers and, as a picture, on a digit."""
+
+import lenet  # noqa: F401  (first: it starts Theano with settings that work)
+
+# isort: split
+import numpy
+import theano
+import theano.tensor as T
+
+from lenet import command, plots, pooling
+from lenet.data import image_shape_of, load_data
+
+
+def main():
+    parser = command.Parser(
+        description=__doc__, example="python scripts/pooling_demo.py --output pooling.png"
+    )
+    parser.add_argument("--dataset", default="mnist.pkl.gz", metavar="FILE",
+                        help="path of a dataset, or a name looked up here and in data/")
+    parser.add_argument("--seed", type=int, default=0, metavar="N",
+                        help="seed of the stochastic pooling")
+    parser.add_argument("--output", metavar="FILE", help="write the picture to this file")
+    arguments = parser.parse_args()
+    datasets = load_data(arguments.dataset)
+    digit = datasets[0][0].get_value(borrow=True)[0].reshape(image_shape_of(datasets, least=3)[1:])
+
+    x = T.tensor4("x")  # (images, maps, height, width)
+    streams = T.shared_randomstreams.RandomStreams(arguments.seed)
+    # One random number for each window of 2 x 2: half the rows and half the columns.
+    uniform = T.cast(streams.uniform((x.shape[0], x.shape[1], x.shape[2] // 2, x.shape[3] // 2)),
+                     x.dtype)
+    # Going away from the middle of a window of 3 x 3 costs 0.5 for each squared step.
+    c = T.constant(numpy.array([0, 0, 0.5, 0.5], dtype=x.dtype))
+
+    kinds = [
+        ("max", "max a", pooling.max_pool(x)),
+        ("mean", "sum a / 4", pooling.mean_pool(x)),
+        ("overlapping max", "max a, windows of 3 x 3, stride 1 x 1",
+         pooling.overlapping_max_pool(x, stride=(1, 1))),
+        ("L2", "sqrt(sum a^2)", pooling.l2_pool(x)),
+        ("stochastic, training", "one a, drawn with probability a / sum a",
+         pooling.stochastic_pool(x, uniform)),
+        ("stochastic, testing", "sum a^2 / sum a", pooling.stochastic_pool_mean(x)),
+        ("contrast normalization", "(a - local mean) / local deviation, 3 x 3",
+         pooling.local_contrast_normalization(x, size=3)),
+        ("deformation-constrained", "max (a - penalty), windows of 3 x 3, stride 1 x 1",
+         pooling.deformation_pool(x, c, pooling.quadratic_penalties(1), stride=(1, 1))),
+    ]
+    functions = [theano.function([x], output) for _, _, output in kinds]
+
+    numbers = numpy.array([[1, 0, 2, 3], [4, 6, 6, 8], [3, 1, 1, 0], [1, 2, 2, 4]], dtype=x.dtype)
+    print("input, shape %s:\n%s\n" % (numbers.shape, numbers))
+    with numpy.printoptions(precision=3, suppress=True):
+        for (name, formula, _), f in zip(kinds, functions):
+            output = f(numbers[None, None])[0, 0]
+            print("%s:  %s  -> shape %s\n%s\n" % (name, formula, output.shape, output))
+
+    pictures = [f(digit[None, None])[0, 0] for f in functions]
+    plots.finish(
+        plots.draw_panels([digit] + pictures, ["input"] + [name for name, _, _ in kinds],
+                          columns=3),
+        arguments.output,
+    )
+
+
+if __name__ == "__main__":
+    command.run(main)
