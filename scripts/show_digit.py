@@ -1,0 +1,40 @@
+"""Draw one digit of a dataset and print its label."""
+
+from lenet import command, plots
+from lenet.data import SET_NAMES, image_shape_of, load_data
+from lenet.errors import UsageError
+
+SETS = dict(zip(("train", "validation", "test"), range(3)))
+
+
+def main():
+    parser = command.Parser(
+        description=__doc__, example="python scripts/show_digit.py --index 8 --output digit.png"
+    )
+    parser.add_argument("--index", type=int, default=8, metavar="N",
+                        help="number of the image, from 0")
+    parser.add_argument("--set", choices=SETS, default="train", help="the set that it is in")
+    parser.add_argument("--dataset", default="mnist.pkl.gz", metavar="FILE",
+                        help="path of a dataset, or a name looked up here and in data/")
+    parser.add_argument("--output", metavar="FILE", help="write the picture to this file")
+    arguments = parser.parse_args()
+
+    datasets = load_data(arguments.dataset)
+    set_x, set_y = datasets[SETS[arguments.set]]
+    images, labels = set_x.get_value(borrow=True), set_y.eval()
+    name = SET_NAMES[SETS[arguments.set]]
+    if not 0 <= arguments.index < len(images):
+        raise UsageError("index %d; expected 0 to %d, the images of the %s"
+                         % (arguments.index, len(images) - 1, name))
+
+    channels, height, width = image_shape_of(datasets)
+    print("images of the %s: %s   (images, pixels)" % (name, images.shape))
+    print("one image as a row of pixels: (%d,) -> (%d, %d)" % (images.shape[1], height, width))
+    print("label of image %d: %d" % (arguments.index, labels[arguments.index]))
+    picture = images[arguments.index].reshape(height, width)
+    title = "image %d, label %d" % (arguments.index, labels[arguments.index])
+    plots.finish(plots.draw_panels([picture], [title], cell=3.5), arguments.output)
+
+
+if __name__ == "__main__":
+    command.run(main)
