@@ -384,3 +384,24 @@ def evaluate_lenet5_1998(learning_rate=None, n_epochs=20, dataset="mnist.pkl.gz"
     return train(model, x, y, datasets, learning_rates(learning_rate, n_epochs), n_epochs,
                  batch_size, file_name=os.path.basename(__file__), cost=model.loss(y),
                  patience=math.inf)
+
+
+def compare_steps(**arguments):
+    """Train each network of ``STEPS`` for as many epochs.
+
+    Parameters
+    ----------
+    **arguments
+        What ``evaluate_lenet5_1998`` takes, but for connections, pooling and head.
+
+    Returns
+    -------
+    list of (str, float)
+        Name and test error of each step.
+    """
+    errors = []
+    for name, simplifications in STEPS:
+        print("--- %s" % name, flush=True)
+        result = evaluate_lenet5_1998(**arguments, **simplifications)
+        errors.append((name, result.test_error))
+    return errors

@@ -1,0 +1,57 @@
+"""Train LeNet-5 as in the paper of 1998, or with some of the tutorials' simplifications."""
+
+from lenet import command, plots
+from lenet.errors import UsageError
+from lenet.lenet5_1998 import compare_steps, evaluate_lenet5_1998
+
+
+def main():
+    parser = command.Parser(
+        description=__doc__, example="python scripts/lenet5_1998.py --pooling max --n-epochs 5"
+    )
+    parser.add_argument("--learning-rate", type=float, metavar="RATE",
+                        help="factor of the gradient in the first epoch; it falls to a fiftieth of "
+                             "this; 0.002 for the head rbf and 0.05 for softmax unless given")
+    parser.add_argument("--n-epochs", type=int, default=20, metavar="N",
+                        help="passes over the training set")
+    parser.add_argument("--dataset", default="mnist.pkl.gz", metavar="FILE",
+                        help="path of a dataset, or a name looked up here and in data/")
+    parser.add_argument("--batch-size", type=int, default=10, metavar="N",
+                        help="examples a minibatch")
+    parser.add_argument("--connections", choices=["table", "full"], default="table",
+                        help="C3 sees the maps of the paper's table I, or all")
+    parser.add_argument("--pooling", choices=["mean", "max"], default="mean",
+                        help="S2 and S4: a trainable mean, or the maximum")
+    parser.add_argument("--head", choices=["rbf", "softmax"], default="rbf",
+                        help="output: distances to pictures of the digits, or probabilities")
+    parser.add_argument("--loss", choices=["discriminative", "distance"],
+                        default="discriminative",
+                        help="with the head rbf: the paper's equation 9, or 8")
+    parser.add_argument("--seed", type=int, default=1998, metavar="N",
+                        help="seed of the initial parameters")
+    parser.add_argument("--compare", action="store_true",
+                        help="train the paper's network and each simplification after the other")
+    parser.add_argument("--output", metavar="FILE", help="write the picture of --compare")
+    arguments = vars(parser.parse_args())
+
+    compare, output = arguments.pop("compare"), arguments.pop("output")
+    if not compare:
+        if output is not None:
+            raise UsageError("--output %s; it needs --compare, which draws a picture" % output)
+        evaluate_lenet5_1998(**arguments)
+        return
+    for name in ("connections", "pooling", "head"):
+        if arguments.pop(name) != parser.get_default(name):
+            raise UsageError("--%s and --compare; --compare goes through all of them" % name)
+    errors = compare_steps(**arguments)
+    print("\n%-20s  test error" % "network")
+    for name, error in errors:
+        print("%-20s  %.2f %%" % (name, 100 * error))
+    names, values = zip(*errors)
+    figure = plots.draw_bars(names, [100 * value for value in values],
+                             "test error (percent), %d epochs" % arguments["n_epochs"])
+    plots.finish(figure, output)
+
+
+if __name__ == "__main__":
+    command.run(main)
