@@ -228,8 +228,8 @@ def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nke
 
     Returns
     -------
-    lenet.training.Result
-        What the training reached.
+    (LeNet5, lenet.training.Result)
+        The network after the last minibatch, and what the training reached.
 
     Raises
     ------
@@ -250,8 +250,9 @@ def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nke
     image_shape = image_shape_of(datasets, least=16)  # ((16 - 4) / 2 - 4) / 2 = 1
     model = LeNet5(rng, x, image_shape=image_shape, nkerns=nkerns)
 
-    return train(model, x, y, datasets, learning_rate, n_epochs, batch_size,
-                 file_name=os.path.basename(__file__))
+    result = train(model, x, y, datasets, learning_rate, n_epochs, batch_size,
+                   file_name=os.path.basename(__file__))
+    return model, result
 
 
 def experiment(state, channel):

@@ -45,6 +45,76 @@ def draw_panels(images, titles, columns=None, cell=2.6):
     return figure
 
 
+def draw_network(image, filters, maps, probabilities):
+    """Draw how LeNet-5 sees an image: filters, feature maps layer by layer, probabilities.
+
+    Parameters
+    ----------
+    image : array of shape (height, width)
+        The input, grey.
+    filters : array of shape (number of filters, height, width)
+        The filters of the first layer.
+    maps : list of arrays of shape (number of maps, height, width)
+        The feature maps of each convolution.
+    probabilities : array of shape (number of classes,)
+        What the last layer says.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    rows = [("%d filters of layer 0, %d x %d" % filters.shape, filters)]
+    rows += [("%d feature maps of layer %d, %d x %d" % ((len(m), i) + m.shape[1:]), m)
+             for i, m in enumerate(maps)]
+    figure = new_figure(10, 5.2, constrained_layout=True)
+    left, right = figure.add_gridspec(1, 2, width_ratios=[1, 3.4])
+    left = left.subgridspec(2, 1)
+    axes = figure.add_subplot(left[0])
+    axes.imshow(image, cmap="gray")
+    axes.set_title("image, %d x %d" % image.shape, fontsize=10)
+    axes.axis("off")
+
+    axes = figure.add_subplot(left[1])
+    axes.bar(range(len(probabilities)), probabilities, color="0.4")
+    axes.set_xticks(range(len(probabilities)))
+    axes.set_ylim(0, 1)
+    axes.set_title("probability of each class", fontsize=10)
+
+    mosaics = [mosaic(images, columns=min(len(images), 25)) for _, images in rows]
+    heights = [m.shape[0] / m.shape[1] for m in mosaics]
+    right = right.subgridspec(len(rows), 1, height_ratios=heights)
+    for cell, (title, _), picture in zip(right, rows, mosaics):
+        axes = figure.add_subplot(cell)
+        axes.imshow(picture, cmap="gray", interpolation="nearest")
+        axes.set_title(title, fontsize=10, loc="left")
+        axes.axis("off")
+    return figure
+
+
+def mosaic(images, columns):
+    """Put images side by side in one, with a transparent gap (NaN) between them.
+
+    Parameters
+    ----------
+    images : array of shape (n, height, width)
+        Each is stretched to the range from 0 to 1.
+    columns : int
+        Images in a row.
+
+    Returns
+    -------
+    array of shape (rows * (height + 1) - 1, columns * (width + 1) - 1)
+    """
+    n, height, width = images.shape
+    rows = -(-n // columns)
+    low = images.min(axis=(1, 2), keepdims=True)
+    high = images.max(axis=(1, 2), keepdims=True)
+    tiles = numpy.full((rows * columns, height + 1, width + 1), numpy.nan)
+    tiles[:n, :height, :width] = (images - low) / numpy.where(high > low, high - low, 1)
+    tiles = tiles.reshape(rows, columns, height + 1, width + 1).transpose(0, 2, 1, 3)
+    return tiles.reshape(rows * (height + 1), columns * (width + 1))[:-1, :-1]
+
+
 def plot_errors(error_locations, erroneous_predictions, test_data, image_shape, rows=12,
                 columns=10):
     """Draw misclassified digits: the truth at the top right, the prediction at the bottom right.
