@@ -1,5 +1,6 @@
 """Measure how soon LeNet-5 starts to train, how fast it trains, and how much memory it needs."""
 
+import contextlib
 import json
 
 from lenet import benchmark, command
@@ -27,15 +28,17 @@ def main():
     parser.add_argument("--json", metavar="FILE", help="write the figures to this file, too")
     arguments = parser.parse_args()
 
-    result = benchmark.run(arguments.batch_size, arguments.nkerns, arguments.cold)
+    with contextlib.ExitStack() as stack:
+        # Before the measuring: a file that cannot be written is better known at once.
+        file = arguments.json and stack.enter_context(write_beside(arguments.json))
+        result = benchmark.run(arguments.batch_size, arguments.nkerns, arguments.cold)
+        if file:
+            file.write((json.dumps(result, indent=1) + "\n").encode())
     print("%s, minibatches of %d, nkerns %d %d"
           % (result["machine"], result["batch_size"], *result["nkerns"]))
     for name, key, unit in ROWS:
         if key in result:
             print("%-36s %8.1f %s" % (name, result[key], unit))
-    if arguments.json:
-        with write_beside(arguments.json) as file:
-            file.write((json.dumps(result, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -20,6 +20,11 @@ def test_figures_and_json(tmp_path):
     assert "%.1f ms" % figures["train_ms"] in process.stdout
 
 
+def test_a_file_that_cannot_be_written(tmp_path):
+    process = run_script("benchmark.py", "--json", tmp_path / "none" / "figures.json")
+    assert_refused(process, 1, "figures.json: cannot be written")
+
+
 def test_wrong_usage():
     assert_refused(run_script("benchmark.py", "--batch-size", "many"), 2, "--batch-size", "many")
     assert_refused(run_script("benchmark.py", "--batch-size", "0"), 2, "batch size 0")

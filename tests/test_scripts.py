@@ -15,7 +15,14 @@ import types
 
 import numpy
 import pytest
-from conftest import REPOSITORY, assert_refused, environment, run_script, write_dataset
+from conftest import (
+    REPOSITORY,
+    assert_refused,
+    environment,
+    run_python,
+    run_script,
+    write_dataset,
+)
 
 from lenet import convolutional_mlp
 
@@ -246,6 +253,40 @@ def test_make_mnist_pkl_without_the_files(tmp_path):
     process = run_script("make_mnist_pkl.py", tmp_path, tmp_path / "out.pkl.gz")
     assert_refused(process, 1, "train-images-idx3-ubyte", "cannot be read")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory, mnist_arrays):
+    """A folder with the four original files, put together again from the repository's MNIST."""
+    folder = tmp_path_factory.mktemp("original")
+    (train_x, train_y), (valid_x, valid_y), (test_x, test_y) = mnist_arrays
+    for name, x, y in (("train", numpy.concatenate([train_x, valid_x]),
+                        numpy.concatenate([train_y, valid_y])), ("t10k", test_x, test_y)):
+        header = struct.pack(">4i", 0x803, len(x), 28, 28)
+        pixels = (x * 256).astype("uint8").tobytes()
+        (folder / (name + "-images-idx3-ubyte")).write_bytes(header + pixels)
+        header = struct.pack(">2i", 0x801, len(y))
+        (folder / (name + "-labels-idx1-ubyte")).write_bytes(header + y.astype("uint8").tobytes())
+    return folder
+
+
+def test_make_mnist_pkl_into_a_folder_that_is_not_there(originals, tmp_path):
+    process = run_script("make_mnist_pkl.py", originals, tmp_path / "none" / "out.pkl.gz")
+    assert_refused(process, 1, "out.pkl.gz: cannot be written")
+
+
+def test_make_mnist_pkl_on_a_full_disk(originals, tmp_path):
+    """A limit of the size of a file stands for the end of the disk."""
+    output = tmp_path / "out.pkl.gz"
+    output.write_text("old")
+    code = (
+        "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (100000,) * 2); "
+        "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    script = os.path.join(REPOSITORY, "scripts", "make_mnist_pkl.py")
+    process = run_python("-c", code, script, originals, output)
+    assert_refused(process, 1, "make_mnist_pkl.py: ", "out.pkl.gz: cannot be written")
+    assert output.read_text() == "old" and os.listdir(tmp_path) == ["out.pkl.gz"]
 
 
 def test_make_mnist_pkl_without_arguments():
