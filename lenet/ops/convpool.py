@@ -1,0 +1,286 @@
+"""Convolution followed by max-pooling, as one op that never writes the unpooled maps.
+
+Forward
+-------
+A block is as many images as a vector has lanes (16 float32 with AVX-512); lane l of every vector
+belongs to image l of the block.  So one scalar of a filter times one vector is one tap for 16
+images, whatever the sizes of filters, maps and windows.
+
+    images (n, c, y, x)  ->  rows [c][y][x][lane]        a band of rows, half a megabyte at most
+    filters (m, c, i, j) ->  packed [tile][c, i, j][m]   a tile is up to 6 maps
+
+    for each block of images                             (threads share the blocks)
+      for each band of pooled rows: interleave the images' rows
+        for each tile of maps
+          for each group of whole windows in the band
+            for each 4 positions of the group            values of a 2 x 2 window, for instance
+              sums of 4 positions x 6 maps = 24 registers
+              for each tap c, i, j:    4 loads, 6 broadcast scalars, 24 multiply-adds
+            the largest value of each window, and the bits that say which values equal it
+          scatter the tile's pooled maps back:  [m][y][x][lane] -> (n, m, y, x)
+
+               position 0   1                     map   0  1  2  3  4  5
+                 +-----+-----+          position 0      s  s  s  s  s  s
+                 |  x  |  x  |                   1      s  s  s  s  s  s   s += x[position] * w[map]
+                 +-----+-----+                   2      s  s  s  s  s  s
+                 |  x  |  x  |                   3      s  s  s  s  s  s
+                 +-----+-----+
+               position 2   3
+
+Backward
+--------
+Of each window only the elements that equalled the maximum receive gradient: one in four of the
+unpooled maps for windows of 2 x 2 without ties.  Dense code would multiply by the zeros; here the
+record is turned into lists of hits, twice: by map and by position.  Images are turned to
+[y][x][c], filters to [i][m][j, c]: then what a filter's row i covers of the image below the hit is
+one contiguous run of (filter columns x channels) numbers, which is where the vectors go.
+
+    image [y][x][c]                    filters [i][m][j, c]        gradient of filters [m][i][j, c]
+    . . . . . . . . . .                m = 0: # # # # #            m = 0: # # # # #
+    . . . # # # # # . .   row y + i        1: # # # # #                1: # # # # #
+    . . . . . . . . . .                    2: # # # # #                2: # # # # #
+          ^ x ... x + j
+
+    for each block of images                             (threads share the blocks)
+      for each image
+        filters:  for map m, for row i:       run of registers = gradient[m][i]
+                    for each hit of map m:    run += g * image[y + i][x ...]
+        images:   for row i, for position p:  run of registers = 0
+                    for each hit at p:        run += g * filters[i][m]
+                    image gradient[y + i][x ...] += run
+
+Both inner loops are one function (add_runs in convpool.h).  The registers are stored once for
+many hits, so that multiply-adds and loads are nearly all that is done.  Every block has its own
+gradient of the filters; the blocks follow from the shapes alone and are summed in order, so that
+results are the same, bit for bit, for any number of threads.
+
+Where a filter or an image is not finite, hits with gradient 0 are listed as well: 0 times infinity
+is NaN, as it is in Theano's own ops.
+"""
+import numpy as np
+from theano.gof import Apply, ParamsType
+from theano.gradient import DisconnectedType
+from theano.scalar import bool as bool_t
+from theano.scalar import int64
+from theano.tensor import TensorType, as_tensor_variable
+
+from .compiled import CompiledOp
+
+
+def record_dtype(window):
+    """The unsigned type with a bit for every element of a window, or None where none has."""
+    elements = window[0] * window[1]
+    for bits in (8, 16, 32):
+        if elements <= bits:
+            return "uint%d" % bits
+    return None
+
+
+class ConvPoolBase(CompiledOp):
+    source_files = ("simd.h", "convpool.h")
+    python_file = "convpool.py"
+    __props__ = ("window", "filter_flip")
+    # run-time values for the C code: one compiled module serves all windows of a record type
+    params_type = ParamsType(filter_flip=bool_t, window_rows=int64, window_columns=int64)
+
+    def __init__(self, window, filter_flip=True, openmp=None):
+        super(ConvPoolBase, self).__init__(openmp=openmp)
+        self.window = tuple(int(w) for w in window)
+        self.filter_flip = bool(filter_flip)
+        if len(self.window) != 2 or min(self.window) < 1:
+            raise ValueError("window should be two positive integers, not %r" % (window,))
+        if record_dtype(self.window) is None:
+            raise ValueError("a window of %d x %d has more than 32 elements" % self.window)
+
+    @property
+    def window_rows(self):
+        return self.window[0]
+
+    @property
+    def window_columns(self):
+        return self.window[1]
+
+    def check_inputs(self, *inputs):
+        inputs = [as_tensor_variable(v) for v in inputs]
+        for v, name in zip(inputs, ("images", "filters", "gradient", "record")):
+            if v.ndim != 4:
+                raise TypeError("%s should have 4 dimensions, not %d" % (name, v.ndim))
+        dtype = inputs[0].dtype
+        if dtype not in ("float32", "float64"):
+            raise TypeError("images should be float32 or float64, not %s" % dtype)
+        for v, name in zip(inputs[1:3], ("filters", "gradient")):
+            if v.dtype != dtype:
+                raise TypeError("%s should be %s like images, not %s" % (name, dtype, v.dtype))
+        return inputs
+
+    def c_names(self, node, sub):
+        return dict(params=sub["params"], fail=sub["fail"],
+                    T="npy_" + node.inputs[0].dtype, type="NPY_" + node.inputs[0].dtype.upper(),
+                    R="npy_" + record_dtype(self.window),
+                    record_type="NPY_" + record_dtype(self.window).upper())
+
+    def correlation_filters(self, filters):
+        return filters[:, :, ::-1, ::-1] if self.filter_flip else filters
+
+    def check_shapes(self, images, filters):
+        if images.shape[1] != filters.shape[1]:
+            raise ValueError("ConvPool: images have %d channels, filters have %d"
+                             % (images.shape[1], filters.shape[1]))
+        out = [i - f + 1 for i, f in zip(images.shape[2:], filters.shape[2:])]
+        if min(out) < 1 or min(filters.shape[2:]) < 1:
+            raise ValueError("ConvPool: filters of %d x %d do not fit images of %d x %d"
+                             % (filters.shape[2:] + images.shape[2:]))
+        return out
+
+
+class ConvPool(ConvPoolBase):
+    """Valid convolution, then max-pooling by windows side by side that lie inside the maps.
+
+    Parameters
+    ----------
+    window : two ints
+        Rows and columns of a pooling window; it has at most 32 elements.
+    filter_flip : bool
+        True for the convolution of mathematics, False for correlation.
+    record : bool
+        Whether there is a second output, which the gradient needs.
+
+    Inputs are images (images, channels, rows, columns) and filters (maps, channels, rows,
+    columns), float32 or float64; outputs (images, maps, pooled rows, pooled columns) are the
+    pooled maps and the record: unsigned integers whose bit r * window[1] + c says whether the
+    element in row r and column c of the window equals the maximum.
+    """
+
+    __props__ = ("window", "filter_flip", "record")
+
+    def __init__(self, window, filter_flip=True, record=False, openmp=None):
+        super(ConvPool, self).__init__(window, filter_flip, openmp)
+        self.record = bool(record)
+
+    def make_node(self, images, filters):
+        images, filters = self.check_inputs(images, filters)
+        broadcastable = (images.broadcastable[0], filters.broadcastable[0], False, False)
+        outputs = [TensorType(images.dtype, broadcastable)()]
+        if self.record:
+            outputs.append(TensorType(record_dtype(self.window), broadcastable)())
+        return Apply(self, [images, filters], outputs)
+
+    def infer_shape(self, node, shapes):
+        images, filters = shapes
+        pooled = [(images[i] - filters[i] + 1) // self.window[i - 2] for i in (2, 3)]
+        return [(images[0], filters[0], pooled[0], pooled[1])] * len(node.outputs)
+
+    def connection_pattern(self, node):
+        return [[True, False][:len(node.outputs)] for _ in node.inputs]
+
+    def grad(self, inputs, gradients):
+        if isinstance(gradients[0].type, DisconnectedType):
+            return [DisconnectedType()() for _ in inputs]
+        record = ConvPool(self.window, self.filter_flip, record=True)(*inputs)[1]
+        gradient = ConvPoolGrad(self.window, self.filter_flip)
+        gw, gx = gradient(inputs[0], inputs[1], gradients[0], record)
+        return [gx, gw]
+
+    def perform(self, node, inputs, outputs, params):
+        images, filters = inputs
+        oh, ow = self.check_shapes(images, filters)
+        filters = self.correlation_filters(filters)
+        maps = np.zeros((len(images), len(filters), oh, ow), images.dtype)
+        for y, x in np.ndindex(*filters.shape[2:]):
+            maps += np.einsum("mc,ncij->nmij", filters[:, :, y, x],
+                              images[:, :, y:y + oh, x:x + ow])
+        wh, ww = self.window
+        elements = [maps[:, :, r:oh // wh * wh:wh, c:ow // ww * ww:ww]
+                    for r in range(wh) for c in range(ww)]
+        best = elements[0]
+        for element in elements[1:]:
+            best = np.where(element > best, element, best)
+        outputs[0][0] = np.ascontiguousarray(best)
+        if self.record:
+            dtype = record_dtype(self.window)
+            record = np.zeros(best.shape, dtype)
+            for bit, element in enumerate(elements):
+                record |= (element == best).astype(dtype) << np.array(bit, dtype)
+            outputs[1][0] = record
+
+    def c_code(self, node, name, inputs, outputs, sub):
+        values = dict(self.c_names(node, sub), x=inputs[0], w=inputs[1], z=outputs[0],
+                      record="&" + outputs[1] if self.record else "NULL")
+        return """
+        if (!lenet::convpool<%(T)s, %(R)s>(%(x)s, %(w)s, %(params)s->filter_flip,
+                                           %(params)s->window_rows,
+                                           %(params)s->window_columns, &%(z)s, %(type)s,
+                                           %(record)s, %(record_type)s)) {
+            %(fail)s
+        }
+        """ % values
+
+
+class ConvPoolGrad(ConvPoolBase):
+    """Gradients of `ConvPool` with respect to its filters and its images.
+
+    Parameters
+    ----------
+    window, filter_flip :
+        As given to `ConvPool`.
+    wrt : tuple of str
+        Which gradients are wanted: ``('filters', 'images')`` or one of the two.
+
+    Inputs are images, filters, the gradient with respect to the pooled maps, and the record;
+    outputs the gradients that `wrt` names, in its order.
+    """
+
+    __props__ = ("window", "filter_flip", "wrt")
+
+    def __init__(self, window, filter_flip=True, wrt=("filters", "images"), openmp=None):
+        super(ConvPoolGrad, self).__init__(window, filter_flip, openmp)
+        self.wrt = tuple(wrt)
+        if self.wrt not in (("filters", "images"), ("filters",), ("images",)):
+            raise ValueError("wrt should be ('filters', 'images') or one of them, not %r" % (wrt,))
+
+    def make_node(self, images, filters, gradient, record):
+        inputs = self.check_inputs(images, filters, gradient, record)
+        dtype = record_dtype(self.window)
+        if inputs[3].dtype != dtype:
+            raise TypeError("record should be %s, not %s" % (dtype, inputs[3].dtype))
+        like = {"images": inputs[0], "filters": inputs[1]}
+        return Apply(self, inputs, [like[name].type() for name in self.wrt])
+
+    def infer_shape(self, node, shapes):
+        return [shapes[("images", "filters").index(name)] for name in self.wrt]
+
+    def perform(self, node, inputs, outputs, params):
+        images, filters, gradient, record = inputs
+        oh, ow = self.check_shapes(images, filters)
+        filters = self.correlation_filters(filters)
+        wh, ww = self.window
+        if gradient.shape != (len(images), len(filters), oh // wh, ow // ww):
+            raise ValueError("ConvPoolGrad: gradient of shape %s" % (gradient.shape,))
+        maps = np.zeros((len(images), len(filters), oh, ow), images.dtype)
+        for bit, (r, c) in enumerate(np.ndindex(wh, ww)):
+            hit = record >> np.array(bit, record.dtype) & np.array(1, record.dtype)
+            maps[:, :, r:oh // wh * wh:wh, c:ow // ww * ww:ww] = np.where(hit, gradient, 0)
+        gw, gx = np.zeros_like(filters), np.zeros_like(images)
+        for y, x in np.ndindex(*filters.shape[2:]):
+            part = (slice(None), slice(None), slice(y, y + oh), slice(x, x + ow))
+            gw[:, :, y, x] = np.einsum("nmij,ncij->mc", maps, images[part])
+            gx[part] += np.einsum("nmij,mc->ncij", maps, filters[:, :, y, x])
+        values = {"filters": np.ascontiguousarray(self.correlation_filters(gw)), "images": gx}
+        for name, output in zip(self.wrt, outputs):
+            output[0] = values[name]
+
+    def c_code(self, node, name, inputs, outputs, sub):
+        wanted = dict(zip(self.wrt, outputs))
+        values = dict(self.c_names(node, sub), x=inputs[0], w=inputs[1], gz=inputs[2],
+                      record=inputs[3],
+                      gw="&" + wanted["filters"] if "filters" in wanted else "NULL",
+                      gx="&" + wanted["images"] if "images" in wanted else "NULL")
+        return """
+        if (!lenet::convpool_grad<%(T)s, %(R)s>(%(x)s, %(w)s, %(gz)s, %(record)s,
+                                                %(params)s->filter_flip,
+                                                %(params)s->window_rows,
+                                                %(params)s->window_columns, %(type)s,
+                                                %(gw)s, %(gx)s)) {
+            %(fail)s
+        }
+        """ % values

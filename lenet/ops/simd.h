@@ -1,0 +1,110 @@
+// What the kernels of this folder share: vectors, scratch memory, NumPy arrays as C pointers.
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#if defined(LENET_OPENMP)
+#include <omp.h>
+#endif
+
+#if !defined(LENET_VECTOR_BYTES)
+#if defined(__AVX512F__)
+#define LENET_VECTOR_BYTES 64
+#elif defined(__AVX__)
+#define LENET_VECTOR_BYTES 32
+#else
+#define LENET_VECTOR_BYTES 16
+#endif
+#endif
+
+#if defined(LENET_OPENMP)
+#define LENET_PRAGMA(text) _Pragma(#text)
+#else
+#define LENET_PRAGMA(text)
+#endif
+#define LENET_INLINE inline __attribute__((always_inline))
+
+namespace lenet {
+
+template <typename T> struct Simd;
+template <> struct Simd<float> {
+  typedef float Vec __attribute__((vector_size(LENET_VECTOR_BYTES)));
+  typedef int32_t Int;
+  typedef int32_t IntVec __attribute__((vector_size(LENET_VECTOR_BYTES)));
+  enum { N = LENET_VECTOR_BYTES / 4 };
+};
+template <> struct Simd<double> {
+  typedef double Vec __attribute__((vector_size(LENET_VECTOR_BYTES)));
+  typedef int64_t Int;
+  typedef int64_t IntVec __attribute__((vector_size(LENET_VECTOR_BYTES)));
+  enum { N = LENET_VECTOR_BYTES / 8 };
+};
+
+template <typename V, typename T> LENET_INLINE V load(const T *p) {
+  V v;
+  memcpy(&v, p, sizeof v);
+  return v;
+}
+template <typename V, typename T> LENET_INLINE void store(T *p, V v) { memcpy(p, &v, sizeof v); }
+
+inline long divide_up(long a, long b) { return (a + b - 1) / b; }
+inline long smaller(long a, long b) { return a < b ? a : b; }
+inline long larger(long a, long b) { return a > b ? a : b; }
+
+// One allocation, handed out in pieces that begin on a cache line.
+class Scratch {
+  char *base, *next;
+  Scratch(const Scratch &);
+  void operator=(const Scratch &);
+
+ public:
+  explicit Scratch(size_t bytes) : base((char *)malloc(bytes + 64)), next(0) {
+    if (base) next = (char *)(((uintptr_t)base + 63) & ~(uintptr_t)63);
+  }
+  ~Scratch() { free(base); }
+  bool failed() const { return !base; }
+  template <typename T> static size_t size(long count) {
+    return ((size_t)count * sizeof(T) + 63) & ~(size_t)63;
+  }
+  template <typename T> T *take(long count) {
+    T *p = (T *)next;
+    next += size<T>(count);
+    return p;
+  }
+};
+
+inline int threads() {
+#if defined(LENET_OPENMP)
+  return omp_get_max_threads();
+#else
+  return 1;
+#endif
+}
+
+inline int this_thread() {
+#if defined(LENET_OPENMP)
+  return omp_get_thread_num();
+#else
+  return 0;
+#endif
+}
+
+#if defined(Py_PYTHON_H)
+// A new reference to array itself where its memory is in C order, else to a copy in C order.
+inline PyArrayObject *in_c_order(PyArrayObject *array) {
+  return (PyArrayObject *)PyArray_FROM_OF(
+      (PyObject *)array, NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED | NPY_ARRAY_NOTSWAPPED);
+}
+
+// Makes *out an array of these dimensions in C order, unless the one it has from the last call is.
+inline bool allocate(PyArrayObject **out, int ndim, const npy_intp *dims, int type) {
+  if (*out && PyArray_NDIM(*out) == ndim && PyArray_IS_C_CONTIGUOUS(*out) &&
+      PyArray_ISALIGNED(*out) && PyArray_CompareLists(PyArray_DIMS(*out), dims, ndim))
+    return true;
+  Py_XDECREF(*out);
+  *out = (PyArrayObject *)PyArray_EMPTY(ndim, (npy_intp *)dims, type, 0);
+  return *out != NULL;
+}
+#endif
+
+}  // namespace lenet

@@ -1,0 +1,145 @@
+"""Activation and ActivationGrad: values to 2 ulp, gradients, edges."""
+import os
+
+import numpy as np
+import pytest
+import theano
+import theano.tensor as T
+
+from lenet.ops.activation import Activation, ActivationGrad
+
+pytestmark = pytest.mark.skipif(
+    os.environ.get("LENET_OPS") == "0", reason="LENET_OPS=0 switches the ops off"
+)
+
+EXACT = {"tanh": np.tanh,
+         "sigmoid": lambda x: np.where(x < 0, np.exp(x), 1) / (1 + np.exp(-abs(x)))}
+RAW = theano.Mode("cvm", None)
+
+
+def function_of(name, dtype):
+    x = T.vector("x", dtype)
+    return theano.function([x], Activation(name, bias=False)(x), mode=RAW)
+
+
+def ulps(found, exact, dtype):
+    """Distance in units in the last place of the exact value."""
+    info = np.finfo(dtype)
+    _, exponent = np.frexp(exact)
+    unit = np.ldexp(1., np.maximum(exponent - 1, info.minexp) - info.nmant)
+    return abs(found - exact) / unit
+
+
+@pytest.mark.parametrize("name", sorted(EXACT))
+def test_two_ulp_over_all_floats(name):
+    """Every 499th of the 2^32 floats, against double precision."""
+    function = function_of(name, "float32")
+    x = np.arange(0, 2 ** 32, 499, dtype="uint64").astype("uint32").view("float32")
+    worst = 0
+    for piece in np.array_split(x, 16):
+        piece = piece[np.isfinite(piece)]
+        with np.errstate(all="ignore"):
+            exact = EXACT[name](piece.astype("float64"))
+        if len(piece):
+            worst = max(worst, ulps(function(piece).astype("float64"), exact, "float32").max())
+    assert worst <= 2
+
+
+@pytest.mark.parametrize("name", sorted(EXACT))
+def test_two_ulp_in_double_precision(name):
+    if np.finfo("longdouble").nmant < 60:
+        pytest.skip("no wider type to compare with")
+    rng = np.random.RandomState(1)
+    x = rng.choice([-1, 1], 200000) * 2 ** rng.uniform(-40, 10, 200000)
+    exact = EXACT[name](x.astype("longdouble"))
+    found = function_of(name, "float64")(x)
+    normal = abs(exact) > np.finfo("float64").tiny
+    unit = 2 ** (np.floor(np.log2(abs(exact[normal]))) - 52)
+    assert (abs(found[normal] - exact[normal]) / unit).max() <= 2
+    assert (abs(found[~normal] - exact[~normal]) <= 2 ** -1073.).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_edges(dtype):
+    x = np.array([0., -0., np.inf, -np.inf, np.nan, 1e-40, -1e-40], dtype)
+    y = function_of("tanh", dtype)(x)
+    np.testing.assert_array_equal(y, x.clip(-1, 1))
+    assert list(np.signbit(y[:2])) == [False, True]
+    np.testing.assert_array_equal(function_of("sigmoid", dtype)(x),
+                                  np.array([.5, .5, 1, 0, np.nan, .5, .5], dtype))
+
+
+@pytest.mark.parametrize("name", sorted(EXACT))
+def test_bias_and_gradients(name):
+    rng = np.random.RandomState(2)
+    for dtype, ndim, mode in (("float32", 4, RAW), ("float64", 2, RAW), ("float32", 2, "FAST_RUN")):
+        tolerance = {"float32": 1e-5, "float64": 1e-12}[dtype]
+        x, gy = (T.TensorType(dtype, (False,) * ndim)() for _ in range(2))
+        b = T.vector(dtype=dtype)
+        y = Activation(name)(x, b)
+        gx, gb = ActivationGrad(name)(gy, y)  # FAST_RUN makes it work in the place of gy
+        function = theano.function([x, b, theano.In(gy, mutable=True, borrow=True)],
+                                   [y, gx, gb], mode=mode)
+        inplace = [node.op.inplace for node in function.maker.fgraph.toposort()
+                   if isinstance(node.op, ActivationGrad)]
+        assert inplace == [mode == "FAST_RUN"]
+        for rows, units in ((1, 1), (5, 3), (67, 37), (0, 4), (301, 129)):
+            shape = (rows, units, 3, 5)[:ndim]
+            xv, gv = (rng.randn(*shape).astype(dtype) for _ in range(2))
+            bv = rng.randn(units).astype(dtype)
+            yv = EXACT[name]((xv + bv.reshape((-1, 1, 1)[:ndim - 1])).astype("float64"))
+            slope = 1 - yv ** 2 if name == "tanh" else yv * (1 - yv)
+            expected = [yv, gv * slope, (gv * slope).sum(axis=(0, 2, 3)[:ndim - 1])]
+            for found, value in zip(function(xv, bv, gv.copy()), expected):
+                assert found.dtype == dtype
+                np.testing.assert_allclose(found, value, rtol=tolerance,
+                                           atol=tolerance * max(1, rows))
+
+
+def test_strided_inputs():
+    x, b = T.tensor4("x", "float32"), T.vector("b", "float32")
+    function = theano.function([x, b], Activation("tanh")(x, b), mode=RAW)
+    rng = np.random.RandomState(3)
+    xv, bv = rng.randn(4, 6, 5, 7).astype("float32"), rng.randn(6).astype("float32")
+    expected = np.tanh(xv + bv[:, None, None])
+    for strided in (xv.copy("F"), np.repeat(xv, 2, 3)[..., ::2],
+                    np.ascontiguousarray(xv[::-1])[::-1]):
+        np.testing.assert_allclose(function(strided, np.repeat(bv, 3)[::3]), expected, rtol=1e-6)
+    wide = np.broadcast_to(np.float32(2), xv.shape)
+    np.testing.assert_allclose(function(wide, np.zeros(6, "f")), np.tanh(wide), rtol=1e-6)
+
+
+def test_verify_grad():
+    rng = np.random.RandomState(4)
+    for name in EXACT:
+        theano.tensor.verify_grad(Activation(name), [rng.randn(4, 3, 2, 2), rng.randn(3)],
+                                  rng=rng, mode=RAW)
+
+
+def test_perform_is_the_kernel():
+    rng = np.random.RandomState(5)
+    x, b, gy = T.tensor4("x", "float64"), T.vector("b", "float64"), T.tensor4("gy", "float64")
+    values = rng.randn(5, 3, 4, 2), rng.randn(3), rng.randn(5, 3, 4, 2)
+    for name in EXACT:
+        y = Activation(name)(x, b)
+        outputs = [y] + ActivationGrad(name)(gy, y)
+        results = [theano.function([x, b, gy], outputs, mode=theano.Mode(linker, None))(*values)
+                   for linker in ("py", "cvm")]
+        for found, expected in zip(*results):
+            np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-15)
+
+
+def test_wrong_inputs():
+    x, b = T.matrix("x", "float32"), T.vector("b", "float32")
+    for make in (lambda: Activation("tanh")(x), lambda: Activation("tanh")(x, x),
+                 lambda: Activation("tanh")(x, b.astype("float64")),
+                 lambda: Activation("tanh")(b, b),
+                 lambda: ActivationGrad("tanh")(x, b)):
+        with pytest.raises(TypeError):
+            make()
+    with pytest.raises(ValueError):
+        Activation("relu")
+    function = theano.function([x, b], Activation("tanh")(x, b), mode=RAW)
+    with pytest.raises(ValueError) as error:
+        function(np.zeros((2, 3), "f"), np.zeros(4, "f"))
+    assert "a bias of 4 for 3 units" in str(error.value)

@@ -1,0 +1,293 @@
+"""ConvPool and ConvPoolGrad against the graph that Theano makes without them."""
+import os
+import threading
+
+import numpy as np
+import pytest
+import theano
+import theano.tensor as T
+from conftest import run_python
+from theano.tensor.nnet import conv2d
+from theano.tensor.signal.pool import pool_2d
+
+from lenet.ops.convpool import ConvPool, ConvPoolGrad
+
+pytestmark = pytest.mark.skipif(
+    os.environ.get("LENET_OPS") == "0", reason="LENET_OPS=0 switches the ops off"
+)
+
+TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
+
+
+def reference(x, w, window, flip, gz=None):
+    """Pooled maps and, with gz, gradients with respect to x and w: sums over the filters' taps."""
+    x, w = x.astype("float64"), w.astype("float64")
+    if flip:
+        w = w[:, :, ::-1, ::-1]
+    oh, ow = x.shape[2] - w.shape[2] + 1, x.shape[3] - w.shape[3] + 1
+    taps = list(np.ndindex(*w.shape[2:]))
+    maps = sum(np.einsum("mc,ncij->nmij", w[:, :, i, j], x[:, :, i:i + oh, j:j + ow])
+               for i, j in taps)
+    ph, pw = oh // window[0], ow // window[1]
+    blocks = maps[:, :, :ph * window[0], :pw * window[1]]
+    blocks = blocks.reshape(maps.shape[:2] + (ph, window[0], pw, window[1]))
+    z = blocks.max(axis=(3, 5))
+    if gz is None:
+        return z
+    full = np.zeros_like(maps)
+    hits = blocks == z[:, :, :, None, :, None]
+    full[:, :, :ph * window[0], :pw * window[1]] = (
+        hits * gz[:, :, :, None, :, None]).reshape(blocks.shape[:2] + (ph * window[0], -1))
+    gx, gw = np.zeros_like(x), np.zeros_like(w)
+    for i, j in taps:
+        gw[:, :, i, j] = np.einsum("nmij,ncij->mc", full, x[:, :, i:i + oh, j:j + ow])
+        gx[:, :, i:i + oh, j:j + ow] += np.einsum("nmij,mc->ncij", full, w[:, :, i, j])
+    return z, gx, gw[:, :, ::-1, ::-1] if flip else gw
+
+
+def types(dtype, *names):
+    return [T.TensorType(dtype, (False,) * 4)(name) for name in names]
+
+
+def ops_function(dtype, window, flip):
+    """x, w, gz -> z, gx, gw by the ops themselves, without a pass through the optimisations."""
+    x, w, gz = types(dtype, "x", "w", "gz")
+    z, record = ConvPool(window, flip, record=True)(x, w)
+    gw, gx = ConvPoolGrad(window, flip)(x, w, gz, record)
+    return theano.function([x, w, gz], [z, gx, gw], mode=theano.Mode("cvm", None))
+
+
+def graph_function(dtype, window, flip=True, exclude=False):
+    """The same from the graph that a user writes; shapes unknown until it runs."""
+    x, w, gz = types(dtype, "x", "w", "gz")
+    z = pool_2d(conv2d(x, w, filter_flip=flip), window, ignore_border=True)
+    gx, gw = T.grad(None, [x, w], known_grads={z: gz})
+    mode = theano.compile.get_mode("FAST_RUN")
+    if exclude:
+        mode = mode.excluding("lenet_ops")
+    return theano.function([x, w, gz], [z, gx, gw], mode=mode)
+
+
+def ops_of(function):
+    return [type(node.op).__name__ for node in function.maker.fgraph.toposort()]
+
+
+def close(found, expected, dtype):
+    expected = np.asarray(expected)
+    assert found.shape == expected.shape
+    scale = np.abs(expected).max() if expected.size else 0
+    np.testing.assert_allclose(found, expected, rtol=TOLERANCE[dtype],
+                               atol=TOLERANCE[dtype] * (scale + 1e-30))
+
+
+def random_shape(rng, window):
+    """Any shape with at least one pooled element, small enough for a quick reference."""
+    fh, fw = rng.randint(1, 8, 2)
+    low = fh + window[0] - 1, fw + window[1] - 1  # one window
+    h, w = (rng.randint(max(5, least), 41) for least in low)
+    n, c, m = rng.randint(1, 68), rng.randint(1, 34), rng.randint(1, 71)
+    while n * c * m * h * w * fh * fw > 3e7:  # multiplications
+        n, c, m = (n + 1) // 2, (c + 1) // 2, (m + 1) // 2
+        h, w = max(low[0], h - 4), max(low[1], w - 4)
+    return (n, c, h, w), (m, c, fh, fw)
+
+
+def distinct(rng, shape, dtype):
+    """Small multiples of 1/64: sums of products are exact, so that ties are ties everywhere."""
+    return (rng.randint(-64, 65, shape) / 64.).astype(dtype)
+
+
+def arguments(rng, xs, ws, window, dtype):
+    zs = (xs[0], ws[0]) + tuple((xs[i] - ws[i] + 1) // window[i - 2] for i in (2, 3))
+    return [distinct(rng, shape, dtype) for shape in (xs, ws, zs)]
+
+
+WINDOWS = {"float32": [(r, c) for r in range(1, 5) for c in range(1, 5)] + [(5, 6)],
+           "float64": [(r, c) for r in range(1, 5) for c in range(1, 5) if r * c <= 8]}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_random_shapes(dtype):
+    rng = np.random.RandomState(1)
+    for number, window in enumerate(WINDOWS[dtype]):
+        flip = bool(number % 2)
+        function = ops_function(dtype, window, flip)
+        for _ in range(3):
+            xs, ws = random_shape(rng, window)
+            x, w, gz = arguments(rng, xs, ws, window, dtype)
+            for found, expected in zip(function(x, w, gz), reference(x, w, window, flip, gz)):
+                close(found, expected, dtype)
+
+
+@pytest.mark.parametrize("dtype,window", [("float32", (2, 2)), ("float64", (3, 2))])
+def test_unfused_graph(dtype, window):
+    """Ties, zeros, infinities and NaN in any place do what they do in Theano's own ops."""
+    rng = np.random.RandomState(2)
+    with_ops = graph_function(dtype, window)
+    without = graph_function(dtype, window, exclude=True)
+    assert "ConvPool" in ops_of(with_ops) and "ConvPoolGrad" in ops_of(with_ops)
+    assert not {"Pool", "MaxPoolGrad", "CorrMM"} & set(ops_of(with_ops))
+    assert {"Pool", "MaxPoolGrad", "CorrMM"} <= set(ops_of(without))
+    assert "ConvPool" not in ops_of(without)
+    xs, ws = (19, 3, 13, 12), (7, 3, 4, 3)
+    for case in range(24):
+        x, w, gz = arguments(rng, xs, ws, window, dtype)
+        if case % 2:  # ties
+            x *= rng.rand(*x.shape) > .8
+        for array in (x, w, gz)[:case % 4]:
+            for value in (np.inf, -np.inf, np.nan, 0)[:1 + case // 6]:
+                array.flat[rng.randint(array.size, size=2)] = value
+        for name, found, expected in zip(("z", "gx", "gw"), with_ops(x, w, gz), without(x, w, gz)):
+            np.testing.assert_allclose(found, expected, rtol=TOLERANCE[dtype],
+                                       atol=100 * TOLERANCE[dtype], err_msg=name)
+
+
+def test_ties_all_get_the_gradient():
+    function = ops_function("float32", (2, 2), True)
+    x, w = np.zeros((3, 2, 6, 6), "float32"), np.ones((4, 2, 3, 3), "float32")
+    gz = np.ones((3, 4, 2, 2), "float32")
+    _, gx, gw = function(x, w, gz)
+    # 4 x 4 elements of each of 4 maps get 1; the corner of the image is under one of them
+    assert gx[0, 0, 0, 0] == 4 and gx.sum() == 3 * 2 * 4 * 16 * 9
+    assert not gw.any()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_strided_and_broadcast_inputs(dtype):
+    rng = np.random.RandomState(3)
+    window = (2, 2)
+    function = ops_function(dtype, window, True)
+    x, w, gz = arguments(rng, (18, 3, 11, 12), (9, 3, 4, 5), window, dtype)
+    expected = function(x, w, gz)
+    variants = [lambda a: np.asfortranarray(a),
+                lambda a: np.ascontiguousarray(a[::-1, ::-1, ::-1, ::-1])[::-1, ::-1, ::-1, ::-1],
+                lambda a: np.repeat(np.repeat(a, 2, axis=1), 3, axis=3)[:, ::2, :, ::3],
+                lambda a: np.ascontiguousarray(a.transpose(2, 0, 3, 1)).transpose(1, 3, 0, 2)]
+    for variant in variants:
+        for found, value in zip(function(variant(x), variant(w), variant(gz)), expected):
+            np.testing.assert_array_equal(found, value)
+    ones = np.ones((), dtype)
+    wide = [np.broadcast_to(ones, a.shape) for a in (x, w, gz)]
+    for found, value in zip(function(*wide), reference(*wide[:2], window, True, wide[2])):
+        close(found, value, dtype)
+
+
+def test_empty_minibatch_and_no_window():
+    function = ops_function("float32", (2, 2), True)
+    z, gx, gw = function(*[np.zeros(s, "float32") for s in
+                           ((0, 3, 8, 8), (5, 3, 3, 3), (0, 5, 3, 3))])
+    assert z.shape == (0, 5, 3, 3) and gx.shape == (0, 3, 8, 8) and not gw.any()
+    # a filter as large as the image leaves one element, in which no window lies
+    z, gx, gw = function(*[np.ones(s, "float32") for s in
+                           ((2, 3, 4, 4), (5, 3, 4, 4), (2, 5, 0, 0))])
+    assert z.shape == (2, 5, 0, 0) and not gx.any() and not gw.any() and gw.shape == (5, 3, 4, 4)
+
+
+@pytest.mark.parametrize("shapes,message", [
+    (((2, 3, 8, 8), (5, 4, 3, 3), (2, 5, 3, 3)), "3 channels, filters have 4"),
+    (((2, 3, 8, 2), (5, 3, 3, 3), (2, 5, 3, 0)), "3 x 3 do not fit images of 8 x 2"),
+    (((2, 3, 8, 8), (5, 3, 3, 3), (2, 5, 3, 4)), "should be 2 x 5 x 3 x 3")])
+def test_wrong_shapes(shapes, message):
+    function = ops_function("float32", (2, 2), True)
+    with pytest.raises(ValueError) as error:
+        function(*[np.zeros(shape, "float32") for shape in shapes])
+    assert message in str(error.value)
+
+
+def test_wrong_types():
+    x, w = types("float32", "x", "w")
+    for make in (lambda: ConvPool((2, 2))(x, w.astype("float64")),
+                 lambda: ConvPool((2, 2))(x.astype("int32"), w.astype("int32")),
+                 lambda: ConvPool((2, 2))(x, w[0]),
+                 lambda: ConvPoolGrad((2, 2))(x, w, x, x)):
+        with pytest.raises(TypeError):
+            make()
+    for window in ((6, 6), (0, 2), (2,)):
+        with pytest.raises(ValueError):
+            ConvPool(window)
+    with pytest.raises(ValueError):
+        ConvPoolGrad((2, 2), wrt=("x",))
+
+
+def test_verify_grad():
+    rng = np.random.RandomState(4)
+    x, w = rng.rand(2, 2, 7, 6), rng.rand(3, 2, 3, 2)  # no ties, so that the slope exists
+    theano.tensor.verify_grad(ConvPool((2, 2)), [x, w], rng=rng, mode=theano.Mode("cvm", None))
+
+
+def test_perform_is_the_kernel():
+    rng = np.random.RandomState(5)
+    for wrt in (("filters", "images"), ("filters",), ("images",)):
+        x, w, gz = types("float32", "x", "w", "gz")
+        z, record = ConvPool((2, 3), False, record=True)(x, w)
+        outputs = [z, record] + ConvPoolGrad((2, 3), False, wrt)(x, w, gz, record,
+                                                                 return_list=True)
+        values = arguments(rng, (5, 3, 9, 11), (4, 3, 3, 4), (2, 3), "float32")
+        results = [theano.function([x, w, gz], outputs, mode=theano.Mode(linker, None))(*values)
+                   for linker in ("py", "cvm")]
+        for found, expected in zip(*results):
+            assert found.dtype == expected.dtype
+            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_infer_shape():
+    x, w = types("float32", "x", "w")
+    shape = theano.function([x, w], ConvPool((2, 3))(x, w).shape)
+    assert not {"ConvPool", "Pool", "CorrMM"} & set(ops_of(shape))
+    assert list(shape(np.zeros((4, 3, 9, 12), "f"), np.zeros((5, 3, 2, 4), "f"))) == [4, 5, 4, 3]
+
+
+SAME_BITS = """
+import hashlib
+import lenet
+import numpy as np
+import theano
+import theano.tensor as T
+from lenet.ops.activation import Activation, ActivationGrad
+from lenet.ops.convpool import ConvPool, ConvPoolGrad
+rng = np.random.RandomState(0)
+x, w, b = T.tensor4('x', 'float32'), T.tensor4('w', 'float32'), T.vector('b', 'float32')
+z, record = ConvPool((2, 2), record=True)(x, w)
+y = Activation('tanh')(z, b)
+gz, gb = ActivationGrad('tanh')(y, y)
+gw, gx = ConvPoolGrad((2, 2))(x, w, gz, record)
+f = theano.function([x, w, b], [y, record, gb, gw, gx], mode=theano.Mode('cvm', None))
+for images in (3, 70, 203):
+    values = [rng.randn(*s).astype('float32')
+              for s in ((images, 5, 14, 14), (17, 5, 5, 5), (17,))]
+    for _ in range(3):
+        print(hashlib.md5(b''.join(a.tobytes() for a in f(*values))).hexdigest())
+"""
+
+
+def test_same_bits_for_any_number_of_threads():
+    results = []
+    for threads in "1", "2", "3":
+        process = run_python("-c", SAME_BITS, OMP_NUM_THREADS=threads)
+        assert process.returncode == 0, process.stderr
+        results.append(process.stdout.split())
+    assert results[0] == results[1] == results[2]
+    assert len(set(results[0])) == 3
+
+
+def test_two_functions_from_two_threads():
+    rng = np.random.RandomState(6)
+    jobs = []
+    for window in ((2, 2), (3, 2)):
+        function = ops_function("float32", window, True)
+        values = arguments(rng, (67, 5, 16, 17), (13, 5, 4, 3), window, "float32")
+        jobs.append((function, values, function(*values)))
+    failures = []
+
+    def work(function, values, expected):
+        for _ in range(20):
+            for found, value in zip(function(*values), expected):
+                if not np.array_equal(found, value):
+                    failures.append(function)
+
+    threads = [threading.Thread(target=work, args=job) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures

@@ -1,0 +1,194 @@
+"""The ops stand in a compiled graph where their pattern is, and nowhere else."""
+import os
+
+import numpy as np
+import pytest
+import theano
+import theano.tensor as T
+from conftest import run_python
+from theano.tensor.nnet import conv2d
+from theano.tensor.signal.pool import pool_2d
+
+import lenet.ops
+from lenet.ops.rewrites import on_cpu
+
+pytestmark = pytest.mark.skipif(
+    os.environ.get("LENET_OPS") == "0", reason="LENET_OPS=0 switches the ops off"
+)
+
+FLOATX = theano.config.floatX
+OURS = {"ConvPool", "ConvPoolGrad", "Activation", "ActivationGrad"}
+
+
+def optimized(inputs, outputs, *excluding):
+    """The classes of a graph's ops after Theano's optimisations, without compiling any."""
+    mode = theano.Mode("py", theano.compile.mode.OPT_FAST_RUN.excluding(*excluding))
+    function = theano.function(inputs, outputs, mode=mode, on_unused_input="ignore")
+    return [node.op for node in function.maker.fgraph.toposort()]
+
+
+def names(ops):
+    return [type(op).__name__ for op in ops]
+
+
+def parameters():
+    return T.tensor4("x"), T.tensor4("w"), T.vector("b")
+
+
+def lenet_like(function=T.tanh):
+    """Inputs, cost and parameters of two convolutional layers, a dense one and a softmax."""
+    rng = np.random.RandomState(1)
+
+    def shared(*shape):
+        return theano.shared(rng.uniform(-.3, .3, shape).astype(FLOATX))
+
+    x, y = T.matrix("x"), T.ivector("y")
+    layer, weights = x.reshape((-1, 1, 14, 14)), []
+    for maps, channels in ((4, 1), (6, 4)):
+        w, b = shared(maps, channels, 3, 3), shared(maps)
+        pooled = pool_2d(conv2d(layer, w), (2, 2), ignore_border=True)
+        layer = function(pooled + b.dimshuffle("x", 0, "x", "x"))
+        weights += [w, b]
+    w, b = shared(24, 7), shared(7)
+    hidden = function(T.dot(layer.flatten(2), w) + b)
+    v, c = shared(7, 10), shared(10)
+    p = T.nnet.softmax(T.dot(hidden, v) + c)
+    cost = -T.mean(T.log(p)[T.arange(y.shape[0]), y])
+    return [x, y], cost, weights + [w, b, v, c]
+
+
+@pytest.mark.parametrize("function", [T.tanh, T.nnet.sigmoid])
+def test_whole_network(function):
+    inputs, cost, weights = lenet_like(function)
+    gradients = T.grad(cost, weights)
+    with_ops = theano.function(inputs, [cost] + gradients)
+    found = names(node.op for node in with_ops.maker.fgraph.toposort())
+    assert [found.count(name) for name in sorted(OURS)] == [3, 3, 2, 2]
+    assert not {"Pool", "MaxPoolGrad", "CorrMM", "CorrMM_gradWeights",
+                "CorrMM_gradInputs"} & set(found)
+    mode = theano.compile.get_default_mode().excluding("lenet_ops")
+    without = theano.function(inputs, [cost] + gradients, mode=mode)
+    assert not OURS & set(names(node.op for node in without.maker.fgraph.toposort()))
+    rng = np.random.RandomState(2)
+    values = rng.rand(21, 196).astype(FLOATX), rng.randint(0, 10, 21).astype("int32")
+    for a, b in zip(with_ops(*values), without(*values)):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_gradient_of_the_first_images_is_not_computed():
+    inputs, cost, weights = lenet_like()
+    wrt = sorted(op.wrt for op in optimized(inputs, T.grad(cost, weights))
+                 if type(op).__name__ == "ConvPoolGrad")
+    assert wrt == [("filters",), ("filters", "images")]
+
+
+def test_evaluation_writes_no_record():
+    inputs, cost, _ = lenet_like()
+    assert [op.record for op in optimized(inputs, cost)
+            if type(op).__name__ == "ConvPool"] == [False, False]
+
+
+def test_excluded_and_fast_compile():
+    inputs, cost, weights = lenet_like()
+    gradients = T.grad(cost, weights)
+    assert not OURS & set(names(optimized(inputs, gradients, "lenet_ops")))
+    function = theano.function(inputs, gradients, mode=theano.Mode("py", "fast_compile"))
+    assert not OURS & set(names(node.op for node in function.maker.fgraph.toposort()))
+
+
+def pooled(x, w, window=(2, 2), conv=None, **pool):
+    return pool_2d(conv2d(x, w, **(conv or {})), window, **dict({"ignore_border": True}, **pool))
+
+
+@pytest.mark.parametrize("make", [
+    lambda x, w: pooled(x, w, (3, 1)),
+    lambda x, w: pooled(x, w, stride=(2, 2), pad=(0, 0)),
+    lambda x, w: pooled(x, w, conv={"border_mode": (0, 0)}),
+    lambda x, w: pooled(x, w, conv={"filter_flip": False}),
+    lambda x, w: pooled(x, w, (4, 8))])
+def test_patterns_that_are_fused(make):
+    x, w, _ = parameters()
+    assert "ConvPool" in names(optimized([x, w], make(x, w)))
+    found = names(optimized([x, w], T.grad(make(x, w).sum(), [x, w])))
+    assert found.count("ConvPoolGrad") == 1 and "MaxPoolGrad" not in found
+
+
+@pytest.mark.parametrize("make", [
+    lambda x, w: pooled(x, w, ignore_border=False),
+    lambda x, w: pooled(x, w, stride=(1, 2)),
+    lambda x, w: pooled(x, w, pad=(1, 0)),
+    lambda x, w: pooled(x, w, mode="sum"),
+    lambda x, w: pooled(x, w, mode="average_exc_pad"),
+    lambda x, w: pooled(x, w, (6, 6)),
+    lambda x, w: pooled(x, w, conv={"border_mode": "full"}),
+    lambda x, w: pooled(x, w, conv={"border_mode": "half"}),
+    lambda x, w: pooled(x, w, conv={"border_mode": (1, 0)}),
+    lambda x, w: pooled(x, w, conv={"subsample": (2, 1)}),
+    lambda x, w: pooled(x, w, conv={"filter_dilation": (2, 2)}),
+    lambda x, w: pooled(x, w, conv={"num_groups": 2}),
+    lambda x, w: pool_2d(T.tanh(conv2d(x, w)), (2, 2), ignore_border=True),
+    lambda x, w: pool_2d(x, (2, 2), ignore_border=True).sum() + w.sum(),
+    lambda x, w: conv2d(x, w)])
+def test_patterns_that_are_left(make):
+    x, w, _ = parameters()
+    assert not {"ConvPool", "ConvPoolGrad"} & set(names(optimized([x, w], make(x, w))))
+    gradients = T.grad(make(x, w).sum(), [x, w])
+    assert not {"ConvPool", "ConvPoolGrad"} & set(names(optimized([x, w], gradients)))
+
+
+def test_unpooled_maps_used_elsewhere():
+    x, w, _ = parameters()
+    maps = conv2d(x, w)
+    z = pool_2d(maps, (2, 2), ignore_border=True)
+    for outputs in ([z, maps], [z, maps.sum()], T.grad((z.sum() + (maps ** 2).sum()), [x, w]),
+                    [z, pool_2d(maps, (3, 3), ignore_border=True)],
+                    [T.grad(z.sum(), maps)]):
+        assert "ConvPool" not in names(optimized([x, w], outputs))
+
+
+def test_activation_patterns():
+    x, _, b = parameters()
+    m = T.matrix("m")
+    wide = b.dimshuffle("x", 0, "x", "x")
+    for expression, bias in ((T.tanh(x + wide), True), (T.tanh(wide + x), True),
+                             (T.nnet.sigmoid(m + b), True), (T.tanh(m), False),
+                             (T.tanh(x + b), False), (T.tanh(m + b.dimshuffle(0, "x")), False)):
+        ops = [op for op in optimized([x, b, m], expression)
+               if type(op).__name__ == "Activation"]
+        assert [op.bias for op in ops] == [bias]
+    for expression in (T.tanh(T.scalar()), T.tanh(T.imatrix().astype("int8")), T.sin(m)):
+        inputs = [v for v in theano.gof.graph.inputs([expression])
+                  if not isinstance(v, theano.Constant)]
+        assert "Activation" not in names(optimized(inputs, expression))
+
+
+def test_bias_that_is_broadcast_is_added_by_theano():
+    x = T.tensor4("x")
+    one = theano.shared(np.ones(1, FLOATX), broadcastable=(True,))
+    function = theano.function([x], T.tanh(x + one.dimshuffle("x", 0, "x", "x")))
+    value = np.random.RandomState(3).randn(2, 3, 4, 5).astype(FLOATX)
+    np.testing.assert_allclose(function(value), np.tanh(value + 1), rtol=1e-6)
+
+
+def test_register_again_changes_nothing():
+    before = dict(theano.compile.optdb.__position__)
+    assert lenet.ops.register() is True
+    assert theano.compile.optdb.__position__ == before
+
+
+def test_gpu_graphs_are_left(monkeypatch):
+    assert on_cpu()
+    monkeypatch.setattr(type(theano.config), "device", "cuda")
+    assert not on_cpu()
+
+
+OFF = """
+from lenet import ops
+from theano.compile import optdb
+print(ops.register(), any(name.startswith("lenet_ops") for name in optdb.__db__))
+"""
+
+
+@pytest.mark.parametrize("value, printed", [("0", "False False"), (None, "True True")])
+def test_switched_off_by_the_environment(value, printed):
+    assert run_python("-c", OFF, LENET_OPS=value).stdout == printed + "\n"
