@@ -1,7 +1,8 @@
 """LeNet in Theano, as the deeplearning.net tutorial teaches it.
 
-Importing the package starts Theano with settings that work (``lenet.theano_setup``);
-every other module may then ``import theano`` as the tutorial does.
+Importing the package starts Theano with settings that work (``lenet.theano_setup``) and lets its
+compiler use the package's fast operations (``lenet.ops``); every other module may then
+``import theano`` as the tutorial does.
 """
 
 from lenet import theano_setup
@@ -9,3 +10,7 @@ from lenet import theano_setup
 __version__ = "0.1.0"
 
 theano_setup.start()
+
+from lenet import ops  # noqa: E402  (needs Theano)
+
+ops.register()

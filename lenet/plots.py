@@ -66,7 +66,7 @@ def draw_network(image, filters, maps, probabilities):
     rows = [("%d filters of layer 0, %d x %d" % filters.shape, filters)]
     rows += [("%d feature maps of layer %d, %d x %d" % ((len(m), i) + m.shape[1:]), m)
              for i, m in enumerate(maps)]
-    figure = new_figure(10, 5.2, constrained_layout=True)
+    figure = new_figure(10, 4.8, constrained_layout=True)
     left, right = figure.add_gridspec(1, 2, width_ratios=[1, 3.4])
     left = left.subgridspec(2, 1)
     axes = figure.add_subplot(left[0])
@@ -80,7 +80,7 @@ def draw_network(image, filters, maps, probabilities):
     axes.set_ylim(0, 1)
     axes.set_title("probability of each class", fontsize=10)
 
-    mosaics = [mosaic(images, columns=min(len(images), 25)) for _, images in rows]
+    mosaics = [mosaic(images, columns=-(-len(images) // 2)) for _, images in rows]  # in two lines
     heights = [m.shape[0] / m.shape[1] for m in mosaics]
     right = right.subgridspec(len(rows), 1, height_ratios=heights)
     for cell, (title, _), picture in zip(right, rows, mosaics):

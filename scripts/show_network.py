@@ -1,9 +1,7 @@
 """Train LeNet-5, then draw what it makes of one test image: filters, feature maps, classes."""
 
-import theano
-
 from lenet import command, plots
-from lenet.convolutional_mlp import evaluate_lenet5
+from lenet.convolutional_mlp import evaluate_lenet5, look_inside
 from lenet.data import image_shape_of, load_data
 from lenet.errors import UsageError
 
@@ -33,12 +31,9 @@ def main():
 
     model, _ = evaluate_lenet5(n_epochs=arguments.n_epochs, dataset=arguments.dataset,
                                batch_size=arguments.batch_size)
-    look = theano.function(
-        [model.input], [model.layer0.output, model.layer1.output, model.p_y_given_x]
-    )
     image = images[arguments.index]
     # A minibatch of one image: what comes out for it is number 0.
-    maps0, maps1, probabilities = (output[0] for output in look(image[None]))
+    maps0, maps1, probabilities = (output[0] for output in look_inside(model, image[None]))
     filters = model.layer0.W.get_value()[:, 0]  # the images have one channel
     figure = plots.draw_network(image.reshape(height, width), filters, [maps0, maps1],
                                 probabilities)
