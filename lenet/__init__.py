@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 theano_setup.start()
 
-from lenet import ops  # noqa: E402  (needs Theano)
+from lenet import ops, theano_fixes  # noqa: E402  (they need Theano)
 
+theano_fixes.apply()
 ops.register()

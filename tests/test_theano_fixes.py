@@ -1,0 +1,46 @@
+"""lenet.theano_fixes: a second process compiles nothing."""
+
+import theano
+import theano.tensor as T
+from conftest import run_python
+
+COMPILE = """
+import lenet, theano, theano.tensor as T, numpy
+from theano.gof import cmodule
+compile_str = cmodule.GCC_compiler.compile_str
+names = []
+def spy(*args, **kwargs):
+    names.append(args)
+    return compile_str(*args, **kwargs)
+cmodule.GCC_compiler.compile_str = staticmethod(spy)
+x, y, i = T.matrix(), T.ivector(), T.lscalar()
+W = theano.shared(numpy.zeros((3, 2), theano.config.floatX))
+cost = -T.mean(T.log(T.nnet.softmax(T.dot(x[i:i + 2].reshape((2, 3)), W)))[T.arange(2), y])
+theano.function([x, y, i], cost, updates=[(W, W - T.grad(cost, W))])
+print(len(names))
+"""
+
+
+def test_a_second_process_compiles_nothing(tmp_path):
+    def compiled(seed):
+        process = run_python("-c", COMPILE, HOME=str(tmp_path), PYTHONHASHSEED=seed)
+        assert process.returncode == 0, process.stderr
+        return int(process.stdout)
+
+    assert compiled("1") > 0
+    assert compiled("2") == 0
+
+
+def test_operations_of_a_class_without_properties_stay_equal():
+    assert T.Dot() == T.Dot() and hash(T.Dot()) == hash(T.Dot())
+    assert str(theano.tensor.blas.Dot22()) == "Dot22"
+    assert T.Dot() != theano.tensor.blas.Dot22()
+
+
+def test_the_version_of_code_does_not_depend_on_the_process():
+    code = (
+        "import lenet; from theano.tensor.elemwise import DimShuffle; "
+        "print(DimShuffle((False, False), (1, 0)).c_code_cache_version())"
+    )
+    versions = {run_python("-c", code, PYTHONHASHSEED=seed).stdout for seed in ("1", "2")}
+    assert len(versions) == 1 and "(" in versions.pop()
