@@ -19,7 +19,7 @@ from theano.tensor.signal import pool
 
 from lenet.data import image_shape_of, load_data
 from lenet.errors import UsageError
-from lenet.experiment import train
+from lenet.experiment import seeded, train
 from lenet.logistic_sgd import LogisticRegression
 from lenet.mlp import HiddenLayer
 
@@ -257,9 +257,7 @@ def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nke
         An argument cannot work; the dataset cannot be read; the cost is no longer finite.
     """
     check_nkerns(nkerns)
-    if not 0 <= seed < 2 ** 32:
-        raise UsageError("seed %d; expected a number from 0 to 2 ** 32 - 1" % seed)
-    rng = numpy.random.RandomState(seed)
+    rng = seeded(seed)
 
     print("... loading data", flush=True)
     datasets = load_data(dataset)

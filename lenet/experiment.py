@@ -13,6 +13,19 @@ from lenet.sgd import compile_functions
 from lenet.training import early_stopping
 
 
+def seeded(seed):
+    """A generator of random numbers: ``numpy.random.RandomState(seed)``.
+
+    Raises
+    ------
+    UsageError
+        The seed is no number that NumPy takes.
+    """
+    if not 0 <= seed < 2 ** 32:
+        raise UsageError("seed %d; expected a number from 0 to 2 ** 32 - 1" % seed)
+    return numpy.random.RandomState(seed)
+
+
 def train(model, x, y, datasets, learning_rate, n_epochs, batch_size, file_name, cost=None,
           report=TutorialReport, **early):
     """Train a model with early stopping, and print the tutorial's lines.

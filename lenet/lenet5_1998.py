@@ -18,7 +18,7 @@ from theano.tensor.signal import pool
 
 from lenet.data import image_shape_of, load_data
 from lenet.errors import DataError, UsageError
-from lenet.experiment import train
+from lenet.experiment import seeded, train
 from lenet.logistic_sgd import LogisticRegression
 from lenet.mlp import HiddenLayer
 
@@ -367,7 +367,7 @@ def evaluate_lenet5_1998(learning_rate=None, n_epochs=20, dataset="mnist.pkl.gz"
             raise UsageError("%s %s; expected %s" % (name, value, " or ".join(known)))
     if learning_rate is None:
         learning_rate = 0.002 if head == "rbf" else 0.05
-    rng = numpy.random.RandomState(seed)
+    rng = seeded(seed)
 
     print("... loading data", flush=True)
     datasets = load_data(dataset)

@@ -12,7 +12,7 @@ import theano.tensor as T
 
 from lenet.data import load_data
 from lenet.errors import UsageError
-from lenet.experiment import train
+from lenet.experiment import seeded, train
 from lenet.logistic_sgd import LogisticRegression
 
 
@@ -151,7 +151,7 @@ def test_mlp(learning_rate=0.01, L1_reg=0.0, L2_reg=0.0001, n_epochs=1000,
     for name, factor in (("L1_reg", L1_reg), ("L2_reg", L2_reg)):
         if not (factor >= 0 and math.isfinite(factor)):
             raise UsageError("%s %s; expected 0 or a positive number" % (name, factor))
-    rng = numpy.random.RandomState(seed)
+    rng = seeded(seed)
 
     print("... loading data", flush=True)
     datasets = load_data(dataset)

@@ -25,7 +25,7 @@ from lenet import persistence
 from lenet.convolutional_mlp import LeNetConvPoolLayer, pooled_size
 from lenet.data import load_data as load_data_shared  # noqa: F401  (the book's name for it)
 from lenet.errors import UsageError
-from lenet.experiment import train
+from lenet.experiment import seeded, train
 from lenet.logistic_sgd import LogisticRegression
 from lenet.mlp import HiddenLayer
 from lenet.report import NetworkReport
@@ -77,7 +77,7 @@ class Network:
         self.x = T.matrix("x")
         self.y = T.ivector("y")
 
-        rng = numpy.random.RandomState(seed)
+        rng = seeded(seed)
         for layer in layers:
             layer.initialize(rng)
         self.params = [param for layer in layers for param in layer.params]

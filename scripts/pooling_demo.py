@@ -9,6 +9,7 @@ import theano.tensor as T
 
 from lenet import command, plots, pooling
 from lenet.data import image_shape_of, load_data
+from lenet.experiment import seeded
 
 
 def main():
@@ -25,7 +26,7 @@ def main():
     digit = datasets[0][0].get_value(borrow=True)[0].reshape(image_shape_of(datasets, least=3)[1:])
 
     x = T.tensor4("x")  # (images, maps, height, width)
-    streams = T.shared_randomstreams.RandomStreams(arguments.seed)
+    streams = T.shared_randomstreams.RandomStreams(seeded(arguments.seed).randint(2 ** 31))
     # One random number for each window of 2 x 2: half the rows and half the columns.
     uniform = T.cast(streams.uniform((x.shape[0], x.shape[1], x.shape[2] // 2, x.shape[3] // 2)),
                      x.dtype)
