@@ -145,7 +145,7 @@ def local_contrast_normalization(input, size=9):
     """
     if size < 1 or size % 2 == 0:
         raise ValueError("size %s; expected an odd positive number" % size)
-    weights = gaussian(size)
+    weights = gaussian(size).astype(input.dtype)
 
     def local_mean(maps):
         # The mean of the maps first: (n, maps, h, w) -> (n, 1, h, w); "half" keeps h and w.
