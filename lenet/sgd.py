@@ -97,8 +97,11 @@ def compile_over_set(expression, x, y, evaluated_set, batch_size):
     """Compile a function without arguments: the list of an expression's values, minibatch by
     minibatch over a whole set."""
     index = T.lscalar("index")
-    value = theano.function([index], expression, on_unused_input="ignore",
-                            givens=minibatch(index, x, y, evaluated_set, batch_size))
+    # Predictions do not depend on the labels, and Theano's givens want what the graph has only.
+    used = theano.gof.graph.inputs([expression])
+    examples = minibatch(index, x, y, evaluated_set, batch_size)
+    value = theano.function([index], expression,
+                            givens={name: part for name, part in examples.items() if name in used})
     n_batches = -(-size_of(evaluated_set) // batch_size)  # rounded up: every example counts
     return lambda: [value(i) for i in range(n_batches)]
 

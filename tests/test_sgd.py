@@ -8,7 +8,7 @@ import theano.tensor as T
 from lenet.data import shared_dataset
 from lenet.errors import UsageError
 from lenet.logistic_sgd import LogisticRegression
-from lenet.sgd import compile_functions
+from lenet.sgd import compile_error, compile_functions, compile_predictions
 
 
 @pytest.fixture
@@ -65,3 +65,36 @@ def test_a_step_on_a_minibatch(sets):
 def test_minibatches_that_cannot_be(sets, batch_size, words):
     with pytest.raises(UsageError, match=words):
         compiled(sets, batch_size)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5])
+def test_a_set_is_evaluated_without_training(sets, batch_size, rng):
+    x, y = T.matrix("x"), T.ivector("y")
+    model = LogisticRegression(x, n_in=3, n_out=2)
+    model.W.set_value(rng.randn(3, 2).astype(theano.config.floatX))
+    data = shared_dataset(sets[1])  # 7 examples
+    assert compile_error(model, x, y, data, batch_size)() == fraction_wrong(model, sets[1])
+    predictions = compile_predictions(model, x, y, data, batch_size)()
+    assert predictions.tolist() == sets[1][0].dot(model.W.get_value()).argmax(axis=1).tolist()
+
+
+def test_a_cost_of_ones_own_is_minimised(sets):
+    x, y = T.matrix("x"), T.ivector("y")
+    model = LogisticRegression(x, n_in=3, n_out=2)
+    model.W.set_value(numpy.ones((3, 2), dtype=theano.config.floatX))
+    functions = compile_functions(model, x, y, [shared_dataset(pair) for pair in sets], 0.25, 4,
+                                  (model.W ** 2).sum() + 0 * (x.sum() + y.sum() + model.b.sum()))
+    assert functions.train_minibatch(0) == 6  # the cost before the step
+    numpy.testing.assert_array_equal(model.W.get_value(), numpy.full((3, 2), 1 - 0.25 * 2))
+
+
+def test_a_learning_rate_that_changes(sets):
+    x, y = T.matrix("x"), T.ivector("y")
+    model = LogisticRegression(x, n_in=3, n_out=2)
+    rate = theano.shared(numpy.asarray(0.25, dtype=theano.config.floatX))
+    functions = compile_functions(model, x, y, [shared_dataset(pair) for pair in sets], rate, 4,
+                                  cost=model.b.sum() + 0 * (x.sum() + y.sum() + model.W.sum()))
+    functions.train_minibatch(0)
+    rate.set_value(numpy.asarray(2, dtype=theano.config.floatX))
+    functions.train_minibatch(1)
+    assert model.b.get_value().tolist() == [-2.25, -2.25]

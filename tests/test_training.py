@@ -1,6 +1,7 @@
 """lenet.training: the loop, driven by made-up errors."""
 
 import math
+import operator
 
 from lenet.training import Observer, early_stopping
 
@@ -126,3 +127,25 @@ def test_each_minibatch_is_announced():
     log = Log()
     run([0.5], n_epochs=1, log=log)
     assert log.events[:4] == [("begins", i) for i in range(4)]
+
+
+def test_of_equal_errors_the_first_or_the_last_is_the_best():
+    errors = [0.5, 0.25, 0.25, 0.5]
+    assert run(errors, n_epochs=4)[0].best_iteration == 2 * 4 - 1
+    assert run(errors, n_epochs=4, better=operator.le)[0].best_iteration == 3 * 4 - 1
+
+
+def test_endless_patience_validates_once_an_epoch():
+    # At 4 minibatches an epoch, the default patience of 10000 ends after epoch 2500.
+    result, _, events = run([0.5] + [0.9] * 2599, n_epochs=2600, patience=math.inf)
+    assert (result.stopped, result.iteration) == ("n_epochs", 2600 * 4 - 1)
+    assert len(events) == 2600 + 1
+
+
+def test_each_epoch_is_announced_before_its_first_minibatch():
+    log = Log()
+    run([0.5] * 2, n_train_batches=2, n_epochs=2, log=log,
+        epoch_begins=lambda epoch: log.events.append(("epoch", epoch)))
+    assert [event for event in log.events if event[0] in ("epoch", "begins")] == [
+        ("epoch", 1), ("begins", 0), ("begins", 1), ("epoch", 2), ("begins", 2), ("begins", 3),
+    ]
