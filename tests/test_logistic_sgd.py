@@ -5,6 +5,7 @@ import pytest
 import theano
 import theano.tensor as T
 
+from lenet import logistic_sgd
 from lenet.logistic_sgd import LogisticRegression
 
 
@@ -68,3 +69,36 @@ def test_the_gradient_is_predicted_minus_true(layer, rng):
 def test_labels_of_the_wrong_type(layer, y):
     with pytest.raises(TypeError, match="expected"):
         layer.errors(y)
+
+
+def test_given_parameters_are_used(rng):
+    W, b = theano.shared(rng.randn(4, 3)), theano.shared(rng.randn(3))
+    layer = LogisticRegression(T.matrix(), n_in=4, n_out=3, W=W, b=b)
+    assert layer.params == [W, b]
+
+
+def test_the_command_trains_as_numpy_does(small_dataset, small_sets, capsys):
+    rate, size, n_epochs = 0.13, 50, 3
+    result = logistic_sgd.sgd_optimization_mnist(rate, n_epochs, small_dataset, size)
+    W, b, validation_errors, test_errors = numpy.zeros((784, 10)), numpy.zeros(10), [], []
+    for _ in range(n_epochs):
+        for start in range(0, 250, size):
+            x, y = (part[start:start + size] for part in small_sets[0])
+            e = numpy.exp(x.dot(W) + b)
+            delta = (e / e.sum(axis=1, keepdims=True) - numpy.eye(10)[y]) / size
+            W -= rate * x.T.dot(delta)
+            b -= rate * delta.sum(axis=0)
+        for errors, (x, y) in zip((validation_errors, test_errors), small_sets[1:]):
+            errors.append((x.dot(W) + b).argmax(axis=1) != y)
+    best = numpy.argmin([wrong.mean() for wrong in validation_errors])
+    # Sets of 130 and 120 digits: all of them count, also those of the last minibatch.
+    assert result.best_validation_error == validation_errors[best].mean()
+    assert result.test_error == test_errors[best].mean()
+    assert result.best_iteration == 5 * best + 4
+
+
+def test_patience_is_the_tutorials(monkeypatch, small_dataset, capsys):
+    seen = {}
+    monkeypatch.setattr(logistic_sgd, "train", lambda *arguments, **options: seen.update(options))
+    logistic_sgd.sgd_optimization_mnist(dataset=small_dataset)
+    assert seen["patience"] == 5000

@@ -5,6 +5,8 @@ import pytest
 import theano
 import theano.tensor as T
 
+from lenet import mlp
+from lenet.errors import UsageError
 from lenet.mlp import HiddenLayer
 
 
@@ -50,3 +52,36 @@ def test_given_parameters_that_do_not_fit(W_shape, b_shape, name):
     W, b = theano.shared(numpy.zeros(W_shape)), theano.shared(numpy.zeros(b_shape))
     with pytest.raises(ValueError, match="%s has shape .*5.* but n_in=5 and n_out=3" % name):
         HiddenLayer(None, T.matrix(), n_in=5, n_out=3, W=W, b=b)
+
+
+def test_the_sums_of_the_weights(rng):
+    model = mlp.MLP(rng, T.matrix(), n_in=4, n_hidden=3, n_out=2)
+    model.logRegressionLayer.W.set_value(rng.randn(3, 2).astype(theano.config.floatX))
+    model.hiddenLayer.b.set_value(rng.randn(3).astype(theano.config.floatX))  # does not count
+    W1, W2 = model.hiddenLayer.W.get_value(), model.logRegressionLayer.W.get_value()
+    assert model.L1.eval() == pytest.approx(abs(W1).sum() + abs(W2).sum(), rel=1e-5)
+    assert model.L2_sqr.eval() == pytest.approx((W1 ** 2).sum() + (W2 ** 2).sum(), rel=1e-5)
+    assert model.params == model.hiddenLayer.params + model.logRegressionLayer.params
+
+
+@pytest.mark.parametrize("L1_reg, L2_reg", [(0, 0), (0.5, 0), (0, 0.25), (0.5, 0.25)])
+def test_the_cost_that_is_trained(L1_reg, L2_reg, small_dataset, small_sets, monkeypatch, capsys):
+    seen = {}
+    monkeypatch.setattr(mlp, "train", lambda model, x, y, *arguments, **options: seen.update(
+        model=model, cost=theano.function([x, y], options["cost"])))
+    mlp.test_mlp(L1_reg=L1_reg, L2_reg=L2_reg, dataset=small_dataset, n_hidden=7)
+    x, y = small_sets[0]
+    W1 = seen["model"].hiddenLayer.W.get_value()
+    bound = (6 / (784 + 7)) ** 0.5
+    drawn = numpy.random.RandomState(1234).uniform(-bound, bound, (784, 7))
+    numpy.testing.assert_array_equal(W1, drawn.astype(theano.config.floatX))
+    # The softmax layer starts at zero: every class has a probability of 1 / 10.
+    expected = numpy.log(10) + L1_reg * abs(drawn).sum() + L2_reg * (drawn ** 2).sum()
+    assert seen["cost"](x, y.astype("int32")) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("option", [{"n_hidden": 0}, {"L1_reg": -1}, {"L2_reg": float("nan")},
+                                    {"seed": -1}])
+def test_arguments_that_cannot_work(option):
+    with pytest.raises(UsageError, match=next(iter(option))):
+        mlp.test_mlp(**option)
