@@ -69,9 +69,24 @@ def squash(a):
     return T.cast(1.7159, theano.config.floatX) * T.tanh(T.cast(2.0 / 3.0, a.dtype) * a)
 
 
-def weights(rng, shape, fan_in):
-    """Initial weights, uniform in +-2.4 / fan_in (appendix A)."""
-    bound = 2.4 / fan_in
+def papers_bound(fan_in):
+    """The initial weights of a unit with fan_in inputs are uniform in +- this (appendix A)."""
+    return 2.4 / fan_in
+
+
+def wide_bound(fan_in):
+    """Of the same purpose: the deviation is 1 / sqrt(fan_in), so that signals keep their size.
+
+    The pictures that radial basis functions ask for pull the smallest signals up. A softmax that
+    starts at zero does not, and would learn nothing for thousands of minibatches.
+
+    Y. LeCun, L. Bottou, G. Orr, K. Mueller, "Efficient BackProp", 1998, equation 16.
+    """
+    return numpy.sqrt(3.0 / fan_in)
+
+
+def weights(rng, shape, bound):
+    """Initial weights, uniform in +-bound."""
     return numpy.asarray(rng.uniform(low=-bound, high=bound, size=shape),
                          dtype=theano.config.floatX)
 
@@ -130,6 +145,8 @@ class ConvolutionLayer:
         (batch size or None, number of input maps, height, width).
     connections : list of lists of ints, optional
         The input maps that each filter sees; all of them unless given.
+    bound : function of a number of inputs
+        The initial weights of a filter with so many inputs are uniform in +- its value.
 
     Attributes
     ----------
@@ -140,7 +157,8 @@ class ConvolutionLayer:
         Number of trainable parameters: filters that see nothing are not counted.
     """
 
-    def __init__(self, rng, input, filter_shape, image_shape, connections=None):
+    def __init__(self, rng, input, filter_shape, image_shape, connections=None,
+                 bound=papers_bound):
         n_filters, n_maps, filter_height, filter_width = filter_shape
         seen = numpy.ones((n_filters, n_maps), dtype=bool)
         if connections is not None:
@@ -152,7 +170,7 @@ class ConvolutionLayer:
 
         # Each unit has "number of maps that its filter sees * filter height * filter width" inputs.
         fan_in = seen.sum(axis=1).reshape(n_filters, 1, 1, 1) * filter_height * filter_width
-        self.W = theano.shared(weights(rng, filter_shape, fan_in) * mask, name="W")
+        self.W = theano.shared(weights(rng, filter_shape, bound(fan_in)) * mask, name="W")
         self.b = zeros(n_filters)
         self.params = [self.W, self.b]
         self.n_parameters = int(mask.sum()) + n_filters
@@ -287,20 +305,23 @@ class LeNet5_1998:
         def pooled(maps, n_maps):
             return SubsamplingLayer(maps, n_maps) if pooling == "mean" else MaxPoolingLayer(maps)
 
+        bound = papers_bound if head == "rbf" else wide_bound
         # (32 - 5 + 1, 32 - 5 + 1) = (28, 28)
-        C1 = ConvolutionLayer(rng, framed(input, image_shape), (6, 1, 5, 5), (None, 1, 32, 32))
+        C1 = ConvolutionLayer(rng, framed(input, image_shape), (6, 1, 5, 5), (None, 1, 32, 32),
+                              bound=bound)
         # (28 / 2, 28 / 2) = (14, 14)
         S2 = pooled(C1.output, 6)
         # (14 - 5 + 1, 14 - 5 + 1) = (10, 10)
         C3 = ConvolutionLayer(rng, S2.output, (16, 6, 5, 5), (None, 6, 14, 14),
-                              TABLE_I if connections == "table" else None)
+                              TABLE_I if connections == "table" else None, bound)
         # (10 / 2, 10 / 2) = (5, 5)
         S4 = pooled(C3.output, 16)
         # (5 - 5 + 1, 5 - 5 + 1) = (1, 1)
-        C5 = ConvolutionLayer(rng, S4.output, (120, 16, 5, 5), (None, 16, 5, 5))
+        C5 = ConvolutionLayer(rng, S4.output, (120, 16, 5, 5), (None, 16, 5, 5),
+                              bound=bound)
         # (batch size, 120, 1, 1) -> (batch size, 120) -> (batch size, 84)
         F6 = HiddenLayer(rng, C5.output.flatten(2), 120, 84, activation=squash,
-                         W=theano.shared(weights(rng, (120, 84), fan_in=120), name="W"))
+                         W=theano.shared(weights(rng, (120, 84), bound(120)), name="W"))
         F6.n_parameters = 120 * 84 + 84
         # (batch size, 84) -> (batch size, 10)
         if head == "rbf":
