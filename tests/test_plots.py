@@ -4,6 +4,7 @@ import numpy
 import pytest
 
 from lenet import plots
+from lenet.data import shared_dataset
 from lenet.errors import DataError, UsageError
 
 
@@ -40,3 +41,48 @@ def test_a_picture_that_cannot_be_written(tmp_path):
     with pytest.raises(DataError, match="cannot be written"):
         plots.finish(plots.new_figure(1, 1), str(tmp_path / "none" / "picture.png"))
     assert not list(tmp_path.iterdir())
+
+
+def test_misclassified_digits(rng):
+    images, labels = rng.rand(9, 12), numpy.arange(9)
+    test_data = shared_dataset((images, labels))
+    figure = plots.plot_errors([2, 5, 7], [1, 1, 4], test_data, (1, 3, 4), rows=2, columns=2)
+    shown = [axes for axes in figure.axes if axes.get_visible()]
+    assert [[text.get_text() for text in axes.texts] for axes in shown] == [
+        ["2", "1"], ["5", "1"], ["7", "4"]]
+    numpy.testing.assert_allclose(shown[1].images[0].get_array(), images[5].reshape(3, 4),
+                                  rtol=1e-6)
+    truth, prediction = shown[0].texts
+    # In parts of the image, from the bottom left: the truth at the top right.
+    assert truth.get_position() > (0.9, 0.9) and truth.get_position()[1] > 0.9
+    assert prediction.get_position()[0] > 0.9 and prediction.get_position()[1] < 0.1
+
+
+def test_as_many_errors_as_there_is_room_for(rng):
+    test_data = shared_dataset((rng.rand(9, 4), numpy.zeros(9)))
+    figure = plots.plot_errors(range(9), [1] * 9, test_data, (1, 2, 2), rows=2, columns=3)
+    assert len(figure.axes) == 6
+
+
+def test_panels(rng):
+    images = [rng.rand(4, 6, 3), rng.rand(3, 5), rng.rand(3, 5)]
+    figure = plots.draw_panels(images, ["a", "b", "c"], columns=2)
+    assert [axes.get_title() for axes in figure.axes] == ["a", "b", "c", ""]
+    for axes, image in zip(figure.axes, images):
+        numpy.testing.assert_array_equal(axes.images[0].get_array(), image)
+    assert figure.axes[1].images[0].get_cmap().name == "gray"
+
+
+def test_bars():
+    figure = plots.draw_bars(["one", "two"], [1.5, 0.25], "error")
+    axes = figure.axes[0]
+    assert [bar.get_width() for bar in axes.patches] == [1.5, 0.25]
+    assert [text.get_text() for text in axes.texts] == ["1.50", "0.25"]
+    assert axes.get_xlabel() == "error" and axes.yaxis_inverted()  # the first bar at the top
+
+
+def test_without_a_display_a_line_says_what_to_do(monkeypatch, capsys):
+    monkeypatch.setattr(plots, "has_display", lambda: False)
+    plots.finish(plots.new_figure(1, 1), None)
+    assert capsys.readouterr().err == (
+        "no display to show the picture on; --output FILE.png writes it to a file\n")
