@@ -30,8 +30,9 @@ NEW_DEVICE = "cuda"
 
 # The BLAS routines that Theano calls; in the package scipy-openblas32 each is called scipy_NAME_.
 BLAS_ROUTINES = (
-    "xerbla srotg srotmg srot srotm sswap sscal scopy saxpy sgemv sger sgemm ssymm ssyrk strsm "
-    "drotg drotmg drot drotm dswap dscal dcopy daxpy dgemv dger dgemm dsymm dsyrk dtrsm "
+    "xerbla "
+    "srotg srotmg srot srotm sswap sscal scopy saxpy sdot sgemv sger sgemm ssymm ssyrk strsm "
+    "drotg drotmg drot drotm dswap dscal dcopy daxpy ddot dgemv dger dgemm dsymm dsyrk dtrsm "
     "cswap cscal ccopy caxpy cgemv cgerc cgeru cgemm zswap zscal zcopy zaxpy zgemv zgerc "
     "zgeru zgemm"
 ).split()

@@ -100,16 +100,22 @@ def test_unreadable_settings_are_one_line(tmp_path, flags, theanorc):
 # --- BLAS, vector math, floating-point mode -------------------------------------------------
 
 
-def test_matrix_products_call_the_blas_of_the_package(tmp_path):
-    code = (
-        "import lenet, theano, theano.tensor as T, numpy, glob\n"
-        "x = T.matrix(); f = theano.function([x], T.dot(x, x.T))\n"
-        "a = numpy.ones((3, 5), 'float32'); assert (f(a) == 5).all()\n"
-        "modules = glob.glob(theano.config.compiledir + '/*/*.so')\n"
-        "print(any(b'scipy_sgemm_' in open(m, 'rb').read() for m in modules))\n"
-    )
+PRODUCTS = """
+import glob, lenet, numpy, theano, theano.tensor as T
+A, x, y = numpy.ones((3, 5), %(t)r), numpy.ones(5, %(t)r), numpy.ones(3, %(t)r)
+a, u, v = T.TensorType(%(t)r, (0, 0))(), T.TensorType(%(t)r, (0,))(), T.TensorType(%(t)r, (0,))()
+f = theano.function([a, u, v], [T.dot(a, a.T), T.dot(a, u), a + T.outer(v, u), T.dot(u, u)])
+print([r.sum() for r in f(A, x, y)] == [45, 15, 30, 5])
+code = b"".join(open(m, "rb").read() for m in glob.glob(theano.config.compiledir + "/*/*.so"))
+print([n for n in ("gemm", "gemv", "ger") if b"scipy_%(t)c" + n.encode() + b"_" not in code])
+"""
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_products_call_the_blas_of_the_package(tmp_path, dtype):
+    code = PRODUCTS.replace("%(t)r", repr(dtype)).replace("%(t)c", "sd"[dtype == "float64"])
     process = run_python("-c", code, HOME=str(tmp_path))
-    assert (process.stdout, process.stderr) == ("True\n", "")
+    assert (process.stdout, process.stderr) == ("True\n[]\n", "")
 
 
 @pytest.mark.parametrize("function", [numpy.tanh, numpy.exp])
