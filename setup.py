@@ -18,7 +18,7 @@ setup(
         "pillow>=9",
         "matplotlib>=3.5",
         "pooch>=1.6",
-        "safetensors>=0.3",
+        "safetensors>=0.4",
         "tqdm>=4.60",
     ],
     extras_require={"test": ["pytest>=7"]},
