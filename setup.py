@@ -19,7 +19,7 @@ setup(
         "matplotlib>=3.5",
         "pooch>=1.6",
         "safetensors>=0.4",
-        "tqdm>=4.60",
+        "tqdm>=4.66",
     ],
     extras_require={"test": ["pytest>=7"]},
 )

@@ -81,7 +81,10 @@ def test_the_progress_bar_on_a_terminal(small_dataset):
     command = [sys.executable, os.path.join(REPOSITORY, "scripts", LENET), *map(str, arguments)]
     terminal, end = pty.openpty()
     fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("4H", 25, 100, 0, 0))  # rows, columns
-    process = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=end)
+    # Drawn after every minibatch, however fast they are.
+    process = subprocess.Popen(
+        command, env=environment(TQDM_MININTERVAL="0"), stdout=subprocess.PIPE, stderr=end
+    )
     os.close(end)
     shown = read_all(terminal)
     lines = process.communicate()[0].decode().splitlines()
