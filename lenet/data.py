@@ -2,12 +2,15 @@
 
 A dataset is what the tutorial calls ``mnist.pkl.gz``: a gzip'ed pickle of three pairs
 ``((train_x, train_y), (valid_x, valid_y), (test_x, test_y))``; each x holds one image a row,
-each y one label an image.
+each y one label an image. Sets that are more than grey square images with numbered classes carry a
+fourth element, a dict that says what they are: see ``Datasets``.
 """
 
 import gzip
+import math
 import os
 import pickle
+import reprlib
 import zlib
 
 import numpy
@@ -19,10 +22,41 @@ from lenet.errors import DataError
 
 SET_NAMES = ("training set", "validation set", "test set")
 
+PREPARATIONS = ("digit", "resize")
+
 REPOSITORY_DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data")
 
 
-def load_data(dataset="mnist.pkl.gz", n_classes=10):
+class Datasets(list):
+    """The training, validation and test sets, and what they hold.
+
+    Parameters
+    ----------
+    sets : three pairs (x, y)
+        Images, one a row, and labels, one an image.
+    image_shape : (int, int, int)
+        Channels, height and width of every image, so a row of x is channels * height * width
+        long. Rows of a plain pickle are grey square images, or else images of one row of pixels.
+    class_names : list of str
+        What the labels 0, 1, ... stand for; its length is the number of outputs of a network.
+    preparation : str
+        How a new picture becomes an image such as these: "digit" (as MNIST's makers did it: light
+        on dark, the digit in 20 x 20 pixels, centred by mass) or "resize" (brought to the size and
+        the colours of ``image_shape``).
+    """
+
+    def __init__(self, sets, image_shape, class_names, preparation):
+        super().__init__(sets)
+        self.image_shape = image_shape
+        self.class_names = class_names
+        self.preparation = preparation
+
+    def with_sets(self, sets):
+        """Other sets of the same images."""
+        return Datasets(sets, self.image_shape, self.class_names, self.preparation)
+
+
+def load_data(dataset="mnist.pkl.gz"):
     """Load a dataset into shared variables, so that it lies on the GPU where there is one.
 
     Parameters
@@ -30,21 +64,21 @@ def load_data(dataset="mnist.pkl.gz", n_classes=10):
     dataset : str
         A path, or a bare name that is looked up in the current folder, in the repository's
         ``data/``, then in the user's cache. ``mnist.pkl.gz``, found nowhere, is downloaded.
-    n_classes : int
-        Labels must lie in 0 ... n_classes - 1.
 
     Returns
     -------
-    list of three pairs (x, y)
-        The training, validation and test sets. x is a shared variable, floatX of shape
-        (n, n_pixels); y is an expression, int32 of shape (n,).
+    Datasets
+        A list of three pairs (x, y), the training, validation and test sets. x is a shared
+        variable, floatX of shape (n, n_pixels), byte / 256 for images that were bytes; y is an
+        expression, int32 of shape (n,).
 
     Raises
     ------
     DataError
         The file is missing, damaged, tries to run code, or does not hold what it should.
     """
-    return [shared_dataset(pair) for pair in load_arrays(dataset, n_classes)]
+    arrays = load_arrays(dataset)
+    return arrays.with_sets([shared_dataset(pair) for pair in arrays])
 
 
 def shared_dataset(data_xy, borrow=True):
@@ -73,11 +107,11 @@ def shared_dataset(data_xy, borrow=True):
 
 
 def image_shape_of(datasets, least=1):
-    """(channels, height, width) of a dataset's images, which are grey and square.
+    """(channels, height, width) of a dataset's images, for a network that needs images.
 
     Parameters
     ----------
-    datasets : list of three pairs
+    datasets : Datasets
         As ``load_data`` returns them.
     least : int
         Height and width that the network needs at the least, in pixels.
@@ -85,46 +119,85 @@ def image_shape_of(datasets, least=1):
     Raises
     ------
     DataError
-        The images are not square, or too small.
+        The rows of a plain pickle are no square images, or the images are too small.
     """
-    n_pixels = datasets[0][0].get_value(borrow=True).shape[1]
-    side = int(round(n_pixels ** 0.5))
-    if side * side != n_pixels:
+    channels, height, width = datasets.image_shape
+    if height == 1 and width > 1:
         raise DataError("the dataset has images of %d pixels; expected square ones, such as 28 x 28"
-                        % n_pixels)
-    if side < least:
+                        % width)
+    if min(height, width) < least:
         raise DataError("the dataset has images of %d x %d pixels; this network needs at least "
-                        "%d x %d" % (side, side, least, least))
-    return 1, side, side
+                        "%d x %d" % (height, width, least, least))
+    return channels, height, width
 
 
-def load_arrays(dataset="mnist.pkl.gz", n_classes=10):
+def load_arrays(dataset="mnist.pkl.gz"):
     """Load a dataset into memory: as ``load_data``, but NumPy arrays.
 
     Returns
     -------
-    list of three pairs (x, y)
-        x floatX of shape (n, n_pixels), y int64 of shape (n,).
+    Datasets
+        A list of three pairs (x, y): x floatX of shape (n, n_pixels), y int64 of shape (n,).
     """
     path = find_dataset(dataset)
     sets = read_pickle(path)
-    if not (isinstance(sets, (tuple, list)) and len(sets) == 3
-            and all(isinstance(pair, (tuple, list)) and len(pair) == 2 for pair in sets)):
+    if not (isinstance(sets, (tuple, list)) and len(sets) in (3, 4)
+            and all(isinstance(pair, (tuple, list)) and len(pair) == 2 for pair in sets[:3])):
         raise DataError("%s: found no three pairs of images and labels; expected "
                         "((train_x, train_y), (valid_x, valid_y), (test_x, test_y))" % path)
+    return checked(sets[:3], sets[3] if len(sets) == 4 else None, path)
+
+
+def checked(sets, description, path):
+    """Three pairs as ``Datasets`` of arrays, refused if they cannot be trained on.
+
+    Parameters
+    ----------
+    sets : three pairs
+        What stands where images and labels should.
+    description : object
+        What stands where the dict of ``image_shape``, ``class_names`` and ``preparation`` should;
+        None if there is none, as in the tutorial's pickle.
+    path : str
+        Named in the errors.
+    """
     sets = [list(pair) for pair in sets]
-    for pair, name in zip(sets, SET_NAMES):
-        where = "%s: %s" % (path, name)
+    places = ["%s: %s" % (path, name) for name in SET_NAMES]
+    for pair, where in zip(sets, places):
         pair[0] = checked_images(pair[0], where)
-        pair[1] = checked_labels(pair[1], where, n_classes)
-        if len(pair[0]) != len(pair[1]):
-            raise DataError("%s: %d images but %d labels; expected one label for each image"
-                            % (where, len(pair[0]), len(pair[1])))
     widths = [pair[0].shape[1] for pair in sets]
     if len(set(widths)) > 1:
         raise DataError("%s: images of %d, %d and %d pixels in the training, validation and test "
                         "sets; expected one size" % ((path,) + tuple(widths)))
-    return [tuple(pair) for pair in sets]
+    n_training = len(sets[0][0])
+    if description is not None:
+        image_shape, class_names, preparation = checked_description(
+            description, widths[0], n_training, path)
+        n_classes, why = len(class_names), "one for each of its class_names"
+    else:
+        n_classes = n_training
+        why = "as a class needs at least one of the %d training images" % n_training
+    for pair, where in zip(sets, places):
+        pair[1] = checked_labels(pair[1], where, n_classes, why)
+        if len(pair[0]) != len(pair[1]):
+            raise DataError("%s: %d images but %d labels; expected one label for each image"
+                            % (where, len(pair[0]), len(pair[1])))
+    if description is None:
+        image_shape = shape_of_rows(widths[0])
+        class_names = numbered(1 + max(int(labels.max()) for _, labels in sets))
+        preparation = "digit" if image_shape == (1, 28, 28) else "resize"
+    return Datasets([tuple(pair) for pair in sets], image_shape, class_names, preparation)
+
+
+def numbered(n_classes):
+    """The names of classes that have none: "0", "1", ..."""
+    return [str(label) for label in range(n_classes)]
+
+
+def shape_of_rows(n_pixels):
+    """What rows of so many pixels are if nothing tells: square grey images, or one row each."""
+    side = math.isqrt(n_pixels)
+    return (1, side, side) if side * side == n_pixels else (1, 1, n_pixels)
 
 
 def find_dataset(dataset):
@@ -177,6 +250,43 @@ def read_pickle(path):
         raise DataError("%s: refused: it asks for more memory than there is" % path) from None
 
 
+def checked_description(description, n_pixels, n_training, path):
+    """``image_shape``, ``class_names`` and ``preparation`` out of a dict; refused if damaged."""
+    if not isinstance(description, dict):
+        raise DataError("%s: %s, where a dict of image_shape, class_names and preparation was "
+                        "expected" % (path, shown(description)))
+    shape = description.get("image_shape")
+    if not (isinstance(shape, (tuple, list)) and len(shape) == 3
+            and all(type(n) is int and 0 < n <= n_pixels for n in shape) and shape[0] in (1, 3)):
+        raise DataError("%s: image_shape %s; expected (1 or 3 channels, height, width) of "
+                        "images of %d pixels" % (path, shown(shape), n_pixels))
+    if math.prod(shape) != n_pixels:
+        raise DataError("%s: image_shape %s, but images of %d pixels; expected %d"
+                        % (path, tuple(shape), n_pixels, math.prod(shape)))
+    names = description.get("class_names")
+    if not (isinstance(names, (tuple, list)) and names
+            and all(isinstance(name, str) and name and name.isprintable() for name in names)
+            and len(set(names)) == len(names)):
+        raise DataError("%s: class_names %s; expected a list of different names"
+                        % (path, shown(names)))
+    if len(names) > n_training:
+        raise DataError("%s: %d class_names; expected at most %d, as a class needs at least one of "
+                        "the training images" % (path, len(names), n_training))
+    preparation = description.get("preparation")
+    if not (isinstance(preparation, str) and preparation in PREPARATIONS):
+        raise DataError("%s: preparation %s; expected one of %s"
+                        % (path, shown(preparation), ", ".join(PREPARATIONS)))
+    return tuple(shape), list(names), preparation
+
+
+def shown(value):
+    """A value of any kind out of a file, in at most 60 characters of one line."""
+    try:
+        return " ".join(reprlib.repr(value).split())[:60]  # never follows a value to any depth
+    except ValueError:  # Python writes no number of thousands of digits
+        return "a number too long to show"
+
+
 def checked_images(x, where):
     """``x`` as an array of floatX, one image a row; refused if it is anything else."""
     x = as_numbers(x, where, "images")
@@ -192,16 +302,16 @@ def checked_images(x, where):
     return x
 
 
-def checked_labels(y, where, n_classes):
-    """``y`` as a vector of int64; refused if it is not made of whole numbers in range."""
+def checked_labels(y, where, n_classes, why):
+    """``y`` as a vector of int64; refused if it is not made of whole numbers below n_classes."""
     y = as_numbers(y, where, "labels")
     if y.ndim != 1:
         raise DataError("%s: labels of shape %s; expected one number for each image"
                         % (where, y.shape))
     wrong = (y < 0) | (y >= n_classes) | (y != numpy.floor(y))
     if wrong.any():
-        raise DataError("%s: label %s; expected whole numbers from 0 to %d"
-                        % (where, y[wrong][0], n_classes - 1))
+        raise DataError("%s: label %s; expected whole numbers from 0 to %d, %s"
+                        % (where, y[wrong][0], n_classes - 1, why))
     return y.astype("int64")
 
 
@@ -210,7 +320,11 @@ def as_numbers(values, where, what):
     if isinstance(values, numpy.ndarray):
         return values
     try:
+        # Deeper lists, which a few bytes can make as large as they like, are never looked into.
+        if any(isinstance(part, (list, tuple)) for row in values if isinstance(row, (list, tuple))
+               for part in row):
+            raise ValueError
         return numpy.asarray(values, dtype="float64")
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DataError("%s: %s that are no array; expected equally long rows of numbers"
                         % (where, what)) from None

@@ -31,8 +31,8 @@ def load(file):
     Returns
     -------
     object
-        Tuples, lists, numbers, strings and ``numpy.ndarray`` of numbers. Arrays are read-only
-        views of the bytes that were read: nothing is held twice.
+        Tuples, lists, dicts, numbers, strings and ``numpy.ndarray`` of numbers. Arrays are
+        read-only views of the bytes that were read: nothing is held twice.
 
     Raises
     ------
@@ -75,6 +75,9 @@ def _finished(value, done):
         copy.extend(_finished(item, done) for item in value)
     elif isinstance(value, tuple):
         done[id(value)] = tuple(_finished(item, done) for item in value)
+    elif isinstance(value, dict):
+        done[id(value)] = copy = {}
+        copy.update((key, _finished(item, done)) for key, item in value.items())
     else:
         return value
     return done[id(value)]

@@ -51,6 +51,87 @@ def test_peak_memory_is_at_most_one_and_a_half_times_the_arrays():
     assert resource.RUSAGE_SELF == 0
 
 
+# --- what the sets hold ---------------------------------------------------------------------
+
+
+def deep_list(depth=100):
+    value = [0]
+    for _ in range(depth):  # as a tree this has 2 ** depth leaves
+        value = [value, value]
+    return value
+
+
+def write_described(path, x, y, description):
+    with gzip.open(path, "wb") as file:
+        pickle.dump([(x, y)] * 3 + [description], file)
+    return str(path)
+
+
+COLOUR = {"image_shape": (3, 2, 4), "class_names": ["cat", "dog"], "preparation": "resize"}
+
+
+def test_mnist_says_what_it_holds(small_dataset):
+    for sets in data.load_data(small_dataset), data.load_arrays(small_dataset):
+        assert isinstance(sets, list) and len(sets) == 3
+        assert sets.image_shape == (1, 28, 28)
+        assert sets.class_names == list("0123456789")
+        assert sets.preparation == "digit"
+
+
+def test_a_plain_pickle_of_other_images(tmp_path):
+    x, y = numpy.zeros((30, 9), "float32"), numpy.arange(30) % 12
+    sets = data.load_arrays(write_dataset(tmp_path / "small.pkl.gz", [(x, y), (x, y), (x, y // 2)]))
+    assert sets.image_shape == (1, 3, 3) and sets.preparation == "resize"
+    assert sets.class_names[-3:] == ["9", "10", "11"] and len(sets.class_names) == 12
+
+
+def test_a_pickle_of_colour_images_with_names(tmp_path):
+    x, y = numpy.zeros((5, 24), "float32"), numpy.arange(5) % 2
+    path = write_described(tmp_path / "colour.pkl.gz", x, y, COLOUR)
+    for sets in data.load_data(path), data.load_arrays(path):
+        assert sets.image_shape == (3, 2, 4)
+        assert sets.class_names == ["cat", "dog"]
+        assert sets.preparation == "resize"
+        assert data.image_shape_of(sets, least=2) == (3, 2, 4)
+        with pytest.raises(DataError, match="2 x 4 pixels; this network needs at least 3 x 3"):
+            data.image_shape_of(sets, least=3)
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"image_shape": None}, ["image_shape None"]),
+        ({"image_shape": (3, 2, 5)}, ["image_shape (3, 2, 5)", "24 pixels; expected 30"]),
+        ({"image_shape": (2, 3, 4)}, ["image_shape (2, 3, 4)", "1 or 3 channels"]),
+        ({"image_shape": (1, 10 ** 6000, 24)}, ["image_shape a number too long to show"]),
+        ({"image_shape": (1, 24)}, ["image_shape (1, 24)"]),
+        ({"image_shape": (1, -4, -6)}, ["image_shape (1, -4, -6)"]),
+        ({"image_shape": (True, 4, 6)}, ["image_shape (True, 4, 6)"]),
+        ({"image_shape": (3, 2.0, 4)}, ["image_shape (3, 2.0, 4)"]),
+        ({"class_names": []}, ["class_names []"]),
+        ({"class_names": "cats"}, ["class_names 'cats'"]),
+        ({"class_names": ["cat", 1]}, ["class_names"]),
+        ({"class_names": ["cat", "cat"]}, ["different names"]),
+        ({"class_names": ["cat", "dog\nmouse"]}, ["class_names"]),
+        ({"class_names": list("abcdef")}, ["6 class_names; expected at most 5"]),
+        ({"class_names": ["cat"]}, ["label 1", "from 0 to 0", "class_names"]),
+        ({"preparation": "code"}, ["preparation 'code'", "digit, resize"]),
+        ({"preparation": ["digit"]}, ["preparation ['digit']"]),
+        ({"preparation": numpy.array(["digit"] * 2 == 3)}, ["preparation array(False)"]),
+    ],
+)
+def test_descriptions_that_cannot_be(tmp_path, change, words):
+    x, y = numpy.zeros((5, 24), "float32"), numpy.arange(5) % 2
+    path = write_described(tmp_path / "colour.pkl.gz", x, y, dict(COLOUR, **change))
+    refused(path, *words)
+
+
+@pytest.mark.parametrize("description", [5, "text", [1], numpy.zeros(3), (), deep_list()])
+def test_a_fourth_element_that_is_no_description(tmp_path, description):
+    x, y = numpy.zeros((5, 24), "float32"), numpy.arange(5) % 2
+    refused(write_described(tmp_path / "other.pkl.gz", x, y, description), "where a dict of")
+
+
 # --- where a dataset is looked for ----------------------------------------------------------
 
 
@@ -156,7 +237,7 @@ def test_no_three_pairs(tmp_path, value):
 
 
 def change_labels(sets):
-    sets[1][1][3] = 10
+    sets[1][1][3] = 250
 
 
 def change_labels_below(sets):
@@ -198,8 +279,8 @@ def label_matrix(sets):
 @pytest.mark.parametrize(
     "change, words",
     [
-        (change_labels, ["validation set", "label 10", "0 to 9"]),
-        (change_labels_below, ["validation set", "label -1", "0 to 9"]),
+        (change_labels, ["validation set", "label 250", "0 to 249", "250 training images"]),
+        (change_labels_below, ["validation set", "label -1", "0 to 249"]),
         (change_labels_between, ["validation set", "label", "whole numbers"]),
         (change_pixels, ["test set", "NaN"]),
         (change_pixels_infinite, ["training set", "infinite"]),
@@ -233,6 +314,14 @@ def test_rows_of_different_lengths(tmp_path):
     with gzip.open(path, "wb") as file:
         pickle.dump([[[[0.0], [0.5, 1.0]], [0, 1]]] * 3, file)
     refused(path, "equally long rows")
+
+
+@pytest.mark.parametrize("labels", [deep_list(), [10 ** 6000, 1], 5, None, {0: 1}])
+def test_labels_that_are_no_list_of_numbers(tmp_path, labels):
+    path = tmp_path / "labels.pkl.gz"
+    with gzip.open(path, "wb") as file:
+        pickle.dump([[[[0.0], [1.0]], labels]] * 3, file)
+    refused(path, "labels")
 
 
 def test_the_size_of_the_images(small_dataset, tmp_path):

@@ -215,7 +215,7 @@ def short_of_labels(path, sets):
 
 
 def with_labels_outside_the_classes(path, sets):
-    sets[1][1][:] = 10
+    sets[1][1][:] = 250
     write_dataset(path, sets)
 
 
@@ -236,7 +236,7 @@ def with_tiny_images(path, sets):
         (truncated, ["truncated"]),
         (with_code, ["system"]),
         (short_of_labels, ["250 images but 249 labels"]),
-        (with_labels_outside_the_classes, ["label 10"]),
+        (with_labels_outside_the_classes, ["label 250", "0 to 249"]),
         (with_nan, ["NaN"]),
         (with_tiny_images, ["15 x 15", "at least 16 x 16"]),
     ],
