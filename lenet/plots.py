@@ -1,5 +1,6 @@
 """Pictures: drawn with Matplotlib, written to a file or shown where there is a display."""
 
+import math
 import os
 import sys
 
@@ -151,6 +152,87 @@ def plot_errors(error_locations, erroneous_predictions, test_data, image_shape, 
             axes.text(0.96, 0.96 if where == "top" else 0.04, str(text), ha="right", va=where,
                       color=colour, fontsize=11, fontweight="bold", transform=axes.transAxes)
     return figure
+
+
+def draw_curves(rows):
+    """Draw how a training went: the cost on the left, the errors on the right, over the epochs.
+
+    Parameters
+    ----------
+    rows : list of dicts
+        One for each validation, with the keys of a run's log: "epoch" (from 1), "cost",
+        "validation" and "test" (fractions). A test error is None unless the validation error
+        was the best so far.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    epochs = validation_epochs([row["epoch"] for row in rows])
+    costs = [row["cost"] for row in rows]
+    validation, test = ([None if row[name] is None else 100 * row[name] for row in rows]
+                        for name in ("validation", "test"))
+    figure = new_figure(9, 3.6)
+    figure.subplots_adjust(left=0.08, right=0.98, bottom=0.14, top=0.91, wspace=0.18)
+    left, right = figure.subplots(1, 2)
+    draw_curve(left, epochs, costs, "o-", color="0.3")
+    draw_curve(right, epochs, validation, "o-", color="tab:blue", label="validation set")
+    draw_curve(right, epochs, test, "s", color="tab:red", markerfacecolor="none",
+               label="test set, where validation was best so far")
+    right.legend(fontsize=8, frameon=False, loc="upper right")
+    left.set_title("cost of the training", fontsize=10)
+    right.set_title("errors (%)", fontsize=10)
+    for axes, values in ((left, costs), (right, validation + test)):
+        set_range(axes, max(epochs, default=1), values)
+    return figure
+
+
+def set_range(axes, last_epoch, values):
+    """Give the curves of a training their axes, a logarithmic one where the values ask for it."""
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullLocator
+
+    axes.set_xlabel("epoch")
+    axes.set_xlim(0, 1.03 * last_epoch)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.25)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    values = [value for value in values if value is not None and math.isfinite(value)] or [1.0]
+    if 0 < 5 * min(values) < max(values):
+        # Late in a training little changes, of little: a logarithmic axis shows it.
+        axes.set_yscale("log")
+        axes.set_ylim(min(values) / 1.3, max(values) * 1.5)
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+        axes.yaxis.set_minor_locator(NullLocator())
+    else:
+        axes.set_ylim(0, 1.2 * max(values) or 1)
+
+
+def validation_epochs(epochs):
+    """Where each validation stands on an axis of epochs.
+
+    Parameters
+    ----------
+    epochs : list of int
+        The epoch, from 1, of each validation, ascending.
+
+    Returns
+    -------
+    list of float
+        With one validation an epoch, the epoch; with two, those of epoch 1 at 0.5 and 1.
+    """
+    counts = {epoch: epochs.count(epoch) for epoch in set(epochs)}
+    most = max(counts.values(), default=1)  # the last epoch may have fewer
+    return [epoch - 1 + (number - epochs.index(epoch) + 1) / most
+            for number, epoch in enumerate(epochs)]
+
+
+def draw_curve(axes, x, values, style, **settings):
+    """Draw the values that are there, with small marks where there are many."""
+    shown = [(a, value) for a, value in zip(x, values) if value is not None]
+    axes.plot([a for a, _ in shown], [value for _, value in shown], style,
+              markersize=4 if len(shown) <= 40 else 2, linewidth=1.2, **settings)
 
 
 def draw_bars(names, values, label):

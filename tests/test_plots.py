@@ -1,5 +1,7 @@
 """lenet.plots: where things stand in a picture; how it looks is for a person to judge."""
 
+import math
+
 import numpy
 import pytest
 
@@ -79,6 +81,42 @@ def test_bars():
     assert [bar.get_width() for bar in axes.patches] == [1.5, 0.25]
     assert [text.get_text() for text in axes.texts] == ["1.50", "0.25"]
     assert axes.get_xlabel() == "error" and axes.yaxis_inverted()  # the first bar at the top
+
+
+def rows_of(epochs, costs, validation, test):
+    return [dict(iteration=100 * i, epoch=epoch, cost=cost, validation=v, test=t, seconds=i)
+            for i, (epoch, cost, v, t) in enumerate(zip(epochs, costs, validation, test))]
+
+
+def test_curves_of_a_training():
+    figure = plots.draw_curves(rows_of([1, 2, 3, 4], [2.0, 0.5, 0.25, 0.125],
+                                       [0.1, 0.02, 0.03, 0.01], [0.12, 0.025, None, 0.011]))
+    left, right = figure.axes
+    numpy.testing.assert_allclose(left.lines[0].get_xydata(),
+                                  [[1, 2], [2, 0.5], [3, 0.25], [4, 0.125]])
+    validation, test = right.lines
+    numpy.testing.assert_allclose(validation.get_xydata(), [[1, 10], [2, 2], [3, 3], [4, 1]])
+    numpy.testing.assert_allclose(test.get_xydata(), [[1, 12], [2, 2.5], [4, 1.1]])
+    assert [text.get_text() for text in right.get_legend().get_texts()] == [
+        "validation set", "test set, where validation was best so far"]
+    assert right.get_yscale() == "log" and right.get_xlabel() == "epoch"
+    low, high = right.get_ylim()
+    assert 0 < low < 1 and high > 12
+
+
+def test_curves_with_several_validations_an_epoch():
+    rows = rows_of([1, 1, 2, 2, 3], [1, 1, 1, 1, 1], [0.5, 0.4, 0.4, 0.4, 0.4], [None] * 5)
+    assert plots.draw_curves(rows).axes[0].lines[0].get_xdata().tolist() == [0.5, 1, 1.5, 2, 2.5]
+
+
+@pytest.mark.parametrize("rows", [
+    [], rows_of([1], [2.3], [0.0], [0.0]), rows_of([1, 2], [1, math.nan], [0.5, 0.9], [0.5, None]),
+])
+def test_curves_that_have_hardly_begun(rows, tmp_path):
+    figure = plots.draw_curves(rows)
+    assert figure.axes[1].get_yscale() == "linear" and figure.axes[1].get_ylim()[0] == 0
+    plots.finish(figure, str(tmp_path / "curves.png"))
+    assert (tmp_path / "curves.png").stat().st_size > 1000
 
 
 def test_without_a_display_a_line_says_what_to_do(monkeypatch, capsys):
