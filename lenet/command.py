@@ -2,11 +2,12 @@
 
 import argparse
 import os
+import signal
 import sys
 
 from lenet.errors import DataError, TrainingError, UsageError
 
-WRONG_USAGE, FAILED, INTERRUPTED = 2, 1, 130
+WRONG_USAGE, FAILED = 2, 1
 
 
 class Parser(argparse.ArgumentParser):
@@ -31,11 +32,68 @@ class Parser(argparse.ArgumentParser):
         """Say in one line what is wrong with the arguments."""
         self.exit(WRONG_USAGE, "%s: %s; see --help\n" % (self.prog, message))
 
+    def add_dataset(self):
+        """Add the option --dataset."""
+        self.add_argument("--dataset", default="mnist.pkl.gz", metavar="SET",
+                          help="path of a dataset, or a name looked up here and in data/")
+
+    def add_training(self):
+        """Add the options that all commands that train have.
+
+        Returns
+        -------
+        argparse group
+            The options of which one may be given: --output, --resume.
+        """
+        self.add_dataset()
+        kept = self.add_mutually_exclusive_group()
+        kept.add_argument("--output", metavar="RUN",
+                          help="keep the training in this new folder: parameters, log, curves")
+        kept.add_argument("--resume", metavar="RUN",
+                          help="go on with the training in this folder, with its options")
+        return kept
+
+    def parse_training(self, may_change=("n_epochs",)):
+        """Parse the command line of a training.
+
+        Parameters
+        ----------
+        may_change : tuple of str
+            Options that a run may go on with another value of.
+
+        Returns
+        -------
+        dict
+            The options by name, and ``run``: the lenet.run.Run of --output or --resume, or None.
+        """
+        options = vars(self.parse_args())
+        output, folder = options.pop("output"), options.pop("resume")
+        if output is None and folder is None:
+            return dict(options, run=None)
+        from lenet.run import Run  # draws curves: slow to import, and not needed without a run
+
+        if folder is None:
+            return dict(options, run=Run.create(output, dict(options, command=self.prog)))
+        run = Run.resume(folder)
+        begun_with = dict(run.settings)
+        command = begun_with.pop("command", None)
+        if command != self.prog:
+            raise UsageError("%s: a run of %s; go on with that command" % (folder, command))
+        # The run's options are the defaults, and those that were typed must not differ.
+        self.set_defaults(**begun_with)
+        options = vars(self.parse_args())
+        for name, value in begun_with.items():
+            if options[name] != value and name not in ("dataset",) + may_change:
+                raise UsageError("--%s %s, but %s was begun with %s; leave the option out, or "
+                                 "begin another run with --output"
+                                 % (name.replace("_", "-"), options[name], folder, value))
+        return dict({name: options[name] for name in begun_with}, run=run)
+
 
 def run(main):
     """Call ``main`` and end the process: wrong input is one line and its own exit status.
 
-    0: done; 1: a file or the training failed; 2: wrong usage; 130: Ctrl-C.
+    0: done; 1: a file or the training failed; 2: wrong usage; 130: Ctrl-C; 143: SIGTERM.
     """
     try:
         status = main() or 0
@@ -44,8 +102,9 @@ def run(main):
         status = fail(error, WRONG_USAGE)
     except (DataError, TrainingError) as error:
         status = fail(error, FAILED)
-    except KeyboardInterrupt:
-        status = fail("interrupted", INTERRUPTED)
+    except KeyboardInterrupt as interrupt:
+        status = fail(str(interrupt) or "interrupted",
+                      128 + getattr(interrupt, "signal", signal.SIGINT))
     except BrokenPipeError:
         # Whoever read our output has gone: nothing more can be said there.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -17,9 +17,9 @@ import theano.tensor as T
 from theano.tensor.nnet import conv2d
 from theano.tensor.signal import pool
 
-from lenet.data import image_shape_of, load_data
+from lenet import experiment as experiments
+from lenet.data import image_shape_of
 from lenet.errors import UsageError
-from lenet.experiment import seeded, train
 from lenet.logistic_sgd import LogisticRegression
 from lenet.mlp import HiddenLayer
 
@@ -193,6 +193,10 @@ class LeNet5:
         self.params = (
             self.layer3.params + self.layer2.params + self.layer1.params + self.layer0.params
         )
+        self.named_layers = {"layer0": self.layer0, "layer1": self.layer1,
+                             "layer2": self.layer2, "layer3": self.layer3}
+        self.architecture = {"kind": "LeNet5", "nkerns": nkerns, "n_hidden": n_hidden,
+                             "filter_size": filter_size, "poolsize": poolsize}
         self.output = self.layer3.output
         self.p_y_given_x = self.layer3.p_y_given_x
         self.y_pred = self.layer3.y_pred
@@ -228,7 +232,7 @@ def check_nkerns(nkerns):
 
 
 def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nkerns=(20, 50),
-                    batch_size=500, seed=23455):
+                    batch_size=500, seed=23455, **keep):
     """Train LeNet-5 with early stopping, and print the tutorial's lines.
 
     Parameters
@@ -245,6 +249,8 @@ def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nke
         Examples a minibatch.
     seed : int
         Seed of the initial parameters.
+    **keep
+        ``chunk_mb`` and ``run``; see ``lenet.experiment.experiment``.
 
     Returns
     -------
@@ -257,20 +263,15 @@ def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nke
         An argument cannot work; the dataset cannot be read; the cost is no longer finite.
     """
     check_nkerns(nkerns)
-    rng = seeded(seed)
+    rng = experiments.seeded(seed)
 
-    print("... loading data", flush=True)
-    datasets = load_data(dataset)
+    def build(x, y, datasets):
+        image_shape = image_shape_of(datasets, least=16)  # ((16 - 4) / 2 - 4) / 2 = 1
+        model = LeNet5(rng, x, image_shape, nkerns, n_out=len(datasets.class_names))
+        return model, model.negative_log_likelihood(y)
 
-    print("... building the model", flush=True)
-    x = T.matrix("x")  # the images, one rasterized image a row
-    y = T.ivector("y")  # the labels
-    image_shape = image_shape_of(datasets, least=16)  # ((16 - 4) / 2 - 4) / 2 = 1
-    model = LeNet5(rng, x, image_shape=image_shape, nkerns=nkerns)
-
-    result = train(model, x, y, datasets, learning_rate, n_epochs, batch_size,
-                   file_name=os.path.basename(__file__))
-    return model, result
+    return experiments.experiment(build, dataset, learning_rate, n_epochs, batch_size,
+                                  file_name=os.path.basename(__file__), **keep)
 
 
 def experiment(state, channel):

@@ -11,3 +11,19 @@ class DataError(ValueError):
 
 class TrainingError(ArithmeticError):
     """Training that cannot go on, since the cost is no longer a finite number: status 1."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal ended the training: status 128 + its number.
+
+    Parameters
+    ----------
+    message : str
+        What to do next.
+    signal : int
+        The number of the signal.
+    """
+
+    def __init__(self, message, signal):
+        super().__init__(message)
+        self.signal = signal

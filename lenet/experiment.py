@@ -1,16 +1,19 @@
-"""An experiment of the tutorial from the model on: compile it, train it, say what it reached."""
+"""An experiment of the tutorial: load the data, build a model, train it, say what it reached."""
 
 import math
+import signal
 import sys
 import timeit
 
 import numpy
 import theano
+import theano.tensor as T
 
-from lenet.errors import TrainingError, UsageError
+from lenet.data import load_data
+from lenet.errors import Interrupted, TrainingError, UsageError
 from lenet.report import TutorialReport
 from lenet.sgd import compile_functions
-from lenet.training import early_stopping
+from lenet.training import Result, early_stopping
 
 
 def seeded(seed):
@@ -26,8 +29,44 @@ def seeded(seed):
     return numpy.random.RandomState(seed)
 
 
+def experiment(build, dataset, learning_rate, n_epochs, batch_size, file_name, run=None,
+               **options):
+    """Load a dataset, build a model for it, and train it; print the tutorial's lines.
+
+    Parameters
+    ----------
+    build : function
+        Takes the expressions of a minibatch, x (a matrix, one rasterized image a row) and y (a
+        vector of labels), and the datasets; returns the model and its cost.
+    dataset : str
+        See ``lenet.data.load_data``.
+    learning_rate, n_epochs, batch_size, file_name, run, **options
+        See ``train``.
+
+    Returns
+    -------
+    (model, lenet.training.Result)
+
+    Raises
+    ------
+    UsageError, DataError, TrainingError, Interrupted
+        See ``train``; or the dataset cannot be read.
+    """
+    print("... loading data", flush=True)
+    datasets = load_data(dataset)
+    if run is not None:
+        run.made_for(datasets)
+
+    print("... building the model", flush=True)
+    x = T.matrix("x")  # the images, one rasterized image a row
+    y = T.ivector("y")  # the labels
+    model, cost = build(x, y, datasets)
+    return model, train(model, x, y, datasets, learning_rate, n_epochs, batch_size, file_name,
+                        cost, run=run, **options)
+
+
 def train(model, x, y, datasets, learning_rate, n_epochs, batch_size, file_name, cost=None,
-          report=TutorialReport, **early):
+          report=TutorialReport, run=None, **early):
     """Train a model with early stopping, and print the tutorial's lines.
 
     Parameters
@@ -42,7 +81,10 @@ def train(model, x, y, datasets, learning_rate, n_epochs, batch_size, file_name,
     file_name : str
         Named in the closing line.
     report : class
-        Prints what happens; made with the number of minibatches in an epoch and of epochs.
+        Prints what happens; made with the number of minibatches in an epoch and of epochs, and
+        of the minibatches done before.
+    run : lenet.run.Run, optional
+        Keeps the training on disk, and knows what an earlier process reached.
     **early
         Patience and the like; see ``lenet.training.early_stopping``.
 
@@ -54,10 +96,12 @@ def train(model, x, y, datasets, learning_rate, n_epochs, batch_size, file_name,
     ------
     UsageError
         An argument cannot work.
+    DataError
+        The run cannot be written, or is one of another network.
     TrainingError
         The cost is no longer finite.
-    KeyboardInterrupt
-        Ctrl-C: after the minibatch at hand, and after the best result was printed.
+    Interrupted
+        Ctrl-C or SIGTERM: after the minibatch at hand, and after the best result was printed.
     """
     rates = numpy.atleast_1d(learning_rate)
     for rate in rates:
@@ -73,11 +117,17 @@ def train(model, x, y, datasets, learning_rate, n_epochs, batch_size, file_name,
             rates[min(epoch, len(rates)) - 1].astype(theano.config.floatX))
     functions = compile_functions(model, x, y, datasets, learning_rate, batch_size, cost)
 
-    report = report(functions.n_train_batches, n_epochs)
+    result = Result()
+    if run is not None:
+        run.begin(model, result)
+    report = report(functions.n_train_batches, n_epochs, result.iteration + 1)
+    observers = [report] if run is None else [report, run]
     report.training_begins()
     start_time = timeit.default_timer()
-    with report.stopping_on_interrupt():
-        result = early_stopping(*functions, n_epochs, observer=report, **early)
+    with report.stopping_on_signals():
+        early_stopping(*functions, n_epochs, observers=observers, result=result, **early)
+        if run is not None:
+            run.end(result)
     end_time = timeit.default_timer()
 
     report.training_ended(result)
@@ -89,5 +139,6 @@ def train(model, x, y, datasets, learning_rate, n_epochs, batch_size, file_name,
             % (result.cost, result.iteration, rates.max())
         )
     if result.stopped == "interrupted":
-        raise KeyboardInterrupt
+        go_on = "" if run is None else "; go on with --resume %s" % run.folder
+        raise Interrupted("interrupted" + go_on, report.stop_signal or signal.SIGINT)
     return result

@@ -34,6 +34,7 @@ def write_beside(path):
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
         temporary = None
+        _flush_folder(os.path.dirname(path))
     except OSError as error:
         raise DataError("%s: cannot be written (%s); make room or name another folder"
                         % (path, error.strerror or error)) from None
@@ -41,6 +42,15 @@ def write_beside(path):
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+
+
+def _flush_folder(folder):
+    """Have the new name on disk, too."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _umask():

@@ -16,9 +16,9 @@ import theano.tensor as T
 from theano.tensor.nnet import conv2d
 from theano.tensor.signal import pool
 
-from lenet.data import image_shape_of, load_data
+from lenet.data import image_shape_of
 from lenet.errors import DataError, UsageError
-from lenet.experiment import seeded, train
+from lenet.experiment import experiment, seeded
 from lenet.logistic_sgd import LogisticRegression
 from lenet.mlp import HiddenLayer
 
@@ -242,6 +242,8 @@ class RBFLayer:
     ----------
     output : matrix expression
         The distances, of shape (batch size, number of classes).
+    p_y_given_x : matrix expression
+        Softmax of minus the distances.
     y_pred : vector expression
         The nearest class of each example.
     """
@@ -256,6 +258,8 @@ class RBFLayer:
                        - T.dot(input, T.constant(2 * centres.T))
                        + T.constant((centres ** 2).sum(axis=1)))
         self.y_pred = T.argmin(self.output, axis=1)
+        # The discriminative loss is the negative logarithm of this, but for its rubbish class.
+        self.p_y_given_x = T.nnet.softmax(-self.output)
 
     errors = LogisticRegression.errors  # it compares y_pred with y
 
@@ -335,6 +339,11 @@ class LeNet5_1998:
         self.layers = {"C1": C1, "S2": S2, "C3": C3, "S4": S4, "C5": C5, "F6": F6,
                        "output": output}
         self.params = [param for layer in self.layers.values() for param in layer.params]
+        self.input = input
+        self.named_layers = self.layers
+        self.architecture = {"kind": "LeNet5_1998", "connections": connections,
+                             "pooling": pooling, "head": head, "loss": loss}
+        self.p_y_given_x = output.p_y_given_x
         self.y_pred = output.y_pred
         self.errors = output.errors
 
@@ -350,7 +359,7 @@ def learning_rates(learning_rate, n_epochs, final=0.02):
 
 def evaluate_lenet5_1998(learning_rate=None, n_epochs=20, dataset="mnist.pkl.gz", batch_size=10,
                          connections="table", pooling="mean", head="rbf", loss="discriminative",
-                         seed=1998):
+                         seed=1998, **keep):
     """Train LeNet-5 of 1998 for a number of epochs, and print the tutorial's lines.
 
     Parameters
@@ -369,11 +378,13 @@ def evaluate_lenet5_1998(learning_rate=None, n_epochs=20, dataset="mnist.pkl.gz"
         See ``LeNet5_1998``.
     seed : int
         Seed of the initial parameters.
+    **keep
+        ``chunk_mb`` and ``run``; see ``lenet.experiment.experiment``.
 
     Returns
     -------
-    lenet.training.Result
-        What the training reached.
+    (LeNet5_1998, lenet.training.Result)
+        The network after the last minibatch, and what the training reached.
 
     Raises
     ------
@@ -390,21 +401,17 @@ def evaluate_lenet5_1998(learning_rate=None, n_epochs=20, dataset="mnist.pkl.gz"
         learning_rate = 0.002 if head == "rbf" else 0.05
     rng = seeded(seed)
 
-    print("... loading data", flush=True)
-    datasets = load_data(dataset)
-    image_shape = image_shape_of(datasets)
-    if image_shape[1] > 32:
-        raise DataError("the dataset has images of %d x %d pixels; this network takes at most "
-                        "32 x 32" % image_shape[1:])
+    def build(x, y, datasets):
+        image_shape = image_shape_of(datasets)
+        if image_shape[0] != 1 or max(image_shape) > 32 or len(datasets.class_names) != 10:
+            raise DataError("the dataset has images of %d x %d pixels in %d channel(s) and %d "
+                            "classes; this network takes at most 32 x 32 in grey, and 10 classes"
+                            % (image_shape[1:] + image_shape[:1] + (len(datasets.class_names),)))
+        model = LeNet5_1998(rng, x, image_shape, connections, pooling, head, loss)
+        return model, model.loss(y)
 
-    print("... building the model", flush=True)
-    x = T.matrix("x")  # the images, one rasterized image a row
-    y = T.ivector("y")  # the labels
-    model = LeNet5_1998(rng, x, image_shape, connections, pooling, head, loss)
-
-    return train(model, x, y, datasets, learning_rates(learning_rate, n_epochs), n_epochs,
-                 batch_size, file_name=os.path.basename(__file__), cost=model.loss(y),
-                 patience=math.inf)
+    return experiment(build, dataset, learning_rates(learning_rate, n_epochs), n_epochs, batch_size,
+                      file_name=os.path.basename(__file__), patience=math.inf, **keep)
 
 
 def compare_steps(**arguments):
@@ -423,6 +430,6 @@ def compare_steps(**arguments):
     errors = []
     for name, simplifications in STEPS:
         print("--- %s" % name, flush=True)
-        result = evaluate_lenet5_1998(**arguments, **simplifications)
+        _, result = evaluate_lenet5_1998(**arguments, **simplifications)
         errors.append((name, result.test_error))
     return errors

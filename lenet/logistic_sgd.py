@@ -14,8 +14,7 @@ import numpy
 import theano
 import theano.tensor as T
 
-from lenet.data import load_data
-from lenet.experiment import train
+from lenet.experiment import experiment
 
 
 class LogisticRegression:
@@ -59,6 +58,8 @@ class LogisticRegression:
         self.input = input
         self.output = self.p_y_given_x
         self.params = [self.W, self.b]
+        self.named_layers = {"layer0": self}
+        self.architecture = {"kind": "LogisticRegression"}
 
     def negative_log_likelihood(self, y):
         """The mean negative log-likelihood of the labels, a scalar: the cost to minimise.
@@ -97,7 +98,7 @@ class LogisticRegression:
 
 
 def sgd_optimization_mnist(learning_rate=0.13, n_epochs=1000, dataset="mnist.pkl.gz",
-                           batch_size=600):
+                           batch_size=600, **keep):
     """Train a logistic regression on the pixels with early stopping.
 
     Parameters
@@ -110,26 +111,24 @@ def sgd_optimization_mnist(learning_rate=0.13, n_epochs=1000, dataset="mnist.pkl
         See ``lenet.data.load_data``.
     batch_size : int
         Examples a minibatch.
+    **keep
+        ``chunk_mb`` and ``run``; see ``lenet.experiment.experiment``.
 
     Returns
     -------
-    lenet.training.Result
-        What the training reached.
+    (LogisticRegression, lenet.training.Result)
+        The model after the last minibatch, and what the training reached.
 
     Raises
     ------
     lenet.errors.UsageError, lenet.errors.DataError, lenet.errors.TrainingError
         An argument cannot work; the dataset cannot be read; the cost is no longer finite.
     """
-    print("... loading data", flush=True)
-    datasets = load_data(dataset)
+    def build(x, y, datasets):
+        # An image of 28 x 28 pixels is a row of 784 inputs.
+        n_in = numpy.prod(datasets.image_shape)
+        classifier = LogisticRegression(input=x, n_in=n_in, n_out=len(datasets.class_names))
+        return classifier, classifier.negative_log_likelihood(y)
 
-    print("... building the model", flush=True)
-    x = T.matrix("x")  # the images, one rasterized image a row
-    y = T.ivector("y")  # the labels
-    # An image of 28 x 28 pixels is a row of 784 inputs.
-    n_in = datasets[0][0].get_value(borrow=True).shape[1]
-    classifier = LogisticRegression(input=x, n_in=n_in, n_out=10)
-
-    return train(classifier, x, y, datasets, learning_rate, n_epochs, batch_size,
-                 file_name=os.path.basename(__file__), patience=5000)
+    return experiment(build, dataset, learning_rate, n_epochs, batch_size,
+                      file_name=os.path.basename(__file__), patience=5000, **keep)

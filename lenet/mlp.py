@@ -10,9 +10,8 @@ import numpy
 import theano
 import theano.tensor as T
 
-from lenet.data import load_data
 from lenet.errors import UsageError
-from lenet.experiment import seeded, train
+from lenet.experiment import experiment, seeded
 from lenet.logistic_sgd import LogisticRegression
 
 
@@ -109,12 +108,16 @@ class MLP:
 
         self.input = input
         self.params = self.hiddenLayer.params + self.logRegressionLayer.params
+        self.named_layers = {"layer0": self.hiddenLayer, "layer1": self.logRegressionLayer}
+        self.architecture = {"kind": "MLP", "n_hidden": n_hidden}
+        self.p_y_given_x = self.logRegressionLayer.p_y_given_x
+        self.y_pred = self.logRegressionLayer.y_pred
         self.negative_log_likelihood = self.logRegressionLayer.negative_log_likelihood
         self.errors = self.logRegressionLayer.errors
 
 
 def test_mlp(learning_rate=0.01, L1_reg=0.0, L2_reg=0.0001, n_epochs=1000,
-             dataset="mnist.pkl.gz", batch_size=20, n_hidden=500, seed=1234):
+             dataset="mnist.pkl.gz", batch_size=20, n_hidden=500, seed=1234, **keep):
     """Train a multilayer perceptron with early stopping and regularized weights.
 
     The cost is the negative log-likelihood + L1_reg * L1 + L2_reg * L2_sqr.
@@ -135,11 +138,13 @@ def test_mlp(learning_rate=0.01, L1_reg=0.0, L2_reg=0.0001, n_epochs=1000,
         Number of units of the hidden layer.
     seed : int
         Seed of the initial weights.
+    **keep
+        ``chunk_mb`` and ``run``; see ``lenet.experiment.experiment``.
 
     Returns
     -------
-    lenet.training.Result
-        What the training reached.
+    (MLP, lenet.training.Result)
+        The network after the last minibatch, and what the training reached.
 
     Raises
     ------
@@ -153,23 +158,19 @@ def test_mlp(learning_rate=0.01, L1_reg=0.0, L2_reg=0.0001, n_epochs=1000,
             raise UsageError("%s %s; expected 0 or a positive number" % (name, factor))
     rng = seeded(seed)
 
-    print("... loading data", flush=True)
-    datasets = load_data(dataset)
+    def build(x, y, datasets):
+        # An image of 28 x 28 pixels is a row of 784 inputs.
+        classifier = MLP(rng, input=x, n_in=numpy.prod(datasets.image_shape), n_hidden=n_hidden,
+                         n_out=len(datasets.class_names))
+        cost = classifier.negative_log_likelihood(y)
+        if L1_reg:
+            cost += L1_reg * classifier.L1
+        if L2_reg:
+            cost += L2_reg * classifier.L2_sqr
+        return classifier, cost
 
-    print("... building the model", flush=True)
-    x = T.matrix("x")  # the images, one rasterized image a row
-    y = T.ivector("y")  # the labels
-    # An image of 28 x 28 pixels is a row of 784 inputs.
-    n_in = datasets[0][0].get_value(borrow=True).shape[1]
-    classifier = MLP(rng, input=x, n_in=n_in, n_hidden=n_hidden, n_out=10)
-
-    cost = classifier.negative_log_likelihood(y)
-    if L1_reg:
-        cost += L1_reg * classifier.L1
-    if L2_reg:
-        cost += L2_reg * classifier.L2_sqr
-    return train(classifier, x, y, datasets, learning_rate, n_epochs, batch_size,
-                 file_name=os.path.basename(__file__), cost=cost)
+    return experiment(build, dataset, learning_rate, n_epochs, batch_size,
+                      file_name=os.path.basename(__file__), **keep)
 
 
 test_mlp.__test__ = False  # the tutorial's name, but no test for pytest to collect

@@ -9,7 +9,6 @@ N. Srivastava et al., "Dropout: a simple way to prevent neural networks from ove
 15:1929-1958, 2014.
 """
 
-import functools
 import math
 import operator
 import os
@@ -18,10 +17,9 @@ import numpy
 import theano
 import theano.tensor as T
 from theano.sandbox.rng_mrg import MRG_RandomStreams
-from theano.tensor import tanh  # noqa: F401  (an activation function, for those who import this)
+from theano.tensor import tanh
 from theano.tensor.nnet import sigmoid
 
-from lenet import persistence
 from lenet.convolutional_mlp import LeNetConvPoolLayer, pooled_size
 from lenet.data import load_data as load_data_shared  # noqa: F401  (the book's name for it)
 from lenet.errors import UsageError
@@ -42,6 +40,9 @@ def ReLU(z):
     return T.maximum(numpy.asarray(0, dtype=theano.config.floatX), z)
 
 
+ACTIVATIONS = {"linear": linear, "ReLU": ReLU, "sigmoid": sigmoid, "tanh": tanh}
+
+
 class Network:
     """A feed-forward network.
 
@@ -53,6 +54,8 @@ class Network:
         Examples a minibatch.
     seed : int
         Seed of the initial parameters, which are drawn layer by layer, and of the dropout masks.
+    rng : numpy.random.RandomState, optional
+        A generator to draw them from instead.
 
     Attributes
     ----------
@@ -60,6 +63,8 @@ class Network:
         All parameters, from the first layer to the last.
     x, y : matrix and vector expressions
         The images, one rasterized image a row, and the labels.
+    random_states : list of shared variables
+        The state of each dropout's random numbers, which training changes.
     output, output_dropout : matrix expressions
         Probability of each class, of shape (batch size, number of classes); the second one is
         the output while training.
@@ -70,14 +75,14 @@ class Network:
         A layer does not fit the one before, or the size of the minibatches.
     """
 
-    def __init__(self, layers, mini_batch_size, seed=0):
+    def __init__(self, layers, mini_batch_size, seed=0, rng=None):
         check_layers(layers, mini_batch_size)
         self.layers = layers
         self.mini_batch_size = mini_batch_size
         self.x = T.matrix("x")
         self.y = T.ivector("y")
 
-        rng = seeded(seed)
+        rng = rng or seeded(seed)
         for layer in layers:
             layer.initialize(rng)
         self.params = [param for layer in layers for param in layer.params]
@@ -88,11 +93,17 @@ class Network:
             layer.set_inpt(inpt, inpt_dropout, streams)
             inpt, inpt_dropout = layer.output, layer.output_dropout
         self.output, self.output_dropout = inpt, inpt_dropout
+        self.random_states = [update[0] for update in streams.state_updates]
+
+        self.input = self.x
+        self.p_y_given_x = self.output
         self.y_pred = layers[-1].y_out
         self.errors = layers[-1].errors
+        self.named_layers = {"layer%d" % number: layer for number, layer in enumerate(layers)}
+        self.architecture = {"kind": "Network", "layers": [layer.architecture for layer in layers]}
 
     def SGD(self, training_data, epochs, mini_batch_size, eta, validation_data, test_data,
-            lmbda=0.0, when_best=None):
+            lmbda=0.0, run=None):
         """Train by stochastic gradient descent on minibatches, and print the book's lines.
 
         Parameters
@@ -108,8 +119,8 @@ class Network:
         lmbda : float
             Factor of the L2 regularization: lmbda / 2 times the sum of the squared weights,
             divided by the number of minibatches, is added to the cost.
-        when_best : function without arguments, optional
-            Called after each epoch with the best validation accuracy to date.
+        run : lenet.run.Run, optional
+            Keeps the training on disk.
 
         Returns
         -------
@@ -141,19 +152,13 @@ class Network:
 
         # All epochs are done, however long ago the best one was; of equal ones the last counts.
         return train(self, self.x, self.y, datasets, eta, epochs, mini_batch_size,
-                     file_name=os.path.basename(__file__), cost=cost,
-                     report=functools.partial(NetworkReport, when_best=when_best),
-                     patience=math.inf, better=operator.le)
+                     file_name=os.path.basename(__file__), cost=cost, report=NetworkReport,
+                     run=run, patience=math.inf, better=operator.le)
 
     def accuracy(self, data):
         """The fraction of all the examples of a set, one pair (x, y), that are classified right."""
         self.check_images(data)
         return 1 - compile_error(self, self.x, self.y, data, self.mini_batch_size)()
-
-    def predictions(self, data):
-        """The most probable class of each example of a set, an array of shape (n,)."""
-        self.check_images(data)
-        return compile_predictions(self, self.x, self.y, data, self.mini_batch_size)()
 
     def check_images(self, data):
         """Raise a UsageError if the images of a set do not fit the first layer."""
@@ -161,23 +166,6 @@ class Network:
         if n_pixels != size(self.layers[0].in_shape):
             raise UsageError("images of %d pixels, but the first layer takes %s"
                              % (n_pixels, self.layers[0].in_shape))
-
-    def save(self, filename):
-        """Write the parameters to a file; see ``lenet.persistence.save``."""
-        persistence.save(self.named_params(), filename, self.description())
-
-    def load(self, filename):
-        """Read the parameters from a file that ``save`` wrote for such a network."""
-        persistence.load(self.named_params(), filename, self.description())
-
-    def named_params(self):
-        """The parameters by name: "layer0.w", "layer0.b", "layer1.w", ..."""
-        return {"layer%d.%s" % (number, param.name): param
-                for number, layer in enumerate(self.layers) for param in layer.params}
-
-    def description(self):
-        """What the shapes of the parameters do not tell, to be saved with them."""
-        return {"network": ", ".join(str(layer) for layer in self.layers)}
 
 
 class Layer:
@@ -196,8 +184,10 @@ class Layer:
     def __init__(self, in_shape, out_shape, w_shape, n_out):
         self.in_shape = in_shape
         self.out_shape = out_shape
-        self.w = theano.shared(numpy.zeros(w_shape, dtype=theano.config.floatX), name="w")
-        self.b = theano.shared(numpy.zeros((n_out,), dtype=theano.config.floatX), name="b")
+        self.w, self.b = (
+            theano.shared(numpy.zeros(shape, dtype=theano.config.floatX), name=name, borrow=True)
+            for name, shape in (("w", w_shape), ("b", (n_out,)))
+        )
         self.params = [self.w, self.b]
 
     def draw(self, rng, w_scale):
@@ -231,6 +221,11 @@ class ConvPoolLayer(Layer):
         maps_size = pooled_size(image_shape[2:], filter_shape[2:], poolsize)
         super().__init__(self.image_shape[1:], (filter_shape[0],) + maps_size, filter_shape,
                          filter_shape[0])
+        self.architecture = {
+            "kind": "ConvPoolLayer", "filter_shape": self.filter_shape,
+            "image_shape": (None,) + self.image_shape[1:], "poolsize": self.poolsize,
+            "activation_fn": name_of(activation_fn),
+        }
 
     def initialize(self, rng):
         """Draw the initial parameters."""
@@ -255,10 +250,6 @@ class ConvPoolLayer(Layer):
             W=self.w, b=self.b, activation=self.activation_fn,
         ).output
 
-    def __str__(self):
-        return "ConvPoolLayer(%dx%dx%dx%d, pool %dx%d, %s)" % (
-            self.filter_shape + self.poolsize + (name_of(self.activation_fn),))
-
 
 class FullyConnectedLayer(Layer):
     """A layer whose units see all of the layer before.
@@ -281,6 +272,10 @@ class FullyConnectedLayer(Layer):
         self.n_out = n_out
         self.activation_fn = activation_fn
         self.p_dropout = p_dropout
+        self.architecture = {
+            "kind": "FullyConnectedLayer", "n_in": n_in, "n_out": n_out,
+            "activation_fn": name_of(activation_fn), "p_dropout": p_dropout,
+        }
 
     def initialize(self, rng):
         """Draw the initial parameters."""
@@ -295,10 +290,6 @@ class FullyConnectedLayer(Layer):
     def apply(self, inpt):
         return HiddenLayer(None, inpt, self.n_in, self.n_out, W=self.w, b=self.b,
                            activation=self.activation_fn).output
-
-    def __str__(self):
-        return "FullyConnectedLayer(%d, %d, %s, dropout %g)" % (
-            self.n_in, self.n_out, name_of(self.activation_fn), self.p_dropout)
 
 
 class SoftmaxLayer(Layer):
@@ -318,6 +309,9 @@ class SoftmaxLayer(Layer):
         self.n_in = n_in
         self.n_out = n_out
         self.p_dropout = p_dropout
+        self.architecture = {
+            "kind": "SoftmaxLayer", "n_in": n_in, "n_out": n_out, "p_dropout": p_dropout,
+        }
 
     def initialize(self, rng):
         """All parameters start at zero: nothing is drawn."""
@@ -341,9 +335,6 @@ class SoftmaxLayer(Layer):
     def accuracy(self, y):
         """The fraction of a minibatch that is classified right, a scalar expression."""
         return 1 - self.errors(y)
-
-    def __str__(self):
-        return "SoftmaxLayer(%d, %d, dropout %g)" % (self.n_in, self.n_out, self.p_dropout)
 
 
 def with_dropout(inpt, inpt_dropout, p_dropout, streams):
@@ -395,12 +386,38 @@ def conv_network(image_shape, conv_layers=1, p_dropout=0.0, mini_batch_size=10, 
     return Network(layers, mini_batch_size, seed)
 
 
+def network_of(layers, rng, mini_batch_size=500):
+    """A network as its ``architecture`` describes it.
+
+    Parameters
+    ----------
+    layers : list of dicts
+        The kind of each layer, and its arguments by name.
+    rng, mini_batch_size
+        See ``Network``.
+
+    Returns
+    -------
+    Network
+    """
+    kinds = {"ConvPoolLayer": ConvPoolLayer, "FullyConnectedLayer": FullyConnectedLayer,
+             "SoftmaxLayer": SoftmaxLayer}
+    made = []
+    for layer in layers:
+        arguments = dict(layer)
+        kind = kinds[arguments.pop("kind")]
+        if "activation_fn" in arguments:
+            arguments["activation_fn"] = ACTIVATIONS[arguments["activation_fn"]]
+        made.append(kind(**arguments))
+    return Network(made, mini_batch_size, rng=rng)
+
+
 def get_error_locations(net, test_data):
     """Where a network is wrong.
 
     Parameters
     ----------
-    net : Network
+    net : network
     test_data : pair (x, y)
         As ``lenet.data.load_data`` returns it, of n examples.
 
@@ -409,7 +426,7 @@ def get_error_locations(net, test_data):
     (error_locations, erroneous_predictions) : arrays of shape (number of errors,)
         Indexes into the set, ascending, and the wrong predictions there.
     """
-    predictions = net.predictions(test_data)
+    predictions = compile_predictions(net, net.input, None, test_data, batch_size=500)()
     error_locations = numpy.flatnonzero(predictions != test_data[1].eval())
     return error_locations, predictions[error_locations]
 
@@ -420,8 +437,9 @@ def size(shape):
 
 
 def name_of(activation_fn):
-    """The name of an activation function, or of an op that serves as one."""
-    return getattr(activation_fn, "__name__", None) or str(activation_fn)
+    """The name of an activation function: a key of ``ACTIVATIONS``, if it is one of these."""
+    names = [name for name, known in ACTIVATIONS.items() if known is activation_fn]
+    return names[0] if names else str(activation_fn)
 
 
 def check_dropout(p_dropout):

@@ -1,4 +1,4 @@
-"""What a person sees of the training: the tutorial's lines, a progress bar, Ctrl-C."""
+"""What a person sees of the training: the tutorial's lines, a progress bar, an end on Ctrl-C."""
 
 import contextlib
 import signal
@@ -7,6 +7,7 @@ import threading
 
 from tqdm import tqdm
 
+from lenet.errors import Interrupted
 from lenet.training import Observer
 
 
@@ -17,15 +18,23 @@ class TutorialReport(Observer):
     ----------
     n_train_batches, n_epochs : int
         Minibatches in an epoch, and epochs at the most.
+    n_done : int
+        Minibatches that an earlier process has done.
+
+    Attributes
+    ----------
+    stop_signal : int or None
+        The signal that asked to stop.
     """
 
     opening = "... training"
 
-    def __init__(self, n_train_batches, n_epochs):
+    def __init__(self, n_train_batches, n_epochs, n_done=0):
         self.n_train_batches = n_train_batches
-        self.stop_requested = False
+        self.stop_signal = None
         self.bar = tqdm(
             total=n_epochs * n_train_batches,
+            initial=n_done,
             unit="minibatch",
             file=sys.stderr,
             disable=not sys.stderr.isatty(),
@@ -60,7 +69,7 @@ class TutorialReport(Observer):
                   % (epoch, minibatch, self.n_train_batches, error * 100.0))
 
     def wants_to_stop(self):
-        return self.stop_requested
+        return self.stop_signal is not None
 
     def line(self, text):
         """Print one line, above the bar if both are on one terminal."""
@@ -68,40 +77,31 @@ class TutorialReport(Observer):
             print(text, flush=True)
 
     @contextlib.contextmanager
-    def stopping_on_interrupt(self):
-        """Inside the ``with`` block, Ctrl-C asks the loop to stop; a second one stops at once."""
+    def stopping_on_signals(self):
+        """Inside the ``with`` block, Ctrl-C or SIGTERM asks the loop to stop; a second one stops
+        at once."""
 
-        def interrupt(number, frame):
-            if self.stop_requested:
-                raise KeyboardInterrupt
-            self.stop_requested = True
+        def stop(number, frame):
+            if self.stop_signal is not None:
+                raise Interrupted("interrupted", number)
+            self.stop_signal = number
 
-        receives_signals = threading.current_thread() is threading.main_thread()
-        before = signal.signal(signal.SIGINT, interrupt) if receives_signals else None
+        # Only the main thread may say what happens on a signal.
+        main = threading.current_thread() is threading.main_thread()
+        signals = (signal.SIGINT, signal.SIGTERM) if main else ()
+        before = {number: signal.signal(number, stop) for number in signals}
         try:
             yield
         finally:
-            if receives_signals:
-                signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
             self.bar.close()
 
 
 class NetworkReport(TutorialReport):
-    """Prints the lines of ``network3``, which speaks of accuracy and counts epochs from 0.
-
-    Parameters
-    ----------
-    n_train_batches, n_epochs : int
-        Minibatches in an epoch, and epochs.
-    when_best : function without arguments, optional
-        Called whenever the validation accuracy is the best to date.
-    """
+    """Prints the lines of ``network3``, which speaks of accuracy and counts epochs from 0."""
 
     opening = "begin training..."
-
-    def __init__(self, n_train_batches, n_epochs, when_best=None):
-        super().__init__(n_train_batches, n_epochs)
-        self.when_best = when_best
 
     def minibatch_begins(self, iteration):
         if iteration % 1000 == 0:
@@ -113,8 +113,6 @@ class NetworkReport(TutorialReport):
     def improved(self, epoch, minibatch, error):
         self.line("This is the best validation accuracy to date.")
         self.line("The corresponding test accuracy is %.2f%%" % (100 * (1 - error)))
-        if self.when_best is not None:
-            self.when_best()
 
     def training_ended(self, result):
         self.line("Finished training network.")

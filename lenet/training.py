@@ -8,7 +8,7 @@ import operator
 
 
 class Result:
-    """What a training run reached so far.
+    """What a training run reached so far: all that the loop needs to go on from there.
 
     Attributes
     ----------
@@ -20,6 +20,8 @@ class Result:
         The last minibatch that was done, counted from 0.
     cost : float
         The cost on that minibatch.
+    patience : float or None
+        Minibatches to train on in any case; None before the first one.
     stopped : str
         "n_epochs" (all epochs done), "patience" (no progress), "interrupted" (asked to stop) or
         "diverged" (the cost was not finite).
@@ -31,6 +33,7 @@ class Result:
         self.test_error = 0.0
         self.iteration = -1
         self.cost = math.nan
+        self.patience = None
         self.stopped = "n_epochs"
 
 
@@ -49,6 +52,9 @@ class Observer:
     def improved(self, epoch, minibatch, error):
         """It was the best so far, and the test error was computed."""
 
+    def iteration_ends(self, result):
+        """The minibatch is done, and the validation if there was one: a moment to save."""
+
     def wants_to_stop(self):
         """Whether to stop after the minibatch just done."""
         return False
@@ -56,7 +62,7 @@ class Observer:
 
 def early_stopping(train_minibatch, validation_error, test_error, n_train_batches, n_epochs,
                    patience=10000, patience_increase=2, improvement_threshold=0.995,
-                   better=operator.lt, epoch_begins=None, observer=None):
+                   better=operator.lt, epoch_begins=None, observers=(), result=None):
     """Train until the epochs are done or the validation error has long not improved.
 
     Parameters
@@ -81,49 +87,62 @@ def early_stopping(train_minibatch, validation_error, test_error, n_train_batche
         of two equal ones win.
     epoch_begins : function of an int, optional
         Called with the number of each epoch, from 1, before it: to change the learning rate, say.
-    observer : Observer, optional
+    observers : sequence of Observer
         Told of each step.
+    result : Result, optional
+        What an earlier call reached, to go on from there; its patience goes before the argument.
 
     Returns
     -------
     Result
     """
-    observer = observer or Observer()
-    result = Result()
+    def tell(happened, *facts):
+        for observer in observers:
+            getattr(observer, happened)(*facts)
+
+    result = result or Result()
     # Validate after every epoch, or more often if patience is shorter than two epochs.
     validation_frequency = int(min(n_train_batches, patience / 2))
 
-    for epoch in range(1, n_epochs + 1):
+    if result.patience is None:
+        result.patience = patience
+    result.stopped = "n_epochs"
+    done = result.iteration + 1  # minibatches; an earlier call may have stopped within an epoch
+
+    for epoch in range(done // n_train_batches + 1, n_epochs + 1):
         if epoch_begins is not None:
             epoch_begins(epoch)
         for minibatch_index in range(n_train_batches):
             iteration = (epoch - 1) * n_train_batches + minibatch_index
+            if iteration < done:
+                continue
+            if result.patience < iteration:
+                result.stopped = "patience"
+                return result
 
-            observer.minibatch_begins(iteration)
+            tell("minibatch_begins", iteration)
             result.cost = float(train_minibatch(minibatch_index))
             result.iteration = iteration
-            observer.minibatch_ends(result)
+            tell("minibatch_ends", result)
             if not math.isfinite(result.cost):
                 result.stopped = "diverged"
                 return result
 
             if (iteration + 1) % validation_frequency == 0:
                 this_validation_error = validation_error()
-                observer.validated(epoch, minibatch_index + 1, this_validation_error)
+                tell("validated", epoch, minibatch_index + 1, this_validation_error)
 
                 if better(this_validation_error, result.best_validation_error):
                     if (this_validation_error
                             < result.best_validation_error * improvement_threshold):
-                        patience = max(patience, iteration * patience_increase)
+                        result.patience = max(result.patience, iteration * patience_increase)
                     result.best_validation_error = this_validation_error
                     result.best_iteration = iteration
                     result.test_error = test_error()
-                    observer.improved(epoch, minibatch_index + 1, result.test_error)
+                    tell("improved", epoch, minibatch_index + 1, result.test_error)
 
-            if patience <= iteration:
-                result.stopped = "patience"
-                return result
-            if observer.wants_to_stop():
+            tell("iteration_ends", result)
+            if any(observer.wants_to_stop() for observer in observers):
                 result.stopped = "interrupted"
                 return result
 

@@ -12,15 +12,14 @@ def main():
                         help="factor of the gradient in each step")
     parser.add_argument("--n-epochs", type=int, default=200, metavar="N",
                         help="passes over the training set at the most")
-    parser.add_argument("--dataset", default="mnist.pkl.gz", metavar="FILE",
-                        help="path of a dataset, or a name looked up here and in data/")
     parser.add_argument("--nkerns", type=int, nargs=2, default=[20, 50], metavar=("A", "B"),
                         help="number of filters of each convolution")
     parser.add_argument("--batch-size", type=int, default=500, metavar="N",
                         help="examples a minibatch")
     parser.add_argument("--seed", type=int, default=23455, metavar="N",
                         help="seed of the initial parameters")
-    evaluate_lenet5(**vars(parser.parse_args()))
+    parser.add_training()
+    evaluate_lenet5(**parser.parse_training())
 
 
 if __name__ == "__main__":

@@ -14,8 +14,6 @@ def main():
                              "this; 0.002 for the head rbf and 0.05 for softmax unless given")
     parser.add_argument("--n-epochs", type=int, default=20, metavar="N",
                         help="passes over the training set")
-    parser.add_argument("--dataset", default="mnist.pkl.gz", metavar="FILE",
-                        help="path of a dataset, or a name looked up here and in data/")
     parser.add_argument("--batch-size", type=int, default=10, metavar="N",
                         help="examples a minibatch")
     parser.add_argument("--connections", choices=["table", "full"], default="table",
@@ -30,19 +28,25 @@ def main():
     parser.add_argument("--seed", type=int, default=1998, metavar="N",
                         help="seed of the initial parameters")
     parser.add_argument("--compare", action="store_true",
-                        help="train the paper's network and each simplification after the other")
-    parser.add_argument("--output", metavar="FILE", help="write the picture of --compare")
-    arguments = vars(parser.parse_args())
-
-    compare, output = arguments.pop("compare"), arguments.pop("output")
-    if not compare:
-        if output is not None:
-            raise UsageError("--output %s; it needs --compare, which draws a picture" % output)
-        evaluate_lenet5_1998(**arguments)
+                        help="train the paper's network and each simplification after the other; "
+                             "--output is then the name of a picture")
+    parser.add_training()
+    if parser.parse_args().compare:
+        compare(parser)
         return
-    for name in ("connections", "pooling", "head"):
-        if arguments.pop(name) != parser.get_default(name):
-            raise UsageError("--%s and --compare; --compare goes through all of them" % name)
+    # The learning rate falls with the number of epochs, so another number would be another run.
+    arguments = parser.parse_training(may_change=())
+    del arguments["compare"]
+    evaluate_lenet5_1998(**arguments)
+
+
+def compare(parser):
+    """Train all steps, print their errors as a table and draw them as bars."""
+    arguments = vars(parser.parse_args())
+    for name in ("connections", "pooling", "head", "resume", "compare"):
+        if arguments.pop(name) not in (parser.get_default(name), True):
+            raise UsageError("--%s and --compare, which goes through all networks anew" % name)
+    output = arguments.pop("output")
     errors = compare_steps(**arguments)
     print("\n%-20s  test error" % "network")
     for name, error in errors:

@@ -12,11 +12,10 @@ def main():
                         help="factor of the gradient in each step")
     parser.add_argument("--n-epochs", type=int, default=1000, metavar="N",
                         help="passes over the training set at the most")
-    parser.add_argument("--dataset", default="mnist.pkl.gz", metavar="FILE",
-                        help="path of a dataset, or a name looked up here and in data/")
     parser.add_argument("--batch-size", type=int, default=600, metavar="N",
                         help="examples a minibatch")
-    sgd_optimization_mnist(**vars(parser.parse_args()))
+    parser.add_training()
+    sgd_optimization_mnist(**parser.parse_training())
 
 
 if __name__ == "__main__":

@@ -14,15 +14,14 @@ def main():
                         help="factor of the sum of the weights' squares in the cost")
     parser.add_argument("--n-epochs", type=int, default=1000, metavar="N",
                         help="passes over the training set at the most")
-    parser.add_argument("--dataset", default="mnist.pkl.gz", metavar="FILE",
-                        help="path of a dataset, or a name looked up here and in data/")
     parser.add_argument("--batch-size", type=int, default=20, metavar="N",
                         help="examples a minibatch")
     parser.add_argument("--n-hidden", type=int, default=500, metavar="N",
                         help="units of the hidden layer")
     parser.add_argument("--seed", type=int, default=1234, metavar="N",
                         help="seed of the initial weights")
-    test_mlp(**vars(parser.parse_args()))
+    parser.add_training()
+    test_mlp(**parser.parse_training())
 
 
 if __name__ == "__main__":

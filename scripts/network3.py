@@ -2,13 +2,14 @@
 
 from lenet import command
 from lenet.data import image_shape_of, load_data
+from lenet.models import load_model
 from lenet.network3 import conv_network
 
 
 def main():
     parser = command.Parser(
         description=__doc__,
-        example="python scripts/network3.py --dropout 0.3 --save network.safetensors",
+        example="python scripts/network3.py --dropout 0.3 --output run",
     )
     parser.add_argument("--conv-layers", type=int, choices=[1, 2], default=1,
                         help="convolution and pooling layers: 20 maps, or 20 and 40")
@@ -23,26 +24,28 @@ def main():
                         help="factor of the L2 regularization")
     parser.add_argument("--seed", type=int, default=0, metavar="N",
                         help="seed of the initial parameters and of the dropout")
-    parser.add_argument("--dataset", default="mnist.pkl.gz", metavar="FILE",
-                        help="path of a dataset, or a name looked up here and in data/")
-    parser.add_argument("--save", metavar="FILE",
-                        help="write the parameters after each best epoch to date")
-    parser.add_argument("--load", metavar="FILE",
-                        help="evaluate the parameters that --save wrote, without training")
-    arguments = parser.parse_args()
+    parser.add_training().add_argument(
+        "--load", metavar="MODEL",
+        help="evaluate the network in this file or run, without training")
+    arguments = parser.parse_training(may_change=("epochs",))
+    run, saved = arguments["run"], arguments["load"]
 
-    training_data, validation_data, test_data = datasets = load_data(arguments.dataset)
-    net = conv_network(image_shape_of(datasets, least=16 if arguments.conv_layers == 2 else 6),
-                       arguments.conv_layers, arguments.dropout, arguments.mini_batch_size,
-                       arguments.seed)
-    if arguments.load:
-        net.load(arguments.load)
+    datasets = load_data(arguments["dataset"])
+    training_data, validation_data, test_data = datasets
+    if saved is not None:
+        net = load_model(saved, kind="Network").model
         print("Validation accuracy %.2f%%" % (100 * net.accuracy(validation_data)))
         print("The corresponding test accuracy is %.2f%%" % (100 * net.accuracy(test_data)))
-    else:
-        save = (lambda: net.save(arguments.save)) if arguments.save else None
-        net.SGD(training_data, arguments.epochs, arguments.mini_batch_size, arguments.eta,
-                validation_data, test_data, arguments.lmbda, when_best=save)
+        return
+    net = conv_network(
+        image_shape_of(datasets, least=16 if arguments["conv_layers"] == 2 else 6),
+        arguments["conv_layers"], arguments["dropout"], arguments["mini_batch_size"],
+        arguments["seed"], n_out=len(datasets.class_names),
+    )
+    if run is not None:
+        run.made_for(datasets)
+    net.SGD(training_data, arguments["epochs"], arguments["mini_batch_size"], arguments["eta"],
+            validation_data, test_data, arguments["lmbda"], run)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,7 @@ def main():
     parser = command.Parser(
         description=__doc__, example="python scripts/pooling_demo.py --output pooling.png"
     )
-    parser.add_argument("--dataset", default="mnist.pkl.gz", metavar="FILE",
-                        help="path of a dataset, or a name looked up here and in data/")
+    parser.add_dataset()
     parser.add_argument("--seed", type=int, default=0, metavar="N",
                         help="seed of the stochastic pooling")
     parser.add_argument("--output", metavar="FILE", help="write the picture to this file")

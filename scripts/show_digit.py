@@ -14,8 +14,7 @@ def main():
     parser.add_argument("--index", type=int, default=8, metavar="N",
                         help="number of the image, from 0")
     parser.add_argument("--set", choices=SETS, default="train", help="the set that it is in")
-    parser.add_argument("--dataset", default="mnist.pkl.gz", metavar="FILE",
-                        help="path of a dataset, or a name looked up here and in data/")
+    parser.add_dataset()
     parser.add_argument("--output", metavar="FILE", help="write the picture to this file")
     arguments = parser.parse_args()
 

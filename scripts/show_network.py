@@ -15,8 +15,7 @@ def main():
                         help="passes over the training set at the most")
     parser.add_argument("--batch-size", type=int, default=500, metavar="N",
                         help="examples a minibatch")
-    parser.add_argument("--dataset", default="mnist.pkl.gz", metavar="FILE",
-                        help="path of a dataset, or a name looked up here and in data/")
+    parser.add_dataset()
     parser.add_argument("--index", type=int, default=0, metavar="N",
                         help="number of the image in the test set, from 0")
     parser.add_argument("--output", metavar="FILE", help="write the picture to this file")

@@ -5,7 +5,7 @@ import pytest
 import theano
 import theano.tensor as T
 
-from lenet import lenet5_1998
+from lenet import experiment, lenet5_1998
 from lenet.data import Datasets, numbered, shared_dataset
 from lenet.errors import DataError, UsageError
 from lenet.lenet5_1998 import STEPS, TABLE_I, LeNet5_1998, squash
@@ -148,9 +148,9 @@ def grey_digits(digits, side):
 def test_each_step_learns_some_digits_by_heart(name, simplifications, small_sets, capsys,
                                                monkeypatch):
     digits = shared_dataset([part[:100] for part in small_sets[0]])
-    monkeypatch.setattr(lenet5_1998, "load_data", lambda dataset: grey_digits(digits, 28))
+    monkeypatch.setattr(experiment, "load_data", lambda dataset: grey_digits(digits, 28))
     rate = 0.05 if simplifications.get("head") == "softmax" else 0.005
-    result = lenet5_1998.evaluate_lenet5_1998(
+    _, result = lenet5_1998.evaluate_lenet5_1998(
         rate, n_epochs=40, batch_size=10, **simplifications)
     # 100 digits, trained and tested on; guessing is wrong in 90 of 100.
     assert result.test_error < 0.1
@@ -171,6 +171,6 @@ def test_wrong_use(monkeypatch):
     with pytest.raises(UsageError, match="number of epochs 0"):
         lenet5_1998.evaluate_lenet5_1998(n_epochs=0)
     large = shared_dataset((numpy.zeros((20, 33 * 33)), numpy.zeros(20)))
-    monkeypatch.setattr(lenet5_1998, "load_data", lambda dataset: grey_digits(large, 33))
-    with pytest.raises(DataError, match="33 x 33 pixels; this network takes at most 32 x 32"):
+    monkeypatch.setattr(experiment, "load_data", lambda dataset: grey_digits(large, 33))
+    with pytest.raises(DataError, match="33 x 33 pixels in 1 channel.*at most 32 x 32"):
         lenet5_1998.evaluate_lenet5_1998()

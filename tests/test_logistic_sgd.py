@@ -5,7 +5,7 @@ import pytest
 import theano
 import theano.tensor as T
 
-from lenet import logistic_sgd
+from lenet import experiment, logistic_sgd
 from lenet.logistic_sgd import LogisticRegression
 
 
@@ -79,7 +79,7 @@ def test_given_parameters_are_used(rng):
 
 def test_the_command_trains_as_numpy_does(small_dataset, small_sets, capsys):
     rate, size, n_epochs = 0.13, 50, 3
-    result = logistic_sgd.sgd_optimization_mnist(rate, n_epochs, small_dataset, size)
+    _, result = logistic_sgd.sgd_optimization_mnist(rate, n_epochs, small_dataset, size)
     W, b, validation_errors, test_errors = numpy.zeros((784, 10)), numpy.zeros(10), [], []
     for _ in range(n_epochs):
         for start in range(0, 250, size):
@@ -99,6 +99,6 @@ def test_the_command_trains_as_numpy_does(small_dataset, small_sets, capsys):
 
 def test_patience_is_the_tutorials(monkeypatch, small_dataset, capsys):
     seen = {}
-    monkeypatch.setattr(logistic_sgd, "train", lambda *arguments, **options: seen.update(options))
+    monkeypatch.setattr(experiment, "train", lambda *arguments, **options: seen.update(options))
     logistic_sgd.sgd_optimization_mnist(dataset=small_dataset)
     assert seen["patience"] == 5000

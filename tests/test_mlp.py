@@ -5,7 +5,7 @@ import pytest
 import theano
 import theano.tensor as T
 
-from lenet import mlp
+from lenet import experiment, mlp
 from lenet.errors import UsageError
 from lenet.mlp import HiddenLayer
 
@@ -67,8 +67,8 @@ def test_the_sums_of_the_weights(rng):
 @pytest.mark.parametrize("L1_reg, L2_reg", [(0, 0), (0.5, 0), (0, 0.25), (0.5, 0.25)])
 def test_the_cost_that_is_trained(L1_reg, L2_reg, small_dataset, small_sets, monkeypatch, capsys):
     seen = {}
-    monkeypatch.setattr(mlp, "train", lambda model, x, y, *arguments, **options: seen.update(
-        model=model, cost=theano.function([x, y], options["cost"])))
+    monkeypatch.setattr(experiment, "train", lambda model, x, y, *arguments, **_: seen.update(
+        model=model, cost=theano.function([x, y], arguments[-1])))
     mlp.test_mlp(L1_reg=L1_reg, L2_reg=L2_reg, dataset=small_dataset, n_hidden=7)
     x, y = small_sets[0]
     W1 = seen["model"].hiddenLayer.W.get_value()

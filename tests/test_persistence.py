@@ -28,21 +28,23 @@ def saved(rng, tmp_path):
     """(parameters, path of the file that has them)"""
     params = parameters(rng)
     path = str(tmp_path / "network.safetensors")
-    persistence.save(params, path, METADATA)
+    persistence.write(path, persistence.values(params), METADATA)
     return params, path
 
 
 def test_what_was_saved_is_loaded_to_the_last_bit(saved, rng):
     params, path = saved
     loaded = parameters(rng)
-    persistence.load(loaded, path, METADATA)
+    arrays, metadata = persistence.read(path)
+    persistence.fill(loaded, arrays, path)
+    assert metadata == METADATA
     for name, value in values(params).items():
         assert loaded[name].get_value().tobytes() == value.tobytes()
 
 
 def test_the_same_parameters_make_the_same_file(saved, tmp_path):
     params, path = saved
-    persistence.save(params, str(tmp_path / "again"), METADATA)
+    persistence.write(str(tmp_path / "again"), values(params), METADATA)
     assert (tmp_path / "again").read_bytes() == open(path, "rb").read()
 
 
@@ -52,12 +54,12 @@ def test_other_programs_can_read_it(saved):
     numpy.testing.assert_array_equal(arrays["layer0.w"], params["layer0.w"].get_value())
 
 
-def refused(path, rng, match, metadata=METADATA):
+def refused(path, rng, match):
     """Loading is refused, in one line that names the file, and changes no parameter."""
     params = parameters(rng)
     before = values(params)
     with pytest.raises(DataError, match=match) as error:
-        persistence.load(params, path, metadata)
+        persistence.fill(params, persistence.read(path)[0], path)
     assert path in str(error.value)
     for name, value in before.items():
         numpy.testing.assert_array_equal(params[name].get_value(), value)
@@ -85,13 +87,6 @@ def test_a_truncated_file(length, saved, rng, tmp_path):
     content = open(saved[1], "rb").read()
     (tmp_path / "part").write_bytes(content[:length])
     refused(str(tmp_path / "part"), rng, "no intact file of parameters")
-
-
-def test_a_network_described_otherwise(saved, rng):
-    refused(saved[1], rng, "another network: network=small; expected network=large",
-            metadata={"network": "large"})
-    refused(saved[1], rng, "dropout=none; expected dropout=0.3",
-            metadata=dict(METADATA, dropout="0.3"))
 
 
 @pytest.mark.parametrize("change, match", [
@@ -125,15 +120,15 @@ def test_a_file_of_double_precision_is_converted(saved, rng):
         {name: value.astype("float64") for name, value in values(params).items()}, path, METADATA
     )
     loaded = parameters(rng)
-    persistence.load(loaded, path, METADATA)
+    persistence.fill(loaded, persistence.read(path)[0], path)
     assert loaded["layer0.w"].get_value().dtype == "float32"
     numpy.testing.assert_array_equal(values(loaded)["layer0.w"], values(params)["layer0.w"])
 
 
 def test_a_file_that_cannot_be_written_is_left_alone(saved, tmp_path):
     with pytest.raises(DataError, match="cannot be written"):
-        persistence.save(saved[0], str(tmp_path / "none" / "file"), METADATA)
+        persistence.write(str(tmp_path / "none" / "file"), values(saved[0]), METADATA)
     (tmp_path / "folder").mkdir()
     with pytest.raises(DataError, match="cannot be written"):
-        persistence.save(saved[0], str(tmp_path / "folder"), METADATA)
+        persistence.write(str(tmp_path / "folder"), values(saved[0]), METADATA)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["folder", "network.safetensors"]

@@ -14,7 +14,7 @@ import pytest
 from conftest import REPOSITORY, assert_refused
 from PIL import Image
 
-from lenet import network3, plots
+from lenet import plots
 
 NUMBER = r"\d+\.\d{6}"
 
@@ -102,19 +102,18 @@ def test_lenet5_1998_compares_its_steps(script, small_dataset, tmp_path):
     assert picture(output) == (700, 340)
 
 
-def test_lenet5_1998_options_that_exclude_each_other(script, tmp_path):
-    assert_refused(script("lenet5_1998.py", "--output", tmp_path / "a.png"), 2, "needs --compare")
-    assert_refused(script("lenet5_1998.py", "--compare", "--head", "softmax"), 2, "--head")
+def test_lenet5_1998_options_that_exclude_each_other(script):
+    for option, value in (("--head", "softmax"), ("--resume", "run")):
+        assert_refused(script("lenet5_1998.py", "--compare", option, value), 2, option)
 
 
 # --- network3.py and plot_errors.py ---------------------------------------------------------
 
 
 def test_network3_trains_saves_loads_and_shows_its_errors(script, small_dataset, tmp_path):
-    saved, output = tmp_path / "network.safetensors", tmp_path / "errors.png"
-    options = ["--dataset", small_dataset, "--dropout", 0.3]
-    process = script("network3.py", *options, "--mini-batch-size", 50, "--epochs", 2,
-                     "--save", saved)
+    run, output = tmp_path / "run", tmp_path / "errors.png"
+    options = ["--dataset", small_dataset, "--mini-batch-size", 50]
+    process = script("network3.py", *options, "--dropout", 0.3, "--epochs", 2, "--output", run)
     assert process.returncode == 0, process.stderr
     lines = process.stdout.splitlines()
     assert lines[:2] == ["begin training...", "Training mini-batch number 0"]
@@ -122,22 +121,17 @@ def test_network3_trains_saves_loads_and_shows_its_errors(script, small_dataset,
     last = lines[-1].replace("Corresponding test accuracy of ", "")
     assert re.fullmatch(r"\d+\.\d\d%", last)
 
-    process = script("network3.py", *options, "--mini-batch-size", 50, "--load", saved)
-    assert process.stdout.splitlines() == [
-        "Validation accuracy %s" % best[0], "The corresponding test accuracy is %s" % last]
+    for saved in (run, run / "model.safetensors"):
+        process = script("network3.py", *options, "--load", saved)
+        assert process.stdout.splitlines() == [
+            "Validation accuracy %s" % best[0], "The corresponding test accuracy is %s" % last]
 
-    process = script("plot_errors.py", saved, *options, "--output", output)
+    process = script("plot_errors.py", run, "--dataset", small_dataset, "--output", output)
     wrong, total = re.fullmatch(r"(\d+) of (\d+) test digits are misclassified\n",
                                 process.stdout).groups()
     assert total == "120"
     assert "%.2f%%" % (100 * (1 - int(wrong) / 120)) == last
     assert picture(output) == (800, 960)
-
-    # Without its dropout it is another network; so is one of two layers.
-    for name, *more in (("network3.py", "--load", saved), ("plot_errors.py", saved),
-                        ("plot_errors.py", saved, "--conv-layers", 2, "--dropout", 0.3)):
-        process = script(name, *more, "--dataset", small_dataset)
-        assert_refused(process, 1, "network.safetensors", "another network")
 
 
 def test_network3_with_two_layers(script, small_dataset):
@@ -147,7 +141,7 @@ def test_network3_with_two_layers(script, small_dataset):
     assert "Epoch 0: validation accuracy" in process.stdout
 
 
-def test_network3_wrong_use(script, small_dataset, tmp_path, monkeypatch):
+def test_network3_wrong_use(script, small_dataset, tmp_path):
     for value in (1.0, -0.5):
         assert_refused(script("network3.py", "--dataset", small_dataset, "--dropout", value), 2,
                        "dropout %s" % value)
@@ -157,10 +151,10 @@ def test_network3_wrong_use(script, small_dataset, tmp_path, monkeypatch):
         assert_refused(process, 1, "no intact file")
         process = script(name, "--dataset", small_dataset, *arguments, tmp_path / "none")
         assert_refused(process, 1, "not found")
-    # A folder that is missing is noticed when the first best epoch is saved.
-    monkeypatch.setattr(network3.Network, "SGD", lambda self, *_, when_best: when_best())
-    process = script("network3.py", "--dataset", small_dataset, "--save", tmp_path / "no" / "file")
-    assert_refused(process, 1, "cannot be written")
+    process = script("network3.py", "--dataset", small_dataset, "--output", tmp_path / "file")
+    assert_refused(process, 1, "file: cannot be made")
+    process = script("network3.py", "--load", tmp_path / "a", "--output", tmp_path / "b")
+    assert_refused(process, 2, "--output: not allowed with argument --load")
     assert [path.name for path in tmp_path.iterdir() if path.name != "small.pkl.gz"] == ["file"]
 
 

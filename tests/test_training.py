@@ -47,7 +47,7 @@ def run(validation_errors, n_train_batches=4, n_epochs=100, costs=None, log=None
 
     log = log or Log()
     result = early_stopping(train_minibatch, validation_error, lambda: 2 * last[-1],
-                            n_train_batches, n_epochs, observer=log, **early)
+                            n_train_batches, n_epochs, observers=[log], **early)
     return result, trained, [event for event in log.events if event[0] != "begins"]
 
 

@@ -1,0 +1,289 @@
+"""A training run kept in a folder: its best parameters, and all it needs to go on.
+
+    model.safetensors   the network with the best parameters so far; see lenet.models
+    last.safetensors    the parameters after the last minibatch, the states of the random
+                        generators, and, as JSON in the metadata, the state of the loop
+    log.csv             a row for each validation
+    curves.png          the log as a picture, drawn when the training ends
+
+Each file is replaced as a whole, and last.safetensors after the others: whenever the process is
+killed, it is a state that the training was in, and what came after it is computed again, to the
+same last bit.
+"""
+
+import csv
+import fcntl
+import io
+import json
+import os
+import time
+
+from lenet import models, persistence, plots
+from lenet.errors import DataError, UsageError
+from lenet.files import write_beside
+from lenet.training import Observer
+
+COLUMNS = ("iteration", "epoch", "cost", "validation", "test", "seconds")
+
+# Parts of the training time that are spent on saving, at the most.
+LARGEST_SHARE = 0.005
+
+
+class Run(Observer):
+    """A folder that a training run is kept in; made by ``create`` or ``resume``.
+
+    Attributes
+    ----------
+    folder : str
+        The folder, as it was given.
+    settings : dict
+        The options that the run was begun with.
+    rows : list of dicts
+        The log: a value or None for each of ``COLUMNS``. iteration counts minibatches from 1, as
+        epoch counts epochs; cost is the mean over the minibatches since the row before;
+        validation and test are errors as fractions, and test is None unless the validation error
+        was the best so far.
+    """
+
+    def __init__(self, folder, settings):
+        self.folder = folder
+        self.settings = settings
+        self.rows = []
+        self.cost_sum, self.n_costs = 0.0, 0  # of the minibatches since the last row
+        self.seconds = 0.0  # of training in the processes before
+        self.left = None  # the arrays, network and result that an earlier process left
+        self.lock = locked(folder)
+
+    @classmethod
+    def create(cls, folder, settings):
+        """Begin a run in a new or empty folder.
+
+        Parameters
+        ----------
+        folder : str
+            Is made if it does not exist.
+        settings : dict
+            The options of the training, as plain values.
+
+        Raises
+        ------
+        UsageError
+            The folder holds something already.
+        DataError
+            The folder cannot be made.
+        """
+        try:
+            os.makedirs(folder, exist_ok=True)
+            found = os.listdir(folder)
+            run = None if found else cls(folder, settings)
+            found = found or [name for name in os.listdir(folder) if name != LOCK]
+        except OSError as error:
+            raise DataError("%s: cannot be made or read (%s); name another folder"
+                            % (folder, error.strerror)) from None
+        if "last.safetensors" in found:
+            raise UsageError("%s: holds a run already; go on with --resume %s, or name another "
+                             "folder" % (folder, folder))
+        if found:
+            raise UsageError("%s: holds %s; expected a new or an empty folder"
+                             % (folder, sorted(found)[0]))
+        return run
+
+    @classmethod
+    def resume(cls, folder):
+        """Go on with a run.
+
+        Raises
+        ------
+        DataError
+            There is no run in the folder, another process is at it, or its files are damaged.
+        """
+        path = os.path.join(folder, "last.safetensors")
+        if not os.path.exists(path):
+            raise DataError("%s: holds no run; expected a folder that --output made" % folder)
+        run = cls(folder, {})
+        for name in os.listdir(folder):  # what a process that was killed had begun to write
+            if name.startswith(("model.safetensors.", "last.safetensors.", "log.csv.")):
+                os.unlink(os.path.join(folder, name))
+        arrays, metadata = persistence.read(path)
+        try:
+            state = json.loads(metadata["state"])
+            run.settings = dict(state["settings"])
+            run.cost_sum, run.n_costs = float(state["cost_sum"]), int(state["n_costs"])
+            run.seconds = float(state["seconds"])
+            n_rows = int(state["n_rows"])
+            network = json.loads(metadata["network"])["architecture"]
+            run.left = arrays, network, {name: state["result"][name] for name in RESULT}
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise DataError("%s: no state of a run (%r); expected a file that --output wrote"
+                            % (path, error)) from None
+        rows = read_log(os.path.join(folder, "log.csv"))
+        if len(rows) < n_rows:
+            raise DataError("%s: %d rows in log.csv, but %d validations are done; bring the file "
+                            "back, or begin another run" % (folder, len(rows), n_rows))
+        run.rows = rows[:n_rows]  # the log may be ahead of the state
+        return run
+
+    def made_for(self, datasets):
+        """Say which datasets the network is for; see ``lenet.data.Datasets``."""
+        self.description = (datasets.class_names, datasets.image_shape, datasets.preparation)
+
+    def begin(self, model, result):
+        """Take up the training of a network.
+
+        Parameters
+        ----------
+        model
+            Its parameters are set to those that an earlier process left.
+        result : lenet.training.Result
+            Is set to what an earlier process reached.
+
+        Raises
+        ------
+        DataError
+            The run is one of another network.
+        """
+        self.params = models.named_params(model)
+        self.model = model
+        self.state = dict(self.params)
+        for number, random_state in enumerate(getattr(model, "random_states", ())):
+            self.state["random%d" % number] = random_state
+        if self.left is not None:
+            arrays, network, values = self.left
+            path = os.path.join(self.folder, "last.safetensors")
+            expected = json.loads(json.dumps(model.architecture))
+            if network != expected:
+                raise DataError("%s: a run of the network %s; expected %s"
+                                % (path, json.dumps(network), json.dumps(expected)))
+            persistence.fill(self.state, arrays, path)
+            for name, value in values.items():
+                setattr(result, name, value)
+            self.left = None
+        self.best = None  # the best parameters, until they are on disk
+        self.began_at = self.saved_at = time.perf_counter()
+        self.save_seconds = 0.0
+        if result.iteration < 0:
+            self.save(result)
+
+    def minibatch_ends(self, result):
+        self.cost_sum += result.cost
+        self.n_costs += 1
+
+    def validated(self, epoch, minibatch, error):
+        self.rows.append({
+            "iteration": None, "epoch": epoch, "cost": self.cost_sum / self.n_costs,
+            "validation": error, "test": None,
+            "seconds": round(self.seconds + time.perf_counter() - self.began_at, 3),
+        })
+        self.cost_sum, self.n_costs = 0.0, 0
+
+    def improved(self, epoch, minibatch, error):
+        self.rows[-1]["test"] = error
+        self.best = {name: param.get_value() for name, param in self.params.items()}
+
+    def iteration_ends(self, result):
+        if self.rows and self.rows[-1]["iteration"] is None:
+            self.rows[-1]["iteration"] = result.iteration + 1
+        # Often, but not so often that saving slows the training down.
+        since = time.perf_counter() - self.saved_at
+        if self.save_seconds < LARGEST_SHARE * since:
+            self.save(result)
+
+    def end(self, result):
+        """Save what was reached, draw the log, and let others at the folder."""
+        if result.stopped != "diverged":
+            self.save(result)
+        if self.rows:
+            with write_beside(os.path.join(self.folder, "curves.png")) as file:
+                plots.draw_curves(self.rows).savefig(file, format="png")
+        self.lock.close()
+
+    def save(self, result):
+        """Write the best parameters, if they are new; then the log; then the state."""
+        begin = time.perf_counter()
+        if self.best is not None:
+            models.save_model(os.path.join(self.folder, "model.safetensors"), self.model,
+                              *self.description, values=self.best)
+            self.best = None
+        with write_beside(os.path.join(self.folder, "log.csv")) as file:
+            file.write(as_csv(self.rows).encode())
+        state = {"settings": self.settings, "n_rows": len(self.rows),
+                 "cost_sum": self.cost_sum, "n_costs": self.n_costs,
+                 "seconds": self.seconds + begin - self.began_at,
+                 "result": {name: getattr(result, name) for name in RESULT}}
+        persistence.write(os.path.join(self.folder, "last.safetensors"),
+                          persistence.values(self.state),
+                          dict(models.metadata_of(self.model, *self.description),
+                               state=json.dumps(state)))
+        self.saved_at = time.perf_counter()
+        self.save_seconds = self.saved_at - begin
+
+
+LOCK = ".lock"
+
+# What is kept of a lenet.training.Result.
+RESULT = ("best_validation_error", "best_iteration", "test_error", "iteration", "patience")
+
+
+def locked(folder):
+    """An open file that keeps other processes out of a folder until this one ends.
+
+    Raises
+    ------
+    DataError
+        Another process has it, or it cannot be written.
+    """
+    path = os.path.join(folder, LOCK)
+    try:
+        file = open(path, "a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read(20).strip()
+            file.close()
+            raise DataError("%s: in use by process %s; wait for its end, or name another folder"
+                            % (folder, holder or "unknown")) from None
+        file.truncate(0)
+        file.write("%d\n" % os.getpid())
+        file.flush()
+    except OSError as error:
+        raise DataError("%s: cannot be written (%s); name another folder"
+                        % (path, error.strerror)) from None
+    return file
+
+
+def as_csv(rows):
+    """The log as text: "iteration,epoch,..." and a line for each row."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def read_log(path):
+    """The rows of a log file; see ``Run.rows``.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, or is no log.
+    """
+    try:
+        with open(path, newline="") as file:
+            reader = csv.DictReader(file)
+            if tuple(reader.fieldnames or ()) != COLUMNS:
+                raise ValueError("the columns are %.80s" % reader.fieldnames)
+            return [{column: _number(row[column]) for column in COLUMNS} for row in reader]
+    except OSError as error:
+        raise DataError("%s: cannot be read (%s)" % (path, error.strerror)) from None
+    except (ValueError, TypeError, csv.Error) as error:
+        raise DataError("%s: no log of a run (%s); expected %s and numbers"
+                        % (path, error, ",".join(COLUMNS))) from None
+
+
+def _number(text):
+    """The int or float that a cell of the log holds, or None for an empty one."""
+    if text == "":
+        return None
+    return int(text) if text.isdigit() else float(text)
