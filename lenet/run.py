@@ -21,6 +21,7 @@ import time
 from lenet import models, persistence, plots
 from lenet.errors import DataError, UsageError
 from lenet.files import write_beside
+from lenet.sgd import size_of
 from lenet.training import Observer
 
 COLUMNS = ("iteration", "epoch", "cost", "validation", "test", "seconds")
@@ -51,6 +52,7 @@ class Run(Observer):
         self.rows = []
         self.cost_sum, self.n_costs = 0.0, 0  # of the minibatches since the last row
         self.seconds = 0.0  # of training in the processes before
+        self.sizes = None  # of the three sets
         self.left = None  # the arrays, network and result that an earlier process left
         self.lock = locked(folder)
 
@@ -74,9 +76,8 @@ class Run(Observer):
         """
         try:
             os.makedirs(folder, exist_ok=True)
-            found = os.listdir(folder)
-            run = None if found else cls(folder, settings)
-            found = found or [name for name in os.listdir(folder) if name != LOCK]
+            run = None if others(folder) else cls(folder, settings)
+            found = others(folder)
         except OSError as error:
             raise DataError("%s: cannot be made or read (%s); name another folder"
                             % (folder, error.strerror)) from None
@@ -84,8 +85,7 @@ class Run(Observer):
             raise UsageError("%s: holds a run already; go on with --resume %s, or name another "
                              "folder" % (folder, folder))
         if found:
-            raise UsageError("%s: holds %s; expected a new or an empty folder"
-                             % (folder, sorted(found)[0]))
+            raise UsageError("%s: holds %s; expected a new or an empty folder" % (folder, found[0]))
         return run
 
     @classmethod
@@ -110,6 +110,7 @@ class Run(Observer):
             run.settings = dict(state["settings"])
             run.cost_sum, run.n_costs = float(state["cost_sum"]), int(state["n_costs"])
             run.seconds = float(state["seconds"])
+            run.sizes = list(state["sizes"])
             n_rows = int(state["n_rows"])
             network = json.loads(metadata["network"])["architecture"]
             run.left = arrays, network, {name: state["result"][name] for name in RESULT}
@@ -124,8 +125,21 @@ class Run(Observer):
         return run
 
     def made_for(self, datasets):
-        """Say which datasets the network is for; see ``lenet.data.Datasets``."""
+        """Say which datasets the network is for; see ``lenet.data.Datasets``.
+
+        Raises
+        ------
+        DataError
+            The sets are not as large as those that the run was begun with.
+        """
         self.description = (datasets.class_names, datasets.image_shape, datasets.preparation)
+        sizes = [size_of(a_set) for a_set in datasets]
+        self.sizes = self.sizes or sizes
+        if self.sizes != sizes:
+            raise DataError("%s: begun with a dataset of %s examples, but this one has %s; name "
+                            "the dataset with --dataset"
+                            % (self.folder, ", ".join(map(str, self.sizes)),
+                               ", ".join(map(str, sizes))))
 
     def begin(self, model, result):
         """Take up the training of a network.
@@ -206,7 +220,7 @@ class Run(Observer):
             self.best = None
         with write_beside(os.path.join(self.folder, "log.csv")) as file:
             file.write(as_csv(self.rows).encode())
-        state = {"settings": self.settings, "n_rows": len(self.rows),
+        state = {"settings": self.settings, "sizes": self.sizes, "n_rows": len(self.rows),
                  "cost_sum": self.cost_sum, "n_costs": self.n_costs,
                  "seconds": self.seconds + begin - self.began_at,
                  "result": {name: getattr(result, name) for name in RESULT}}
@@ -222,6 +236,11 @@ LOCK = ".lock"
 
 # What is kept of a lenet.training.Result.
 RESULT = ("best_validation_error", "best_iteration", "test_error", "iteration", "patience")
+
+
+def others(folder):
+    """The names in a folder, but for the lock."""
+    return sorted(name for name in os.listdir(folder) if name != LOCK)
 
 
 def locked(folder):

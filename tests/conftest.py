@@ -2,13 +2,15 @@
 
 import gzip
 import os
+import runpy
 import subprocess
 import sys
+import types
 
 import numpy
 import pytest
 
-from lenet import plain_pickle
+from lenet import plain_pickle, plots
 from lenet.data import load_arrays
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -76,3 +78,21 @@ def small_dataset(tmp_path, small_sets):
 def rng():
     """A seeded generator for the test's own numbers."""
     return numpy.random.RandomState(2026)
+
+
+@pytest.fixture
+def script(monkeypatch, capsys):
+    """A function that runs a command in this process, as ``python scripts/NAME`` would, so that
+    Theano starts only once; it returns the status and what was printed."""
+    monkeypatch.setattr(plots, "has_display", lambda: False)
+
+    def run(name, *arguments):
+        path = os.path.join(REPOSITORY, "scripts", name)
+        monkeypatch.setattr(sys, "argv", [path, *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(path, run_name="__main__")
+        out, err = capsys.readouterr()
+        return types.SimpleNamespace(returncode=end.value.code, stdout=out, stderr=err)
+
+    return run

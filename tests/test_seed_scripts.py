@@ -1,39 +1,16 @@
 """The commands of the other tutorials, each with small settings on real digits.
 
-They run in this process, as ``python scripts/NAME`` would, so that Theano starts only once.
+They run in this process: see ``script`` in conftest.py.
 """
 
-import os
 import re
-import runpy
-import sys
-import types
 
 import numpy
 import pytest
-from conftest import REPOSITORY, assert_refused
+from conftest import assert_refused
 from PIL import Image
 
-from lenet import plots
-
 NUMBER = r"\d+\.\d{6}"
-
-
-@pytest.fixture
-def script(monkeypatch, capsys):
-    """A function that runs a command and returns its status and what it printed."""
-    monkeypatch.setattr(plots, "has_display", lambda: False)
-
-    def run(name, *arguments):
-        path = os.path.join(REPOSITORY, "scripts", name)
-        monkeypatch.setattr(sys, "argv", [path, *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            runpy.run_path(path, run_name="__main__")
-        out, err = capsys.readouterr()
-        return types.SimpleNamespace(returncode=end.value.code, stdout=out, stderr=err)
-
-    return run
 
 
 def picture(path):
