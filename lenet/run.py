@@ -113,7 +113,11 @@ class Run(Observer):
             run.sizes = list(state["sizes"])
             n_rows = int(state["n_rows"])
             network = json.loads(metadata["network"])["architecture"]
-            run.left = arrays, network, {name: state["result"][name] for name in RESULT}
+            result = {name: state["result"][name] for name in RESULT}
+            if not all(value is None or isinstance(value, (int, float))
+                       for value in result.values()):
+                raise TypeError("result %.60s" % result)
+            run.left = arrays, network, result
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise DataError("%s: no state of a run (%r); expected a file that --output wrote"
                             % (path, error)) from None
@@ -207,8 +211,7 @@ class Run(Observer):
         if result.stopped != "diverged":
             self.save(result)
         if self.rows:
-            with write_beside(os.path.join(self.folder, "curves.png")) as file:
-                plots.draw_curves(self.rows).savefig(file, format="png")
+            plots.finish(plots.draw_curves(self.rows), os.path.join(self.folder, "curves.png"))
         self.lock.close()
 
     def save(self, result):

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -247,6 +248,26 @@ def test_folders_that_cannot_be_made(tmp_path):
             Run.create(str(tmp_path / folder), {})
 
 
+def test_a_disk_that_is_full_leaves_the_old_files(kept, small_dataset):
+    folder = kept[0]
+    before = {name: open(os.path.join(folder, name), "rb").read() for name in os.listdir(folder)}
+    run = Run.resume(folder)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # No file may grow beyond this: the log fits, the parameters do not.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, hard))
+    try:
+        with pytest.raises(DataError, match="safetensors: cannot be written .File too large"):
+            trained(small_dataset, run, epochs=6)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    after = {name: open(os.path.join(folder, name), "rb").read() for name in os.listdir(folder)}
+    assert set(after) == set(before)
+    for name in ("model.safetensors", "last.safetensors", "curves.png"):
+        assert after[name] == before[name]
+    run.lock.close()
+    trained(small_dataset, Run.resume(folder), epochs=6)
+
+
 def test_folders_without_a_run(tmp_path):
     for folder in ("none", ""):
         with pytest.raises(DataError, match="holds no run"):
@@ -261,7 +282,8 @@ def test_a_run_of_another_network(kept, small_dataset):
 
 @pytest.mark.parametrize("damage", [
     lambda state: state.pop("result"), lambda state: state["result"].pop("patience"),
-    lambda state: state.update(n_rows="many"), lambda state: state.update(settings=3),
+    lambda state: state["result"].update(patience="none"), lambda state: state.update(n_rows="x"),
+    lambda state: state.update(settings=3),
 ])
 def test_a_damaged_state(kept, damage):
     path = os.path.join(kept[0], "last.safetensors")
