@@ -2,8 +2,9 @@
 
 A dataset is what the tutorial calls ``mnist.pkl.gz``: a gzip'ed pickle of three pairs
 ``((train_x, train_y), (valid_x, valid_y), (test_x, test_y))``; each x holds one image a row,
-each y one label an image. Sets that are more than grey square images with numbered classes carry a
-fourth element, a dict that says what they are: see ``Datasets``.
+each y one label an image. Sets that are more than grey square images with numbered classes carry
+a fourth element, a dict that says what they are: see ``Datasets``. A dataset may be a folder of
+arrays as well: see ``lenet.array_folder``.
 """
 
 import gzip
@@ -17,7 +18,8 @@ import numpy
 import theano
 import theano.tensor as T
 
-from lenet import mnist, plain_pickle
+from lenet import array_folder, mnist, plain_pickle
+from lenet.chunks import MEGABYTE, ChunkedSet, Window
 from lenet.errors import DataError
 
 SET_NAMES = ("training set", "validation set", "test set")
@@ -25,6 +27,9 @@ SET_NAMES = ("training set", "validation set", "test set")
 PREPARATIONS = ("digit", "resize")
 
 REPOSITORY_DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data")
+
+
+Unsaid = object()  # in the place of a description
 
 
 class Datasets(list):
@@ -56,7 +61,7 @@ class Datasets(list):
         return Datasets(sets, self.image_shape, self.class_names, self.preparation)
 
 
-def load_data(dataset="mnist.pkl.gz"):
+def load_data(dataset="mnist.pkl.gz", chunk_mb=None):
     """Load a dataset into shared variables, so that it lies on the GPU where there is one.
 
     Parameters
@@ -64,21 +69,40 @@ def load_data(dataset="mnist.pkl.gz"):
     dataset : str
         A path, or a bare name that is looked up in the current folder, in the repository's
         ``data/``, then in the user's cache. ``mnist.pkl.gz``, found nowhere, is downloaded.
+    chunk_mb : float, optional
+        Place sets that take more than so many times 2 ** 20 bytes as floatX, all three together,
+        chunk by chunk in shared variables, two chunks of which take no more than that.
 
     Returns
     -------
     Datasets
         A list of three pairs (x, y), the training, validation and test sets. x is a shared
         variable, floatX of shape (n, n_pixels), byte / 256 for images that were bytes; y is an
-        expression, int32 of shape (n,).
+        expression, int32 of shape (n,). Sets that come in chunks are pairs of arrays, as
+        ``open_arrays`` returns them: see ``lenet.chunks.ChunkedSet``.
 
     Raises
     ------
     DataError
         The file is missing, damaged, tries to run code, or does not hold what it should.
+    UsageError
+        ``chunk_mb`` is not positive.
     """
-    arrays = load_arrays(dataset)
-    return arrays.with_sets([shared_dataset(pair) for pair in arrays])
+    if chunk_mb is None:
+        arrays = load_arrays(dataset)
+        return arrays.with_sets([shared_dataset(pair) for pair in arrays])
+    window = Window(chunk_mb)
+    stored = open_arrays(dataset)
+    itemsize = numpy.dtype(theano.config.floatX).itemsize
+    if sum(x.size + y.size for x, y in stored) * itemsize <= chunk_mb * MEGABYTE:
+        return stored.with_sets([shared_dataset((as_floats(x), y)) for x, y in stored])
+    return stored.with_sets([ChunkedSet(x, y, window) for x, y in stored])
+
+
+def shape_of(a_set):
+    """(number of images, pixels of an image) of a set, one pair (x, y) from ``load_data``."""
+    x = a_set[0]
+    return (x.get_value(borrow=True) if hasattr(x, "get_value") else x).shape
 
 
 def shared_dataset(data_xy, borrow=True):
@@ -139,13 +163,38 @@ def load_arrays(dataset="mnist.pkl.gz"):
     Datasets
         A list of three pairs (x, y): x floatX of shape (n, n_pixels), y int64 of shape (n,).
     """
+    stored = open_arrays(dataset)
+    return stored.with_sets([(as_floats(x), y) for x, y in stored])
+
+
+def open_arrays(dataset="mnist.pkl.gz"):
+    """Open a dataset: as ``load_arrays``, but a folder's images stay on the disk.
+
+    Returns
+    -------
+    Datasets
+        A list of three pairs (x, y): x of shape (n, n_pixels), floatX in memory, or memory-mapped
+        uint8, which stands for byte / 256; y int64 of shape (n,).
+    """
     path = find_dataset(dataset)
+    if os.path.isdir(path):
+        return checked(*array_folder.read(path), path)
     sets = read_pickle(path)
     if not (isinstance(sets, (tuple, list)) and len(sets) in (3, 4)
             and all(isinstance(pair, (tuple, list)) and len(pair) == 2 for pair in sets[:3])):
         raise DataError("%s: found no three pairs of images and labels; expected "
                         "((train_x, train_y), (valid_x, valid_y), (test_x, test_y))" % path)
-    return checked(sets[:3], sets[3] if len(sets) == 4 else None, path)
+    return checked(sets[:3], sets[3] if len(sets) == 4 else Unsaid, path)
+
+
+def as_floats(x):
+    """Images as ``open_arrays`` gives them as floatX, in memory."""
+    if x.dtype != numpy.uint8:
+        return x
+    floats = numpy.empty(x.shape, theano.config.floatX)
+    for start in range(0, len(x), 4096):  # in parts, which the caches of the processor hold
+        array_folder.to_floats(x[start:start + 4096], floats[start:start + 4096])
+    return floats
 
 
 def checked(sets, description, path):
@@ -157,7 +206,7 @@ def checked(sets, description, path):
         What stands where images and labels should.
     description : object
         What stands where the dict of ``image_shape``, ``class_names`` and ``preparation`` should;
-        None if there is none, as in the tutorial's pickle.
+        ``Unsaid`` if there is none, as in the tutorial's pickle.
     path : str
         Named in the errors.
     """
@@ -170,7 +219,7 @@ def checked(sets, description, path):
         raise DataError("%s: images of %d, %d and %d pixels in the training, validation and test "
                         "sets; expected one size" % ((path,) + tuple(widths)))
     n_training = len(sets[0][0])
-    if description is not None:
+    if description is not Unsaid:
         image_shape, class_names, preparation = checked_description(
             description, widths[0], n_training, path)
         n_classes, why = len(class_names), "one for each of its class_names"
@@ -182,7 +231,7 @@ def checked(sets, description, path):
         if len(pair[0]) != len(pair[1]):
             raise DataError("%s: %d images but %d labels; expected one label for each image"
                             % (where, len(pair[0]), len(pair[1])))
-    if description is None:
+    if description is Unsaid:
         image_shape = shape_of_rows(widths[0])
         class_names = numbered(1 + max(int(labels.max()) for _, labels in sets))
         preparation = "digit" if image_shape == (1, 28, 28) else "resize"
@@ -225,9 +274,12 @@ def find_dataset(dataset):
 
 
 def read_pickle(path):
-    """The object in a gzip'ed pickle; see ``lenet.plain_pickle`` for what it may hold."""
+    """The object in a pickle, which is gzip'ed unless its name ends in ``.pkl``.
+
+    See ``lenet.plain_pickle`` for what it may hold.
+    """
     try:
-        with gzip.open(path) as file:
+        with open(path, "rb") if path.endswith(".pkl") else gzip.open(path) as file:
             value = plain_pickle.load(file)
             # The end of the file holds the checksum, which is compared when it is reached.
             if file.read(1):
@@ -288,13 +340,15 @@ def shown(value):
 
 
 def checked_images(x, where):
-    """``x`` as an array of floatX, one image a row; refused if it is anything else."""
+    """``x`` as an array of floatX, or of bytes on the disk, one image a row; or refused."""
     x = as_numbers(x, where, "images")
     if x.ndim != 2 or x.shape[1] == 0:
         raise DataError("%s: images of shape %s; expected (number of images, pixels)"
                         % (where, x.shape))
     if len(x) == 0:
         raise DataError("%s: empty; expected at least one image" % where)
+    if isinstance(x, numpy.memmap):  # bytes on the disk, which stay there
+        return x
     x = x.astype(theano.config.floatX, copy=False)
     for start in range(0, len(x), 4096):  # in parts: a mask of all pixels at once costs memory
         if not numpy.isfinite(x[start:start + 4096]).all():

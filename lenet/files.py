@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import tempfile
 
 from lenet.errors import DataError
@@ -51,6 +52,67 @@ def _flush_folder(folder):
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def folder_beside(path, names=()):
+    """Make a temporary folder beside ``path`` to write in; rename it to ``path`` when complete.
+
+    Parameters
+    ----------
+    path : str
+        What is there already is replaced if it is a folder of no files but these ``names``.
+    names : collection of str
+
+    Yields
+    ------
+    str
+        The temporary folder. An exception inside the ``with`` block leaves ``path`` as it was.
+
+    Raises
+    ------
+    DataError
+        Something else is at ``path``, the folder around it is missing or read-only, or the disk
+        is full.
+    """
+    path = os.path.realpath(path)
+    temporary = None
+    try:
+        check_replaceable(path, names)
+        temporary = tempfile.mkdtemp(
+            dir=os.path.dirname(path), prefix=os.path.basename(path) + ".")
+        yield temporary
+        check_replaceable(path, names)
+        os.chmod(temporary, 0o777 & ~_umask())
+        if os.path.isdir(path):
+            # No folder is renamed over a full one: the old one gives up its name first.
+            old = tempfile.mkdtemp(dir=os.path.dirname(path), prefix=os.path.basename(path) + ".")
+            os.rename(path, old)
+            try:
+                os.rename(temporary, path)
+            except OSError:
+                os.rename(old, path)
+                raise
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            os.rename(temporary, path)
+        temporary = None
+        _flush_folder(os.path.dirname(path))
+    except OSError as error:
+        raise DataError("%s: cannot be written (%s); make room or name another folder"
+                        % (path, error.strerror or error)) from None
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_replaceable(path, names):
+    """Raise a DataError unless ``path`` is free, or a folder of no files but ``names``."""
+    if os.path.lexists(path):
+        others = sorted(set(os.listdir(path)) - set(names)) if os.path.isdir(path) else ["a file"]
+        if others:
+            raise DataError("%s: there is something else already (%s); name another folder"
+                            % (path, others[0]))
 
 
 def _umask():

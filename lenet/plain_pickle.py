@@ -211,6 +211,23 @@ _NUMPY_NAMES = {
 # --- writing --------------------------------------------------------------------------------
 
 
+class Pieces:
+    """An array that is written without ever being in memory as a whole.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    dtype : str
+        Type of its numbers.
+    pieces : function without arguments
+        Gives the array from its first row to its last, in arrays of some rows each.
+    """
+
+    def __init__(self, shape, dtype, pieces):
+        self.shape, self.dtype, self.pieces = shape, numpy.dtype(dtype), pieces
+        self.nbytes = math.prod(shape) * self.dtype.itemsize
+
+
 def dump(value, file):
     """Write tuples of arrays, byte for byte the same under every Python and NumPy.
 
@@ -219,8 +236,9 @@ def dump(value, file):
 
     Parameters
     ----------
-    value : tuple or numpy.ndarray
-        Arrays of at most two dimensions, of numbers, or tuples of at most three such values.
+    value : tuple, numpy.ndarray, Pieces, list, dict, str or int
+        Arrays of at most three dimensions and 4 GiB, of numbers; strings; whole numbers of 32
+        bits; tuples, lists and dicts of such values.
     file : binary file
         Written to at its present position.
     """
@@ -231,18 +249,39 @@ def dump(value, file):
 
 def _write(value, file):
     if isinstance(value, tuple):
+        several = len(value) > 3
+        if several:
+            file.write(pickle.MARK)
         for item in value:
             _write(item, file)
-        file.write(_TUPLE[len(value)])
+        file.write(pickle.TUPLE if several else _TUPLE[len(value)])
+    elif isinstance(value, list):
+        file.write(pickle.EMPTY_LIST + pickle.MARK)
+        for item in value:
+            _write(item, file)
+        file.write(pickle.APPENDS)
+    elif isinstance(value, dict):
+        file.write(pickle.EMPTY_DICT + pickle.MARK)
+        for key, item in value.items():
+            _write(key, file)
+            _write(item, file)
+        file.write(pickle.SETITEMS)
+    elif isinstance(value, str):
+        file.write(_string(value))
+    elif isinstance(value, int):
+        file.write(_integer(value))
+    elif isinstance(value, Pieces):
+        _write_array(value, value.pieces(), file)
     else:
-        _write_array(numpy.ascontiguousarray(value, value.dtype.newbyteorder("<")), file)
+        _write_array(value, [value], file)
 
 
-def _write_array(array, file):
-    shape = b"".join(_integer(n) for n in array.shape) + _TUPLE[array.ndim]
+def _write_array(array, pieces, file):
+    shape = b"".join(_integer(n) for n in array.shape) + _TUPLE[len(array.shape)]
+    little = array.dtype.newbyteorder("<")
     dtype = (
         _global("numpy", "dtype")
-        + _string(array.dtype.str[1:]) + pickle.NEWFALSE + pickle.NEWTRUE + pickle.TUPLE3
+        + _string(little.str[1:]) + pickle.NEWFALSE + pickle.NEWTRUE + pickle.TUPLE3
         + pickle.REDUCE
         + pickle.MARK + _integer(3) + _string("<") + pickle.NONE * 3
         + _integer(-1) + _integer(-1) + _integer(0) + pickle.TUPLE
@@ -256,7 +295,8 @@ def _write_array(array, file):
         + pickle.MARK + _integer(1) + shape + dtype + pickle.NEWFALSE
         + pickle.BINBYTES + struct.pack("<I", array.nbytes)
     )
-    file.write(array.data)
+    for piece in pieces:
+        file.write(numpy.ascontiguousarray(piece, little).data)
     file.write(pickle.TUPLE + pickle.BUILD)
 
 
@@ -272,4 +312,5 @@ def _integer(number):
 
 
 def _string(text):
-    return pickle.BINUNICODE + struct.pack("<I", len(text)) + text.encode("ascii")
+    text = text.encode("utf-8")
+    return pickle.BINUNICODE + struct.pack("<I", len(text)) + text

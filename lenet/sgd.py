@@ -6,7 +6,8 @@ import numpy
 import theano
 import theano.tensor as T
 
-from lenet.data import SET_NAMES
+from lenet.chunks import ChunkedSet
+from lenet.data import SET_NAMES, shape_of
 from lenet.errors import UsageError
 
 Functions = namedtuple(
@@ -43,10 +44,13 @@ def compile_functions(model, x, y, datasets, learning_rate, batch_size, cost=Non
     Raises
     ------
     UsageError
-        A minibatch is empty or larger than a set.
+        A minibatch is empty, or larger than a set or a chunk of it.
     """
     sizes = [size_of(a_set) for a_set in datasets]
     check_batch_size(batch_size, list(zip(SET_NAMES, sizes)))
+    for a_set in datasets:
+        if isinstance(a_set, ChunkedSet):
+            a_set.window.batches_a_chunk(a_set.n_pixels, batch_size)  # complains if none
     train_set, validation_set, test_set = datasets
 
     # One step of gradient descent for every parameter.
@@ -63,7 +67,7 @@ def compile_functions(model, x, y, datasets, learning_rate, batch_size, cost=Non
     )
 
     return Functions(
-        train_minibatch,
+        in_the_set(train_minibatch, train_set, batch_size),
         validation_error=compile_error(model, x, y, validation_set, batch_size),
         test_error=compile_error(model, x, y, test_set, batch_size),
         n_train_batches=sizes[0] // batch_size,
@@ -102,20 +106,31 @@ def compile_over_set(expression, x, y, evaluated_set, batch_size):
     examples = minibatch(index, x, y, evaluated_set, batch_size)
     value = theano.function([index], expression,
                             givens={name: part for name, part in examples.items() if name in used})
+    value = in_the_set(value, evaluated_set, batch_size)
     n_batches = -(-size_of(evaluated_set) // batch_size)  # rounded up: every example counts
     return lambda: [value(i) for i in range(n_batches)]
 
 
 def minibatch(index, x, y, a_set, batch_size):
-    """The examples of minibatch number ``index`` of a set, in the places of x and y."""
-    set_x, set_y = a_set
+    """The examples of minibatch number ``index``, in the places of x and y.
+
+    Of a set that comes in chunks, it is that number of the chunk that is seen.
+    """
+    set_x, set_y = a_set.window.variables if isinstance(a_set, ChunkedSet) else a_set
     start = index * batch_size
     return {x: set_x[start:start + batch_size], y: set_y[start:start + batch_size]}
 
 
+def in_the_set(function, a_set, batch_size):
+    """A function of the number of a minibatch in its whole set, whether that comes in chunks."""
+    if not isinstance(a_set, ChunkedSet):
+        return function
+    return lambda index: function(a_set.window.show(a_set, batch_size, index))
+
+
 def size_of(a_set):
     """Number of examples of a set, one pair (x, y)."""
-    return a_set[0].get_value(borrow=True).shape[0]
+    return shape_of(a_set)[0]
 
 
 def check_batch_size(batch_size, names_and_sizes):

@@ -1,6 +1,7 @@
 """What several test modules need: small datasets, and commands run as a user runs them."""
 
 import gzip
+import json
 import os
 import runpy
 import subprocess
@@ -51,6 +52,19 @@ def write_dataset(path, sets):
     """Write pairs of arrays as a dataset."""
     with gzip.open(path, "wb", compresslevel=1) as file:
         plain_pickle.dump(tuple(tuple(pair) for pair in sets), file)
+    return str(path)
+
+
+def write_arrays(path, sets, class_names, preparation="resize"):
+    """Write three pairs of arrays, uint8 images of shape (n, channels, height, width) and labels,
+    as a folder of arrays."""
+    os.makedirs(path)
+    for part, (x, y) in zip(("train", "valid", "test"), sets):
+        numpy.save(os.path.join(path, part + "_x.npy"), x)
+        numpy.save(os.path.join(path, part + "_y.npy"), y)
+    with open(os.path.join(path, "dataset.json"), "w") as file:
+        json.dump({"image_shape": sets[0][0].shape[1:], "class_names": class_names,
+                   "preparation": preparation}, file)
     return str(path)
 
 

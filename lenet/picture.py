@@ -1,0 +1,76 @@
+"""Read an image file of any kind as the bytes of a dataset: a size and grey or colour."""
+
+import numpy
+from PIL import Image, ImageOps
+
+GREY, COLOUR = 1, 3  # channels
+
+GREY_MODES = ("1", "L", "LA", "La", "I", "F")
+
+
+def read_picture(path, image_shape):
+    """The pixels of an image file, at the size and in the colours that are asked for.
+
+    Parameters
+    ----------
+    path : str
+        A file of any format that Pillow reads; of an animation, its first picture.
+    image_shape : (int, int, int)
+        Channels (1 or 3), height and width.
+
+    Returns
+    -------
+    array
+        uint8 of shape ``image_shape``, from 0 (dark) to 255.
+
+    Raises
+    ------
+    Exception
+        The file cannot be read or holds no image; Pillow says it in many ways.
+    """
+    channels, height, width = image_shape
+    with Image.open(path) as image:
+        if image.size != (width, height):
+            # A JPEG decodes faster to a half or a quarter, which is still twice what is needed.
+            image.draft(None, (2 * max(width, height),) * 2)
+        return fitted(image, channels, height, width)
+
+
+def fitted(image, channels, height, width):
+    """As ``read_picture``, of a Pillow image."""
+    # Pillow before 11 has 16 bits of grey as mode "I", which may mean any range elsewhere.
+    of_16_bits = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG")
+    image = in_channels(ImageOps.exif_transpose(image), channels, of_16_bits)
+    if image.size != (width, height):
+        # Every pixel that the picture shrinks into counts, and no edge overshoots.
+        image = image.resize((width, height), Image.BILINEAR)
+    pixels = numpy.asarray(image).reshape(height, width, channels)
+    return pixels.transpose(2, 0, 1)
+
+
+def in_channels(image, channels, of_16_bits):
+    """A Pillow image in 8 bits of grey, or of red, green and blue."""
+    mode = "L" if channels == GREY else "RGB"
+    if image.mode == mode and "transparency" not in image.info:
+        return image
+    if of_16_bits:  # the upper 8 are kept
+        image = Image.fromarray((numpy.asarray(image) >> 8).astype("uint8"))
+    elif image.mode in ("I", "F"):
+        # Grey of a range that the format does not tell: from the darkest to the lightest pixel.
+        grey = numpy.asarray(image, dtype="float64")
+        low, high = grey.min(), grey.max()
+        image = Image.fromarray(((grey - low) / max(high - low, 1e-12) * 255).astype("uint8"))
+    elif "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
+        # What is transparent lies on white paper.
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert(mode)
+
+
+def shape_of(path):
+    """(channels, height, width) of an image file as it is; raises as ``read_picture`` does."""
+    with Image.open(path) as image:
+        image = ImageOps.exif_transpose(image)
+        image.load()
+        grey = image.mode in GREY_MODES or image.mode.startswith("I;16")
+        return GREY if grey else COLOUR, image.height, image.width
