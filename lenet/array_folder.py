@@ -109,8 +109,9 @@ def to_floats(content, floats):
 
 
 def one_line(error):
-    """The beginning of what an exception says."""
-    return " ".join(str(error).split())[:100] or type(error).__name__
+    """The beginning of what an exception says, which a damaged file may have filled with junk."""
+    text = " ".join(str(error).split())[:100] or type(error).__name__
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 # --- writing --------------------------------------------------------------------------------

@@ -123,7 +123,7 @@ class ChunkedSet:
         self.n_examples, self.n_pixels = x.shape
         # A mapped page that has gone with the end of its file kills the process, a file that ends
         # early does not; nor do bytes that are read fill the memory as mapped ones do.
-        self.file = open(x.filename, "rb") if isinstance(x, numpy.memmap) else None
+        self.file = open(x.filename, "rb", 0) if isinstance(x, numpy.memmap) else None
 
     def __iter__(self):
         return iter(self.pair)

@@ -19,6 +19,7 @@ import theano
 import theano.tensor as T
 
 from lenet import array_folder, mnist, plain_pickle
+from lenet.array_folder import one_line
 from lenet.chunks import MEGABYTE, ChunkedSet, Window
 from lenet.errors import DataError
 
@@ -292,12 +293,12 @@ def read_pickle(path):
         raise DataError("%s: truncated; copy or download it again" % path) from None
     except gzip.BadGzipFile as error:
         raise DataError("%s: no intact gzip file (%s); expected a gzip'ed pickle"
-                        % (path, error)) from None
+                        % (path, one_line(error))) from None
     except OSError as error:
         raise DataError("%s: cannot be read (%s)" % (path, error.strerror or error)) from None
     except (zlib.error, pickle.UnpicklingError) as error:
         raise DataError("%s: refused: %s; expected a pickle of arrays of numbers only"
-                        % (path, error)) from None
+                        % (path, one_line(error))) from None
     except MemoryError:
         raise DataError("%s: refused: it asks for more memory than there is" % path) from None
 

@@ -363,7 +363,7 @@ def reason(error):
         return error.strerror
     if isinstance(error, Image.UnidentifiedImageError):
         return "no image that Pillow can read"
-    return " ".join(str(error).split())[:100] or type(error).__name__
+    return array_folder.one_line(error)
 
 
 def write_pickle(file, folder, image_shape, class_names, preparation):

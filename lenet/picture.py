@@ -72,5 +72,12 @@ def shape_of(path):
     with Image.open(path) as image:
         image = ImageOps.exif_transpose(image)
         image.load()
-        grey = image.mode in GREY_MODES or image.mode.startswith("I;16")
-        return GREY if grey else COLOUR, image.height, image.width
+        return GREY if is_grey(image) else COLOUR, image.height, image.width
+
+
+def is_grey(image):
+    """Whether a Pillow image is of a kind that has no colours."""
+    if image.mode == "P":
+        palette = image.getpalette("RGB")
+        return palette[0::3] == palette[1::3] == palette[2::3]
+    return image.mode in GREY_MODES or image.mode.startswith("I;16")
