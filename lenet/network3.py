@@ -22,6 +22,7 @@ from theano.tensor.nnet import sigmoid
 
 from lenet.convolutional_mlp import LeNetConvPoolLayer, pooled_size
 from lenet.data import load_data as load_data_shared  # noqa: F401  (the book's name for it)
+from lenet.data import shape_of
 from lenet.errors import UsageError
 from lenet.experiment import seeded, train
 from lenet.logistic_sgd import LogisticRegression
@@ -145,7 +146,7 @@ class Network:
 
         cost = self.layers[-1].cost(self)
         if lmbda:
-            n_examples = training_data[0].get_value(borrow=True).shape[0]
+            n_examples = shape_of(training_data)[0]
             num_training_batches = n_examples // mini_batch_size
             l2_norm_squared = sum((layer.w ** 2).sum() for layer in self.layers)
             cost += 0.5 * lmbda * l2_norm_squared / num_training_batches
@@ -162,7 +163,7 @@ class Network:
 
     def check_images(self, data):
         """Raise a UsageError if the images of a set do not fit the first layer."""
-        n_pixels = data[0].get_value(borrow=True).shape[1]
+        n_pixels = shape_of(data)[1]
         if n_pixels != size(self.layers[0].in_shape):
             raise UsageError("images of %d pixels, but the first layer takes %s"
                              % (n_pixels, self.layers[0].in_shape))

@@ -48,7 +48,10 @@ def load(file):
         raise pickle.UnpicklingError("damaged: %s" % error) from None
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(pickle._Unpickler):
+    # The unpickler in Python: the one in C lets a file of ten bytes ask for 32 GB of memory, for
+    # a table of what it may refer to. Reading an array takes both the same time.
+
     def find_class(self, module, name):
         if module in NUMPY_MODULES and name in _NUMPY_NAMES:
             return _NUMPY_NAMES[name]

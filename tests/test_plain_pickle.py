@@ -3,6 +3,7 @@
 import io
 import pickle
 import pickletools
+import resource
 
 import numpy
 import pytest
@@ -138,6 +139,14 @@ def test_damaged_pickles_are_refused_or_read_as_plain_values(rng):
         except (pickle.UnpicklingError, EOFError, MemoryError):
             n_refused += 1
     assert n_refused > 500  # most damage shows; the rest changed a number
+
+
+def test_a_large_number_of_a_reference_takes_no_memory():
+    # "Remember this list as number 2 ** 31 - 1."
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert load(b"\x80\x03]r\xff\xff\xff\x7f.") == []
+    assert load(b"\x80\x03]r\x00\x00\x00\x02.") == []
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100000  # kilobytes
 
 
 def test_shared_lists_are_not_multiplied():
