@@ -46,6 +46,9 @@ class Parser(argparse.ArgumentParser):
             The options of which one may be given: --output, --resume.
         """
         self.add_dataset()
+        self.add_argument("--chunk-mb", type=float, metavar="MB",
+                          help="train chunk by chunk, with so much memory for chunks, if the "
+                               "training set is larger")
         kept = self.add_mutually_exclusive_group()
         kept.add_argument("--output", metavar="RUN",
                           help="keep the training in this new folder: parameters, log, curves")
@@ -83,7 +86,7 @@ class Parser(argparse.ArgumentParser):
         self.set_defaults(**begun_with)
         options = vars(self.parse_args())
         for name, value in begun_with.items():
-            if options[name] != value and name not in ("dataset",) + may_change:
+            if options[name] != value and name not in ("dataset", "chunk_mb") + may_change:
                 raise UsageError("--%s %s, but %s was begun with %s; leave the option out, or "
                                  "begin another run with --output"
                                  % (name.replace("_", "-"), options[name], folder, value))

@@ -29,8 +29,8 @@ def seeded(seed):
     return numpy.random.RandomState(seed)
 
 
-def experiment(build, dataset, learning_rate, n_epochs, batch_size, file_name, run=None,
-               **options):
+def experiment(build, dataset, learning_rate, n_epochs, batch_size, file_name, chunk_mb=None,
+               run=None, **options):
     """Load a dataset, build a model for it, and train it; print the tutorial's lines.
 
     Parameters
@@ -38,7 +38,7 @@ def experiment(build, dataset, learning_rate, n_epochs, batch_size, file_name, r
     build : function
         Takes the expressions of a minibatch, x (a matrix, one rasterized image a row) and y (a
         vector of labels), and the datasets; returns the model and its cost.
-    dataset : str
+    dataset, chunk_mb
         See ``lenet.data.load_data``.
     learning_rate, n_epochs, batch_size, file_name, run, **options
         See ``train``.
@@ -53,7 +53,7 @@ def experiment(build, dataset, learning_rate, n_epochs, batch_size, file_name, r
         See ``train``; or the dataset cannot be read.
     """
     print("... loading data", flush=True)
-    datasets = load_data(dataset)
+    datasets = load_data(dataset, chunk_mb)
     if run is not None:
         run.made_for(datasets)
 

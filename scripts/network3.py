@@ -30,7 +30,7 @@ def main():
     arguments = parser.parse_training(may_change=("epochs",))
     run, saved = arguments["run"], arguments["load"]
 
-    datasets = load_data(arguments["dataset"])
+    datasets = load_data(arguments["dataset"], arguments["chunk_mb"])
     training_data, validation_data, test_data = datasets
     if saved is not None:
         net = load_model(saved, kind="Network").model

@@ -148,7 +148,7 @@ def grey_digits(digits, side):
 def test_each_step_learns_some_digits_by_heart(name, simplifications, small_sets, capsys,
                                                monkeypatch):
     digits = shared_dataset([part[:100] for part in small_sets[0]])
-    monkeypatch.setattr(experiment, "load_data", lambda dataset: grey_digits(digits, 28))
+    monkeypatch.setattr(experiment, "load_data", lambda *_: grey_digits(digits, 28))
     rate = 0.05 if simplifications.get("head") == "softmax" else 0.005
     _, result = lenet5_1998.evaluate_lenet5_1998(
         rate, n_epochs=40, batch_size=10, **simplifications)
@@ -171,6 +171,6 @@ def test_wrong_use(monkeypatch):
     with pytest.raises(UsageError, match="number of epochs 0"):
         lenet5_1998.evaluate_lenet5_1998(n_epochs=0)
     large = shared_dataset((numpy.zeros((20, 33 * 33)), numpy.zeros(20)))
-    monkeypatch.setattr(experiment, "load_data", lambda dataset: grey_digits(large, 33))
+    monkeypatch.setattr(experiment, "load_data", lambda *_: grey_digits(large, 33))
     with pytest.raises(DataError, match="33 x 33 pixels in 1 channel.*at most 32 x 32"):
         lenet5_1998.evaluate_lenet5_1998()

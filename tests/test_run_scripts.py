@@ -40,6 +40,17 @@ def test_a_run_that_goes_on_is_one_run(name, epochs, options, script, small_data
     assert kept(tmp_path / "run") == kept(tmp_path / "whole")
 
 
+def test_a_run_in_chunks_is_the_run_in_one_piece(script, small_dataset, tmp_path):
+    name, epochs, options = COMMANDS[3]
+    options = ["--dataset", small_dataset, epochs, 2] + options
+    # 250 + 130 + 120 images of 784 floats take 1.6 MB; a chunk has two minibatches of 50.
+    script(name, *options, "--output", tmp_path / "chunks", "--chunk-mb", 0.7)
+    script(name, *options, "--output", tmp_path / "whole")
+    assert kept(tmp_path / "chunks") == kept(tmp_path / "whole")
+    assert script(name, "--resume", tmp_path / "whole", epochs, 3, "--chunk-mb", 0.7
+                  ).returncode == 0
+
+
 def test_the_paper_of_1998_can_be_kept_but_not_made_longer(script, small_dataset, tmp_path):
     run = tmp_path / "run"
     process = script("lenet5_1998.py", "--dataset", small_dataset, "--batch-size", 50,
