@@ -42,7 +42,7 @@ def main():
         print("the test set is the validation set; --test gives it images of its own")
     print("written: %s" % arguments.output)
     if report.skipped:
-        print("%d files skipped:" % len(report.skipped))
+        print("skipped:")
         for path, reason in report.skipped:
             print("  %a: %s" % (path, reason) if not path.isprintable()
                   else "  %s: %s" % (path, reason))
