@@ -33,19 +33,23 @@ def read_photograph(path=None, least=1):
     try:
         with Image.open(path) as image:
             pixels = to_rgb(ImageOps.exif_transpose(image))
-    except FileNotFoundError:
-        raise DataError("%s: not found; give the path of an image" % path) from None
-    except UnidentifiedImageError:
-        raise DataError("%s: no image that Pillow can read; expected JPEG, PNG or the like"
-                        % path) from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        # Pillow reports damaged files in these ways.
-        raise DataError("%s: cannot be read (%s)" % (path, error)) from None
+    except Exception as error:  # Pillow says in many ways that a file is damaged
+        raise refusal(path, error) from None
     height, width = pixels.shape[:2]
     if min(height, width) < least:
         raise DataError("%s: an image of %d x %d pixels; expected at least %d x %d"
                         % (path, height, width, least, least))
     return pixels
+
+
+def refusal(path, error):
+    """The DataError that says in one line why an image cannot be read, whatever Pillow raised."""
+    if isinstance(error, FileNotFoundError):
+        return DataError("%s: not found; give the path of an image" % path)
+    if isinstance(error, UnidentifiedImageError):
+        return DataError("%s: no image that Pillow can read; expected JPEG, PNG or the like" % path)
+    reason = getattr(error, "strerror", None) or error
+    return DataError("%s: cannot be read (%s)" % (path, reason))
 
 
 def to_rgb(image):

@@ -38,14 +38,19 @@ def read_picture(path, image_shape):
 
 def fitted(image, channels, height, width):
     """As ``read_picture``, of a Pillow image."""
-    # Pillow before 11 has 16 bits of grey as mode "I", which may mean any range elsewhere.
-    of_16_bits = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG")
-    image = in_channels(ImageOps.exif_transpose(image), channels, of_16_bits)
+    image = upright(image, channels)
     if image.size != (width, height):
         # Every pixel that the picture shrinks into counts, and no edge overshoots.
         image = image.resize((width, height), Image.BILINEAR)
     pixels = numpy.asarray(image).reshape(height, width, channels)
     return pixels.transpose(2, 0, 1)
+
+
+def upright(image, channels):
+    """A Pillow image as a camera says that it was held, in 8 bits of grey or of colours."""
+    # Pillow before 11 has 16 bits of grey as mode "I", which may mean any range elsewhere.
+    of_16_bits = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG")
+    return in_channels(ImageOps.exif_transpose(image), channels, of_16_bits)
 
 
 def in_channels(image, channels, of_16_bits):

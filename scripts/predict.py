@@ -1,0 +1,93 @@
+"""Classify pictures with a saved network: for each file the class and its probability."""
+
+import os
+
+# One thread computes: it waits for the processes that read, and more would take their processors.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# isort: split
+import csv
+import json
+import sys
+
+from lenet import command
+from lenet.errors import UsageError
+from lenet.predict import Predictor, find_images
+
+
+def main():
+    parser = command.Parser(
+        description=__doc__, example="python scripts/predict.py RUN seven.jpg folder/ --top 3"
+    )
+    parser.add_argument("model", metavar="MODEL", help="a model file, or the folder of a run")
+    parser.add_argument("images", nargs="+", metavar="IMAGE",
+                        help="image files; folders of them; - for a list on standard input")
+    parser.add_argument("--top", type=int, default=1, metavar="K",
+                        help="show the K most probable classes")
+    parser.add_argument("--no-center", action="store_false", dest="center",
+                        help="take pictures of digits as they are: 28 x 28, light on dark, "
+                             "centered as MNIST's are")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--csv", action="store_const", dest="write", const=write_csv,
+                      help="write a table with a row for each image")
+    form.add_argument("--json", action="store_const", dest="write", const=write_json,
+                      help="write a list with an object for each image")
+    arguments = parser.parse_args()
+
+    predictor = Predictor(arguments.model)
+    n_classes = len(predictor.class_names)
+    if not 1 <= arguments.top <= n_classes:
+        raise UsageError("top %d; expected 1 to %d, the classes of the network"
+                         % (arguments.top, n_classes))
+    failed = []
+
+    def results():
+        """Pairs of a path and the most probable classes, each with its probability."""
+        for path, probabilities, error in predictor.classify(find_images(arguments.images),
+                                                             arguments.center):
+            if error is not None:
+                failed.append(path)
+                command.fail(error, command.FAILED)
+                yield path, None
+            else:
+                best = (-probabilities).argsort(kind="stable")[:arguments.top]
+                yield path, [(predictor.class_names[i], float(probabilities[i])) for i in best]
+
+    (arguments.write or write_text)(results(), arguments.top)
+    return command.FAILED if failed else 0
+
+
+def write_text(results, top):
+    """image.png: 7 (99.8 %), 1 (0.1 %)"""
+    for path, classes in results:
+        if classes is not None:
+            print("%s: %s" % (path, ", ".join("%s (%.1f %%)" % (name, 100 * probability)
+                                              for name, probability in classes)))
+
+
+def write_csv(results, top):
+    """A row for each image, with empty cells if it could not be used."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    numbers = [""] + ["_%d" % rank for rank in range(2, top + 1)]
+    writer.writerow(["file"] + [name + number for number in numbers
+                                for name in ("class", "probability")])
+    for path, classes in results:
+        cells = [cell for name, probability in classes or [("", None)] * top
+                 for cell in (name, "" if probability is None else "%.6f" % probability)]
+        writer.writerow([path] + cells)
+
+
+def write_json(results, top):
+    """An object for each image; "classes" is null if it could not be used."""
+    separator = "[\n"
+    for path, classes in results:
+        if classes is not None:
+            classes = [{"class": name, "probability": probability}
+                       for name, probability in classes]
+        print(separator + json.dumps({"file": path, "classes": classes}), end="")
+        separator = ",\n"
+    print("[]" if separator == "[\n" else "\n]")
+
+
+if __name__ == "__main__":
+    command.run(main)
