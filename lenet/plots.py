@@ -46,61 +46,252 @@ def draw_panels(images, titles, columns=None, cell=2.6):
     return figure
 
 
-def draw_network(image, filters, maps, probabilities):
-    """Draw how LeNet-5 sees an image: filters, feature maps layer by layer, probabilities.
+def draw_network(image, layers, probabilities, class_names):
+    """Draw how a network sees an image: what each layer makes of it, and its probabilities.
 
     Parameters
     ----------
-    image : array of shape (height, width)
-        The input, grey.
-    filters : array of shape (number of filters, height, width)
-        The filters of the first layer.
-    maps : list of arrays of shape (number of maps, height, width)
-        The feature maps of each convolution.
+    image : array of shape (height, width) or (height, width, 3)
+        The input, grey, or in colour from 0 to 1.
+    layers : list of (str, array)
+        The name of each layer and its feature maps, of shape (number of maps, height, width), or
+        its units, of shape (number of units,).
     probabilities : array of shape (number of classes,)
         What the last layer says.
+    class_names : list of str
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    rows = [("%d filters of layer 0, %d x %d" % filters.shape, filters)]
-    rows += [("%d feature maps of layer %d, %d x %d" % ((len(m), i) + m.shape[1:]), m)
-             for i, m in enumerate(maps)]
-    figure = new_figure(10, 4.8, constrained_layout=True)
-    left, right = figure.add_gridspec(1, 2, width_ratios=[1, 3.4])
-    left = left.subgridspec(2, 1)
+    mosaics, titles = [], []
+    for name, maps in layers:
+        if maps.ndim == 3:
+            titles.append("%s: %d feature maps, %d x %d" % ((name,) + maps.shape))
+            mosaics.append(mosaic(maps, columns=-(-len(maps) // 2)))  # in two lines
+        else:
+            titles.append("%s: %d units" % (name, len(maps)))
+            mosaics.append(in_rows(maps, columns=100))
+    width = 7.2  # inches of the right side
+    heights = [min(width * m.shape[0] / m.shape[1], 2.2) + 0.32 for m in mosaics]
+    if layers:
+        figure = new_figure(10.5, max(sum(heights), 4.2), constrained_layout=True)
+        left, right = figure.add_gridspec(1, 2, width_ratios=[1, 2.6])
+        left = left.subgridspec(2, 1)
+        right = right.subgridspec(len(layers), 1, height_ratios=heights)
+    else:
+        figure = new_figure(6, 2.6, constrained_layout=True)
+        left, right = figure.add_gridspec(1, 2), ()
     axes = figure.add_subplot(left[0])
-    axes.imshow(image, cmap="gray")
-    axes.set_title("image, %d x %d" % image.shape, fontsize=10)
+    axes.imshow(image, cmap="gray", interpolation="nearest")
+    axes.set_title("image, %d x %d" % image.shape[:2], fontsize=10)
     axes.axis("off")
+    draw_probabilities(figure.add_subplot(left[1]), probabilities, class_names)
 
-    axes = figure.add_subplot(left[1])
-    axes.bar(range(len(probabilities)), probabilities, color="0.4")
-    axes.set_xticks(range(len(probabilities)))
-    axes.set_ylim(0, 1)
-    axes.set_title("probability of each class", fontsize=10)
-
-    mosaics = [mosaic(images, columns=-(-len(images) // 2)) for _, images in rows]  # in two lines
-    heights = [m.shape[0] / m.shape[1] for m in mosaics]
-    right = right.subgridspec(len(rows), 1, height_ratios=heights)
-    for cell, (title, _), picture in zip(right, rows, mosaics):
+    for cell, title, picture in zip(right, titles, mosaics):
         axes = figure.add_subplot(cell)
         axes.imshow(picture, cmap="gray", interpolation="nearest")
         axes.set_title(title, fontsize=10, loc="left")
+        axes.set_anchor("W")
         axes.axis("off")
     return figure
 
 
-def mosaic(images, columns):
+def draw_probabilities(axes, probabilities, class_names, most=10):
+    """Draw a bar for each class, or for the most probable ones where there are many."""
+    if len(probabilities) > most:
+        shown = numpy.argsort(-probabilities, kind="stable")[:most]
+    else:
+        shown = numpy.arange(len(probabilities))
+    axes.barh(range(len(shown)), probabilities[shown], color="0.4")
+    axes.set_yticks(range(len(shown)))
+    axes.set_yticklabels([shortened(class_names[i]) for i in shown], fontsize=9)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1)
+    axes.set_title("probability of each class" if len(shown) == len(probabilities)
+                   else "the %d most probable classes" % most, fontsize=10)
+
+
+def shortened(name, most=14):
+    """A name that fits beside a picture."""
+    return name if len(name) <= most else name[:most - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def in_rows(units, columns):
+    """Numbers as a picture, row by row; NaN where the last row has none."""
+    columns = min(columns, len(units))
+    rows = -(-len(units) // columns)
+    picture = numpy.full(rows * columns, numpy.nan)
+    picture[:len(units)] = units
+    return picture.reshape(rows, columns)
+
+
+def draw_filters(filters):
+    """Draw the filters of a convolution.
+
+    Parameters
+    ----------
+    filters : array of shape (number of filters, number of maps below, height, width)
+        Of one map below, each filter is a grey picture, of three a picture in colour; of more, a
+        column of grey pictures, one for each map below. Each picture is stretched to the range from
+        black (or no colour) to white.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    n, below, height, width = filters.shape
+    if below in (1, 3):
+        columns = min(n, 10)
+        if below == 1:
+            picture = mosaic(filters[:, 0], columns)
+        else:
+            low = filters.min(axis=(1, 2, 3), keepdims=True)
+            high = filters.max(axis=(1, 2, 3), keepdims=True)
+            colour = (filters - low) / numpy.where(high > low, high - low, 1)
+            picture = numpy.stack([mosaic(colour[:, c], columns, stretch=False)
+                                   for c in range(3)], axis=-1)
+            picture = numpy.where(numpy.isnan(picture), 1, picture)  # white between the filters
+        inches = 0.7 * columns
+    else:
+        picture = mosaic(filters.transpose(1, 0, 2, 3).reshape(below * n, height, width), columns=n)
+        inches = min(0.3 * n + 0.5, 9)
+    rows_a_column = picture.shape[0] / picture.shape[1]
+    figure = new_figure(inches + 0.7, inches * rows_a_column + 0.5, constrained_layout=True)
+    axes = figure.subplots()
+    axes.imshow(picture, cmap="gray", interpolation="nearest")
+    if below in (1, 3):
+        axes.axis("off")
+        return figure
+    # A tick in the middle of every fifth picture.
+    axes.set_xticks([(width + 1) * i + (width - 1) / 2 for i in range(0, n, 5)])
+    axes.set_xticklabels(range(0, n, 5))
+    axes.set_yticks([(height + 1) * i + (height - 1) / 2 for i in range(0, below, 5)])
+    axes.set_yticklabels(range(0, below, 5))
+    axes.set_xlabel("filter")
+    axes.set_ylabel("map below")
+    axes.tick_params(length=0, labelsize=8)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    return figure
+
+
+def draw_weights(weights, titles=None, columns=10):
+    """Draw the weights from each pixel to a unit as a picture for each unit.
+
+    Parameters
+    ----------
+    weights : array of shape (number of units, height, width) or (number of units, height, width, 3)
+        Drawn on one scale: 0 is the grey in the middle, light is positive.
+    titles : list of str, optional
+        A title for each.
+    columns : int
+        Pictures in a row.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    largest = max(abs(weights).max(), 1e-12)
+    columns = min(columns, len(weights))
+    rows = -(-len(weights) // columns)
+    height, width = weights.shape[1:3]
+    figure = new_figure(columns * 0.95, rows * (0.95 * height / width + (0.24 if titles else 0)))
+    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.02, wspace=0.06,
+                           top=1 - 0.24 / (rows * 1.19) if titles else 0.98,
+                           hspace=0.32 if titles else 0.06)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for number, axes in enumerate(grid):
+        axes.axis("off")
+        if number < len(weights):
+            axes.imshow((weights[number] / largest + 1) / 2, cmap="gray", vmin=0, vmax=1,
+                        interpolation="nearest")
+            if titles:
+                axes.set_title(shortened(titles[number], 10), fontsize=9, pad=3)
+    return figure
+
+
+def draw_confusion(counts, class_names):
+    """Draw how often each class was taken for each.
+
+    Parameters
+    ----------
+    counts : int array of shape (number of classes, number of classes)
+        Rows are the truth, columns the prediction.
+    class_names : list of str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    n = len(counts)
+    with_numbers = n <= 20
+    inches = 0.55 * n + 1.6 if with_numbers else 9
+    figure = new_figure(max(inches, 4), max(inches, 4) * 0.92, constrained_layout=True)
+    axes = figure.subplots()
+    # Each row by its own number of examples; the square root makes a few errors visible.
+    shares = counts / numpy.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(numpy.sqrt(shares), cmap="gray_r", vmin=0, vmax=1.15)
+    step = 1 if with_numbers else -(-n // 40)
+    ticks, names = range(0, n, step), [shortened(name) for name in class_names[::step]]
+    long_names = max(map(len, names)) > 3 or not with_numbers
+    axes.set_xticks(ticks)
+    axes.set_xticklabels(names, rotation=90 if long_names else 0, fontsize=10 if n <= 20 else 7)
+    axes.set_yticks(ticks)
+    axes.set_yticklabels(names, fontsize=10 if n <= 20 else 7)
+    axes.set_xlabel("prediction")
+    axes.set_ylabel("truth")
+    axes.tick_params(length=0)
+    if with_numbers:
+        for (row, column), count in numpy.ndenumerate(counts):
+            if count:
+                axes.text(column, row, str(count), ha="center", va="center", fontsize=9,
+                          color="white" if shares[row, column] > 0.3 else "black")
+    return figure
+
+
+def draw_errors(images, captions, columns=10):
+    """Draw misclassified images, each with a line or two above it.
+
+    Parameters
+    ----------
+    images : list of arrays
+        As for ``draw_panels``; grey ones from 0 to 1, dark ink on white.
+    captions : list of str
+        What to write above each.
+    columns : int
+        Images in a row.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    height, width = images[0].shape[:2]
+    cell = 1.05, 1.05 * height / width + 0.42
+    figure = new_figure(columns * cell[0], rows * cell[1])
+    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.06 / rows, top=1 - 0.4 / cell[1] / rows,
+                           wspace=0.12, hspace=0.46)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in grid:
+        axes.axis("off")
+    for axes, image, caption in zip(grid, images, captions):
+        axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        axes.set_title(caption, fontsize=8, pad=3, linespacing=1.1)
+    return figure
+
+
+def mosaic(images, columns, stretch=True):
     """Put images side by side in one, with a transparent gap (NaN) between them.
 
     Parameters
     ----------
     images : array of shape (n, height, width)
-        Each is stretched to the range from 0 to 1.
     columns : int
         Images in a row.
+    stretch : bool
+        Whether each is stretched to the range from 0 to 1.
 
     Returns
     -------
@@ -108,10 +299,12 @@ def mosaic(images, columns):
     """
     n, height, width = images.shape
     rows = -(-n // columns)
-    low = images.min(axis=(1, 2), keepdims=True)
-    high = images.max(axis=(1, 2), keepdims=True)
+    if stretch:
+        low = images.min(axis=(1, 2), keepdims=True)
+        high = images.max(axis=(1, 2), keepdims=True)
+        images = (images - low) / numpy.where(high > low, high - low, 1)
     tiles = numpy.full((rows * columns, height + 1, width + 1), numpy.nan)
-    tiles[:n, :height, :width] = (images - low) / numpy.where(high > low, high - low, 1)
+    tiles[:n, :height, :width] = images
     tiles = tiles.reshape(rows, columns, height + 1, width + 1).transpose(0, 2, 1, 3)
     return tiles.reshape(rows * (height + 1), columns * (width + 1))[:-1, :-1]
 

@@ -26,15 +26,82 @@ def test_mosaic(rng):
 
 
 def test_network(rng, tmp_path):
-    maps = [rng.randn(20, 12, 12), rng.randn(50, 4, 4)]
-    figure = plots.draw_network(rng.rand(28, 28), rng.randn(20, 5, 5), maps, numpy.eye(10)[7])
+    layers = [("layer0", rng.randn(20, 12, 12)), ("layer1", rng.randn(50, 4, 4)),
+              ("layer2", rng.randn(500))]
+    figure = plots.draw_network(rng.rand(28, 28), layers, numpy.eye(10)[7], list("0123456789"))
     titles = {axes.get_title() + axes.get_title(loc="left") for axes in figure.axes}
     assert titles == {
-        "image, 28 x 28", "probability of each class", "20 filters of layer 0, 5 x 5",
-        "20 feature maps of layer 0, 12 x 12", "50 feature maps of layer 1, 4 x 4",
+        "image, 28 x 28", "probability of each class", "layer0: 20 feature maps, 12 x 12",
+        "layer1: 50 feature maps, 4 x 4", "layer2: 500 units",
     }
+    assert [bar.get_width() for bar in figure.axes[1].patches] == [0] * 7 + [1] + [0] * 2
     plots.finish(figure, str(tmp_path / "network.png"))
     assert (tmp_path / "network.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_a_network_without_hidden_layers_and_with_many_classes(rng):
+    probabilities = rng.permutation(30) / 435
+    figure = plots.draw_network(rng.rand(4, 5, 3), [], probabilities,
+                                ["class %d" % i for i in range(30)])
+    _, bars = figure.axes
+    assert bars.get_title() == "the 10 most probable classes"
+    numpy.testing.assert_allclose([bar.get_width() for bar in bars.patches],
+                                  numpy.arange(29, 19, -1) / 435)
+    assert bars.get_yticklabels()[0].get_text() == "class %d" % probabilities.argmax()
+
+
+def test_filters(rng):
+    grey = rng.randn(12, 1, 5, 4)
+    picture = plots.draw_filters(grey).axes[0].images[0].get_array()
+    assert picture.shape == (2 * 6 - 1, 10 * 5 - 1)
+    tile = picture[6:11, 5:9]  # the second of the second row: number 11
+    low, high = grey[11].min(), grey[11].max()
+    numpy.testing.assert_allclose(tile, (grey[11, 0] - low) / (high - low))
+
+    colour = rng.randn(3, 3, 5, 5)
+    picture = plots.draw_filters(colour).axes[0].images[0].get_array()
+    assert picture.shape == (5, 17, 3)
+    low, high = colour[1].min(), colour[1].max()  # of all colours together
+    numpy.testing.assert_allclose(picture[:, 6:11], (colour[1].transpose(1, 2, 0) - low)
+                                  / (high - low))
+    assert (picture[:, 5] == 1).all()
+
+    deep = rng.randn(7, 6, 3, 3)
+    axes = plots.draw_filters(deep).axes[0]
+    picture = axes.images[0].get_array()
+    assert picture.shape == (6 * 4 - 1, 7 * 4 - 1)
+    tile = picture[4:7, 8:11]  # of filter 2 and map 1
+    numpy.testing.assert_allclose(tile, (deep[2, 1] - deep[2, 1].min())
+                                  / (deep[2, 1].max() - deep[2, 1].min()))
+    assert axes.get_xlabel() == "filter" and axes.get_xticks().tolist() == [1, 21]
+
+
+def test_weights(rng):
+    weights = rng.randn(4, 3, 5)
+    weights[1] = 0
+    figure = plots.draw_weights(weights, ["a", "b", "c", "d"], columns=3)
+    pictures = [axes.images[0].get_array() for axes in figure.axes if axes.images]
+    assert len(pictures) == 4 and (pictures[1] == 0.5).all()
+    numpy.testing.assert_allclose(pictures[2], 0.5 + weights[2] / abs(weights).max() / 2)
+    assert [axes.get_title() for axes in figure.axes] == ["a", "b", "c", "d", "", ""]
+
+
+def test_confusion():
+    axes = plots.draw_confusion(numpy.array([[5, 1], [0, 8]]), ["cat", "dog"]).axes[0]
+    assert [(text.get_position(), text.get_text()) for text in axes.texts] == [
+        ((0, 0), "5"), ((1, 0), "1"), ((1, 1), "8")]  # column, row
+    assert axes.get_xlabel() == "prediction" and axes.get_ylabel() == "truth"
+    numpy.testing.assert_allclose(axes.images[0].get_array() ** 2, [[5 / 6, 1 / 6], [0, 1]])
+    many = plots.draw_confusion(numpy.eye(50, dtype=int), ["class %d" % i for i in range(50)])
+    assert not many.axes[0].texts
+
+
+def test_errors_with_captions(rng):
+    images = [rng.rand(3, 4) for _ in range(5)]
+    figure = plots.draw_errors(images, list("abcde"), columns=3)
+    shown = [axes for axes in figure.axes if axes.images]
+    assert [axes.get_title() for axes in shown] == list("abcde")
+    numpy.testing.assert_array_equal(shown[4].images[0].get_array(), images[4])
 
 
 def test_a_picture_that_cannot_be_written(tmp_path):

@@ -294,19 +294,3 @@ def test_make_mnist_pkl_on_a_full_disk(originals, tmp_path):
 
 def test_make_mnist_pkl_without_arguments():
     assert_refused(run_script("make_mnist_pkl.py"), 2, "folder, output")
-
-
-# --- show_network.py ------------------------------------------------------------------------
-
-
-def test_show_network(small_dataset, tmp_path):
-    output = tmp_path / "network.png"
-    process = run_script("show_network.py", "--dataset", small_dataset, "--n-epochs", 1,
-                         "--batch-size", 50, "--output", output)
-    assert process.returncode == 0, process.stderr
-    assert output.read_bytes()[:4] == b"\x89PNG"
-
-
-def test_show_network_of_an_image_that_is_not_there(small_dataset):
-    process = run_script("show_network.py", "--dataset", small_dataset, "--index", 120)
-    assert_refused(process, 2, "index 120", "0 to 119")

@@ -1,0 +1,27 @@
+"""Draw what a saved network has learned: filters, feature maps, errors, on a page of HTML."""
+
+from lenet import command
+from lenet.look import look
+
+
+def main():
+    parser = command.Parser(
+        description=__doc__, example="python scripts/look.py RUN --output look/"
+    )
+    parser.add_argument("model", metavar="MODEL", help="a model file, or the folder of a run")
+    parser.add_argument("--output", required=True, metavar="FOLDER",
+                        help="the folder for the pictures and their page, index.html")
+    parser.add_dataset()
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--image", metavar="FILE", help="an image file to show layer by layer")
+    which.add_argument("--index", type=int, default=0, metavar="N",
+                       help="or the number of an image of the test set, from 0")
+    arguments = parser.parse_args()
+    written = look(arguments.model, arguments.output, arguments.dataset, arguments.image,
+                   arguments.index)
+    for path in written:
+        print(path)
+
+
+if __name__ == "__main__":
+    command.run(main)
