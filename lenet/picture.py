@@ -1,7 +1,9 @@
 """Read an image file of any kind as the bytes of a dataset: a size and grey or colour."""
 
 import numpy
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from lenet.errors import DataError
 
 GREY, COLOUR = 1, 3  # channels
 
@@ -86,3 +88,13 @@ def is_grey(image):
         palette = image.getpalette("RGB")
         return palette[0::3] == palette[1::3] == palette[2::3]
     return image.mode in GREY_MODES or image.mode.startswith("I;16")
+
+
+def refusal(path, error):
+    """The DataError that says in one line why an image cannot be read, whatever Pillow raised."""
+    if isinstance(error, FileNotFoundError):
+        return DataError("%s: not found; give the path of an image" % path)
+    if isinstance(error, UnidentifiedImageError):
+        return DataError("%s: no image that Pillow can read; expected JPEG, PNG or the like" % path)
+    reason = getattr(error, "strerror", None) or error
+    return DataError("%s: cannot be read (%s)" % (path, reason))

@@ -50,8 +50,8 @@ def test_a_transparent_palette_is_white_too(tmp_path):
 
 
 def test_16_bits_of_grey(tmp_path):
-    image = Image.fromarray(numpy.array([[1000, 1500], [2000, 3000]], dtype="uint16"))
-    expected = numpy.array([[0, 0.25], [0.5, 1]])
+    image = Image.fromarray(numpy.array([[0, 255], [256, 65535]], dtype="uint16"))
+    expected = numpy.array([[0, 0], [1 / 255, 1]])  # the upper 8 bits
     photograph = read_photograph(written(tmp_path, image))
     for colour in range(3):
         numpy.testing.assert_allclose(photograph[:, :, colour], expected)
