@@ -204,26 +204,6 @@ class LeNet5:
         self.errors = self.layer3.errors
 
 
-def look_inside(model, images):
-    """What a LeNet5 makes of images, layer by layer.
-
-    Parameters
-    ----------
-    model : LeNet5
-        The network.
-    images : array of shape (n, channels * height * width)
-        One rasterized image a row, floatX.
-
-    Returns
-    -------
-    (array, array, array)
-        The feature maps of layer 0 and of layer 1, of shape (n, number of maps, rows, columns),
-        and the probability of each class, of shape (n, number of classes).
-    """
-    layers = [model.layer0.output, model.layer1.output, model.p_y_given_x]
-    return tuple(theano.function([model.input], layers)(images))
-
-
 def check_nkerns(nkerns):
     """Raise a UsageError unless there are two positive whole numbers of filters."""
     if len(nkerns) != 2 or any(int(n) != n or n < 1 for n in nkerns):

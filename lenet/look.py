@@ -8,7 +8,7 @@ import numpy
 import theano
 
 from lenet import models, plots
-from lenet.data import load_arrays
+from lenet.data import as_floats, open_arrays
 from lenet.errors import DataError, UsageError
 from lenet.files import write_beside
 from lenet.predict import Predictor, Reader
@@ -49,7 +49,9 @@ def look(path, output, dataset="mnist.pkl.gz", image=None, index=0):
         A file cannot be read or written, or the dataset is not one for this network.
     """
     predictor = Predictor(path)
-    x, y = test_set(predictor, dataset)
+    datasets = open_arrays(dataset)
+    models.check_images(predictor, datasets)
+    x, y = as_floats(datasets[2][0]), datasets[2][1]
     if image is not None:
         pixels = Reader(predictor.image_shape, predictor.preparation).read(image)[None] / 256
         name = os.path.basename(image)
@@ -78,22 +80,6 @@ def look(path, output, dataset="mnist.pkl.gz", image=None, index=0):
     return written
 
 
-def test_set(predictor, dataset):
-    """The images and labels of a test set, which has to be one for the network."""
-    datasets = load_arrays(dataset)
-    for what, found, expected in (
-            ("images of %s (channels, height, width)", tuple(datasets.image_shape),
-             tuple(predictor.image_shape)),
-            ("the classes %s", ", ".join(datasets.class_names), ", ".join(predictor.class_names))):
-        if found != expected:
-            raise DataError("%s: it has %.80s, the network %.80s; name the dataset of its training "
-                            "with --dataset" % (dataset, what % (found,), expected))
-    return datasets[2]
-
-
-test_set.__test__ = False  # no test for pytest to collect
-
-
 def pictures(predictor, path, pixels, name, x, y, probabilities):
     """The pictures of a network, one at a time, in the order of the page.
 
@@ -118,7 +104,7 @@ def pictures(predictor, path, pixels, name, x, y, probabilities):
     yield Picture(
         "network.png", "An image, layer by layer",
         "What the network makes of %s. Each map is stretched to the range from black to white."
-        % name, plots.draw_network(as_image(pixels[0], shape), layers,
+        % name, plots.draw_network(plots.as_image(pixels[0], shape), layers,
                                    predictor.probabilities(pixels)[0], names))
 
     log = os.path.join(path, "log.csv")
@@ -166,7 +152,7 @@ def pictures(predictor, path, pixels, name, x, y, probabilities):
             "first of which it is most sure: above each its answer and the probability of that, "
             "below the truth and the probability that the network gave it."
             % (len(shown), len(wrong)),
-            plots.draw_errors([as_image(x[i], shape) for i in shown], captions))
+            plots.draw_errors([plots.as_image(x[i], shape) for i in shown], captions))
 
 
 def layers_of(model, pixels):
@@ -189,14 +175,8 @@ def weights_on_pixels(model, image_shape):
         values = param.get_value(borrow=True)
         if values.ndim == 2 and len(values) == int(numpy.prod(image_shape)):
             # A unit's weights are a column: (784, 10) -> (10, 28, 28).
-            return numpy.stack([as_image(unit, image_shape) for unit in values.T])
+            return numpy.stack([plots.as_image(unit, image_shape) for unit in values.T])
     return None
-
-
-def as_image(pixels, image_shape):
-    """One rasterized image as (height, width), or (height, width, 3) in colour."""
-    image = pixels.reshape(image_shape)
-    return image[0] if image_shape[0] == 1 else image.transpose(1, 2, 0)
 
 
 PAGE = """<!DOCTYPE html>

@@ -207,10 +207,11 @@ def check_images(saved, datasets):
     """Raise a DataError unless the images and classes of a dataset are those of a SavedModel."""
     for what, found, expected in (
             ("images of shape", tuple(datasets.image_shape), tuple(saved.image_shape)),
-            ("classes", datasets.class_names, saved.class_names)):
+            ("the classes", datasets.class_names, saved.class_names)):
         if found != expected:
-            raise DataError("the dataset has %s %s; the network was trained for %s; name its "
-                            "dataset with --dataset" % (what, found, expected))
+            raise DataError("the dataset has %s %.80s, but the network was trained for %.80s; name "
+                            "the dataset of its training with --dataset"
+                            % (what, str(found), str(expected)))
 
 
 def model_path(path):

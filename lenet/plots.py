@@ -320,16 +320,16 @@ def plot_errors(error_locations, erroneous_predictions, test_data, image_shape, 
     test_data : pair (x, y)
         The set that the locations are indexes of.
     image_shape : tuple of 3 ints
-        (1, height, width) of an image.
+        (channels, height, width) of an image.
     rows, columns : int
-        The first rows * columns errors are drawn.
+        The first rows * columns errors are drawn, in fewer rows if they do not fill them.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
     images, labels = test_data[0].get_value(borrow=True), test_data[1].eval()
-    height, width = image_shape[1:]
+    rows = min(rows, max(1, -(-len(error_locations) // columns)))
     figure = new_figure(columns * 0.8, rows * 0.8)
     figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.99, wspace=0.08, hspace=0.08)
     grid = figure.subplots(rows, columns, squeeze=False).flat
@@ -339,7 +339,7 @@ def plot_errors(error_locations, erroneous_predictions, test_data, image_shape, 
         axes.set_visible(False)
     for axes, location, prediction in zip(figure.axes, error_locations, erroneous_predictions):
         axes.set_visible(True)
-        axes.imshow(images[location].reshape(height, width), cmap="binary")
+        axes.imshow(as_image(images[location], image_shape), cmap="binary")
         for text, where, colour in ((labels[location], "top", "tab:green"),
                                     (prediction, "bottom", "tab:red")):
             axes.text(0.96, 0.96 if where == "top" else 0.04, str(text), ha="right", va=where,
@@ -440,6 +440,12 @@ def draw_bars(names, values, label):
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     return figure
+
+
+def as_image(pixels, image_shape):
+    """One rasterized image as (height, width), or (height, width, 3) in colour."""
+    image = pixels.reshape(image_shape)
+    return image[0] if image_shape[0] == 1 else image.transpose(1, 2, 0)
 
 
 def new_figure(width, height, **settings):

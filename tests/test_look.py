@@ -108,7 +108,7 @@ def test_what_is_refused(saved, tmp_path, small_dataset, small_sets):
     with pytest.raises(DataError, match="none.png: not found"):
         look.look(saved, output, small_dataset, image=str(tmp_path / "none.png"))
     small = write_dataset(tmp_path / "other.pkl.gz", [[x[:, :256], y] for x, y in small_sets])
-    with pytest.raises(DataError, match=r"images of \(1, 16, 16\).* network \(1, 28, 28\)"):
+    with pytest.raises(DataError, match=r"shape \(1, 16, 16\), but .* \(1, 28, 28\)"):
         look.look(saved, output, small)
     assert not os.path.exists(output)
     with pytest.raises(DataError, match="cannot be made"):

@@ -100,5 +100,5 @@ def test_wrong_use_of_predict(script, model, digits, tmp_path):
 def test_look_by_command(script, model, tmp_path, small_dataset):
     process = script("look.py", model, "--output", tmp_path / "look", "--dataset", small_dataset)
     # The dataset's classes are 0 to 9, not zero to nine.
-    assert_refused(process, 1, "the classes", "zero, one", "--dataset")
+    assert_refused(process, 1, "the classes", "zero", "--dataset")
     assert_refused(script("look.py", model), 2, "--output")
