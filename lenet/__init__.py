@@ -11,7 +11,8 @@ __version__ = "0.1.0"
 
 theano_setup.start()
 
-from lenet import ops, theano_fixes  # noqa: E402  (they need Theano)
+from lenet import ops, theano_fixes, theano_headers  # noqa: E402  (they need Theano)
 
 theano_fixes.apply()
+theano_headers.apply()
 ops.register()

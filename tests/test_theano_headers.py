@@ -1,0 +1,56 @@
+"""lenet.theano_headers: g++ takes the precompiled header, and does without it where it must."""
+
+import subprocess
+import sys
+
+import pytest
+import theano
+from theano.gof import cmodule
+
+from lenet import theano_headers
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="made on Linux only")
+
+
+@linux_only
+@pytest.mark.parametrize("openmp", [False, True])
+def test_the_compiler_takes_it(tmp_path, openmp):
+    path = theano_headers.precompiled_header(openmp)
+    source = tmp_path / "module.cpp"
+    source.write_text(theano_headers.BEGIN)
+    command = [theano.config.cxx, "-g", "-fvisibility=hidden", "-include", path]
+    command += cmodule.GCC_compiler.compile_args() + ["-fopenmp"] * openmp
+    command += ["-I" + folder for folder in cmodule.std_include_dirs()]
+    # -H lists the headers that are read, with "!" before a precompiled one and "x" before one
+    # that does not fit.
+    process = subprocess.run(command + ["-H", "-c", "-o", tmp_path / "module.o", source],
+                             capture_output=True, text=True)
+    assert process.returncode == 0
+    assert "! %s.gch" % path in process.stderr.splitlines()
+
+
+@linux_only
+def test_it_is_made_once(monkeypatch):
+    path = theano_headers.precompiled_header(False)
+    monkeypatch.setattr(subprocess, "run", None)
+    assert theano_headers.precompiled_header(False) == path
+
+
+@linux_only
+@pytest.mark.parametrize("compiler", ["", "clang++", "false", "no-such-compiler"])
+def test_none_without_gcc(monkeypatch, compiler):
+    monkeypatch.setattr(type(theano.config), "cxx", compiler)
+    assert theano_headers.precompiled_header(False) is None
+
+
+def test_other_sources_are_compiled_as_they_are(monkeypatch):
+    calls = []
+    monkeypatch.setattr(cmodule.GCC_compiler, "compile_str",
+                        staticmethod(lambda *arguments, **others: calls.append(arguments)))
+    monkeypatch.setattr(theano_headers, "precompiled_header", lambda openmp: "header%d.h" % openmp)
+    theano_headers.apply()
+    for source in "int i;", theano_headers.BEGIN:
+        for options in [], ["-fopenmp"]:
+            cmodule.GCC_compiler.compile_str("name", source, preargs=options)
+    assert [call[6] for call in calls] == [
+        [], ["-fopenmp"], ["-include", "header0.h"], ["-fopenmp", "-include", "header1.h"]]
