@@ -21,5 +21,8 @@ setup(
         "safetensors>=0.4",
         "tqdm>=4.66",
     ],
-    extras_require={"test": ["pytest>=7"]},
+    extras_require={
+        "test": ["pytest>=7"],
+        "bench": ["torch==2.13.0"],  # scripts/benchmark.py --peers; needs Python 3.10 or later
+    },
 )

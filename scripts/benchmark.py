@@ -1,9 +1,17 @@
-"""Measure how soon LeNet-5 starts to train, how fast it trains, and how much memory it needs."""
+"""Measure LeNet-5: how soon it starts to train, how fast it is, how much memory it needs.
+
+With --peers: how fast it is beside plain Theano and PyTorch, measured in turn. With --network3:
+what an example costs in small minibatches.
+"""
 
 import contextlib
 import json
+import os
+import sys
 
-from lenet import benchmark, command
+from lenet import command, plots
+from lenet.benchmark import minibatches, peers, picture, start
+from lenet.errors import UsageError
 from lenet.files import write_beside
 
 ROWS = (
@@ -17,28 +25,82 @@ ROWS = (
 
 def main():
     parser = command.Parser(
-        description=__doc__, example="python scripts/benchmark.py --json benchmark.json"
+        description=__doc__, example="python scripts/benchmark.py --peers --json benchmark.json"
     )
+    parser.add_argument("--json", metavar="FILE", help="write the figures to this file, too")
+    parser.add_argument("--nkerns", type=int, nargs=2, metavar=("A", "B"),
+                        help="number of filters of each convolution; 20 50, with --peers 6 16, too")
     parser.add_argument("--batch-size", type=int, default=500, metavar="N",
                         help="examples a minibatch")
-    parser.add_argument("--nkerns", type=int, nargs=2, default=[20, 50], metavar=("A", "B"),
-                        help="number of filters of each convolution")
     parser.add_argument("--no-cold", dest="cold", action="store_false",
                         help="leave the cold start out, which takes about a minute")
-    parser.add_argument("--json", metavar="FILE", help="write the figures to this file, too")
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument("--peers", action="store_true",
+                       help="measure this package, plain Theano and PyTorch in turn")
+    kinds.add_argument("--network3", action="store_true",
+                       help="measure the network of scripts/network3.py in minibatches of "
+                       "1, 10, 100 and 500")
+    options = parser.add_argument_group("of --peers")
+    options.add_argument("--peer", action="append", metavar="NAME",
+                         help="measure this one only, or several: " + ", ".join(peers.PEERS))
+    options.add_argument("--minibatches", type=int, nargs="+", default=[10, 100, 500, 2000],
+                         metavar="N", help="examples a minibatch")
+    options.add_argument("--threads", type=int, nargs="+", metavar="N",
+                         help="numbers of threads; one and all, unless given")
+    options.add_argument("--rounds", type=int, default=7, metavar="N",
+                         help="turns of each, in --network3, too")
+    options.add_argument("--torch-python", metavar="PYTHON",
+                         default=os.environ.get("TORCH_PYTHON", sys.executable),
+                         help="the Python that has PyTorch; TORCH_PYTHON in the environment, or "
+                         "this one")
+    options.add_argument("--output", metavar="FILE", help="draw the bars, in PNG, PDF or SVG")
     arguments = parser.parse_args()
+    if arguments.output and not arguments.peers:
+        raise UsageError("--output draws what --peers measures; give both")
 
     with contextlib.ExitStack() as stack:
         # Before the measuring: a file that cannot be written is better known at once.
         file = arguments.json and stack.enter_context(write_beside(arguments.json))
-        result = benchmark.run(arguments.batch_size, arguments.nkerns, arguments.cold)
+        if arguments.peers:
+            result = measure_peers(arguments)
+        elif arguments.network3:
+            result = {"rows": minibatches.run(rounds=arguments.rounds, say=say)}
+            print("\n".join(minibatches.table(result["rows"])))
+        else:
+            result = measure_start(arguments)
         if file:
             file.write((json.dumps(result, indent=1) + "\n").encode())
+
+
+def say(line):
+    """What is going on, for a person who waits."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def measure_peers(arguments):
+    nkerns = [arguments.nkerns] if arguments.nkerns else [[20, 50], [6, 16]]
+    result = peers.run(arguments.peer, arguments.minibatches, nkerns, arguments.threads,
+                       arguments.rounds, torch_python=arguments.torch_python, say=say)
+    machine = result["machine"]
+    print(machine["processor"])
+    for threads, speed in machine["sgemm_gflops"].items():
+        print("sgemm with %s threads: %.0f GFLOP/s" % (threads, speed))
+    print("\n".join(peers.table(result["rows"])))
+    if arguments.output:
+        size = 500 if 500 in arguments.minibatches else arguments.minibatches[-1]
+        plots.finish(picture.draw(result["rows"], size, nkerns[0]), arguments.output)
+    return result
+
+
+def measure_start(arguments):
+    result = start.run(arguments.batch_size, arguments.nkerns or [20, 50], arguments.cold,
+                       say=lambda line: say("measuring: " + line))
     print("%s, minibatches of %d, nkerns %d %d"
           % (result["machine"], result["batch_size"], *result["nkerns"]))
     for name, key, unit in ROWS:
         if key in result:
             print("%-36s %8.1f %s" % (name, result[key], unit))
+    return result
 
 
 if __name__ == "__main__":

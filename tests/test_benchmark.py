@@ -1,8 +1,22 @@
 """scripts/benchmark.py: that it measures; what it measures is for a person to judge."""
 
 import json
+import os
+import subprocess
+import sys
 
+import numpy
+import pytest
 from conftest import assert_refused, run_script
+
+from lenet.benchmark import minibatches, peers
+from lenet.errors import TrainingError
+
+TORCH_PYTHON = os.environ.get("TORCH_PYTHON", sys.executable)
+
+
+def has_torch():
+    return subprocess.run([TORCH_PYTHON, "-c", "import torch"], capture_output=True).returncode == 0
 
 
 def test_figures_and_json(tmp_path):
@@ -18,6 +32,100 @@ def test_figures_and_json(tmp_path):
     assert "cold_start_s" not in figures
     assert "training, a minibatch" in process.stdout
     assert "%.1f ms" % figures["train_ms"] in process.stdout
+    assert process.stderr.splitlines() == ["measuring: warm start",
+                                           "measuring: training and evaluation"]
+
+
+def run_peers(folder, *names):
+    arguments = [part for name in names for part in ("--peer", name)]
+    process = run_script(
+        "benchmark.py", "--peers", "--minibatches", 50, "--threads", 1, "--nkerns", 2, 3,
+        "--rounds", 1, "--torch-python", TORCH_PYTHON, "--json", folder / "peers.json",
+        "--output", folder / "peers.png", *arguments
+    )
+    assert process.returncode == 0, process.stderr
+    assert (folder / "peers.png").read_bytes().startswith(b"\x89PNG")
+    return process, json.loads((folder / "peers.json").read_text())
+
+
+def test_peers_in_turn(tmp_path):
+    process, found = run_peers(tmp_path, "lenet", "theano")
+    assert [(row["name"], row["step"]) for row in found["rows"]] == [
+        ("lenet", "train"), ("theano", "train"), ("lenet", "evaluate"), ("theano", "evaluate")]
+    for row in found["rows"]:
+        assert (row["minibatch"], row["nkerns"], row["threads"]) == (50, [2, 3], 1)
+        assert row["ms"] > 0 and row["sgemm_share"] > 0
+        assert "%.2f ms" % row["ms"] in process.stdout
+    assert found["machine"]["sgemm_gflops"]["1"] > 0
+
+
+@pytest.mark.skipif(not has_torch(), reason="no PyTorch in this Python nor in TORCH_PYTHON's")
+def test_pytorch_trains_the_same_network(tmp_path):
+    """``peers.run`` itself stops unless parameters and costs agree."""
+    process, found = run_peers(tmp_path, "lenet", "torch-nchw", "torch-channels_last")
+    assert len(found["rows"]) == 6 and "torch" in found["machine"]
+    assert process.stdout.count("PyTorch's best") == 2
+
+
+def test_a_peer_that_is_not_installed_is_left_out_by_name():
+    lines = []
+    names = ["lenet", "theano", "torch-nchw", "torch-compile-nchw"]
+    assert peers.installed(names, "no-such-python", lines.append) == ["lenet", "theano"]
+    assert len(lines) == 2
+    for line, name in zip(lines, names[2:]):
+        assert line.startswith(name + " is left out: no-such-python has no torch")
+
+
+@pytest.mark.parametrize("answer, problem", [
+    ({"parameters": 6, "costs": [2.3, 2, 1.9, 1.8, 1.7]}, "theano has 6 parameters, lenet has 5"),
+    ({"parameters": 5, "costs": [2.3, 2.1, 2, 1.9, 1.8]}, "theano has costs"),
+    ({"parameters": 5, "costs": [2.3, 2.4, 2.5, 2.6, 2.7]}, "theano does not learn")])
+def test_another_network_is_found_out(answer, problem):
+    good = {"parameters": 5, "costs": [2.3, 2, 1.9, 1.8, 1.7]}
+    peers.check_answers({"lenet": good, "theano": dict(good)})
+    with pytest.raises(TrainingError, match=problem):
+        peers.check_answers({"lenet": good, "theano": answer})
+
+
+def test_a_peer_that_fails_or_ends_is_named():
+    worker = peers.Worker("theano", 1, TORCH_PYTHON)
+    with pytest.raises(TrainingError, match="theano: .*batch size 0"):
+        worker.ask(prepare={"minibatch": 0, "nkerns": [2, 3], "first_steps": 1})
+    worker.process.kill()
+    with pytest.raises(TrainingError, match="theano ended"):
+        worker.ask(time="train", seconds=0)
+    worker.stop()
+
+
+def test_floating_point_operations():
+    """Multiplications and additions of the tutorial's network, layer by layer by hand."""
+    # 20 maps of 24 x 24 from 5 x 5 pixels; 50 of 8 x 8 from 20 times 5 x 5; 800 x 500; 500 x 10
+    layers = numpy.array([20 * 576 * 25, 50 * 64 * 500, 800 * 500, 500 * 10]) * 2
+    assert peers.flop("evaluate", 7, (20, 50)) == 7 * layers.sum()
+    assert peers.flop("train", 7, (20, 50)) == 7 * (3 * layers.sum() - layers[0])
+
+
+def test_ratios_are_taken_round_by_round():
+    times = {("lenet", "train"): [[1, 2, 3], [4, 4]], ("torch-nchw", "train"): [[4, 4], [5, 16, 6]],
+             ("torch-compile-nchw", "train"): [[9], [9]], "sgemm": [[1], [1]]}
+    rows = peers.to_rows(times, 2, (20, 50), 10)
+    assert [row["name"] for row in rows] == ["lenet", "torch-nchw", "torch-compile-nchw"]
+    assert rows[1]["ms"] == 5
+    numpy.testing.assert_allclose(rows[1]["ratio"], [(2 / 4 + 4 / 6) / 2, 2 / 4, 4 / 6])
+    share = peers.flop("train", 10, (20, 50)) / peers.SGEMM_FLOP
+    numpy.testing.assert_allclose(rows[0]["sgemm_share"], (share / 2 + share / 4) / 2)
+    lines = peers.table(rows)
+    assert lines[0] == "train, minibatches of 10, nkerns 20 50, 2 threads"
+    assert [line.endswith("<- PyTorch's best") for line in lines] == [False, False, True, False]
+
+
+def test_small_minibatches():
+    rows = minibatches.run(sizes=(5, 50), rounds=1, seconds=0)
+    assert [row["minibatch"] for row in rows] == [5, 50]
+    assert rows[1]["ratio"] == [1, 1, 1]
+    for row in rows:
+        assert row["us_an_example"] == pytest.approx(1000 * row["ms"] / row["minibatch"])
+    assert len(minibatches.table(rows)) == 3
 
 
 def test_a_file_that_cannot_be_written(tmp_path):
@@ -26,6 +134,9 @@ def test_a_file_that_cannot_be_written(tmp_path):
 
 
 def test_wrong_usage():
-    assert_refused(run_script("benchmark.py", "--batch-size", "many"), 2, "--batch-size", "many")
-    assert_refused(run_script("benchmark.py", "--batch-size", "0"), 2, "batch size 0")
-    assert_refused(run_script("benchmark.py", "--nkerns", "0", "1"), 2, "nkerns 0 1")
+    for words in (("--batch-size", "many"), ("--output", "x.png"), ("--peers", "--network3")):
+        assert_refused(run_script("benchmark.py", *words), 2, words[0])
+    for words, said in ((("--batch-size", "0"), "batch size 0"), (("--nkerns", "0", "1"), "nkerns"),
+                        (("--peers", "--peer", "jax"), "peer jax"),
+                        (("--peers", "--minibatches", "0"), "minibatches 0")):
+        assert_refused(run_script("benchmark.py", *words), 2, said)

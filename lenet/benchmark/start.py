@@ -1,7 +1,7 @@
 """Measure the training of LeNet-5: how soon it starts, how fast it runs, how much it needs.
 
 Every figure comes from a process of its own, so that nothing that was measured before warms
-the next one up. A speed is a median; compare only figures of one run on one machine.
+the next one up.
 """
 
 import json
@@ -22,12 +22,12 @@ from lenet import command
 from lenet.convolutional_mlp import LeNet5, check_nkerns
 from lenet.data import load_data
 from lenet.errors import TrainingError, UsageError
-from lenet.sgd import compile_functions
+from lenet.sgd import check_batch_size, compile_functions
 
 WARM_UP, COUNTED = 5, 30
 
 
-def run(batch_size=500, nkerns=(20, 50), cold=True):
+def run(batch_size=500, nkerns=(20, 50), cold=True, say=lambda line: None):
     """Measure everything, each part in a process of its own.
 
     Parameters
@@ -38,6 +38,8 @@ def run(batch_size=500, nkerns=(20, 50), cold=True):
         Number of filters of each convolution.
     cold : bool
         Whether to measure the cold start, which takes about a minute.
+    say : function of a str
+        Is told what is measured next.
 
     Returns
     -------
@@ -47,6 +49,8 @@ def run(batch_size=500, nkerns=(20, 50), cold=True):
         medians of 30 minibatches after 5; ``peak_mb``, most resident memory of the training
         process, in units of 2 ** 20 bytes; and ``machine``, ``batch_size``, ``nkerns``.
     """
+    check_nkerns(nkerns)
+    check_batch_size(batch_size, [])
     result = {
         "machine": "%s, %s threads" % (processor_name(), os.environ.get("OMP_NUM_THREADS")),
         "batch_size": batch_size,
@@ -54,18 +58,21 @@ def run(batch_size=500, nkerns=(20, 50), cold=True):
     }
     arguments = "%d, %r" % (batch_size, tuple(nkerns))
     if cold:
+        say("cold start, about a minute")
         with tempfile.TemporaryDirectory() as folder:
             result["cold_start_s"] = timed_start(arguments, compile_cache=folder)
+    say("warm start")
     timed_start(arguments)  # fills the compile cache, if need be
     result["warm_start_s"] = timed_start(arguments)
-    result.update(json.loads(in_a_process("benchmark.measure(%s)" % arguments)))
+    say("training and evaluation")
+    result.update(json.loads(in_a_process("measure(%s)" % arguments)))
     return result
 
 
 def timed_start(arguments, compile_cache=None):
     """Seconds that a process takes to start, train on one minibatch and end."""
     begin = time.perf_counter()
-    in_a_process("benchmark.first_minibatch(%s)" % arguments, compile_cache)
+    in_a_process("first_minibatch(%s)" % arguments, compile_cache)
     return time.perf_counter() - begin
 
 
@@ -76,8 +83,8 @@ def in_a_process(call, compile_cache=None):
         flags = environment.get("THEANO_FLAGS", "")
         environment["THEANO_FLAGS"] = flags + ",base_compiledir=" + compile_cache
     code = (
-        "import json; from lenet import benchmark, command; "
-        "command.run(lambda: print(json.dumps(%s)))" % call
+        "import json; from lenet import command; from lenet.benchmark import start; "
+        "command.run(lambda: print(json.dumps(start.%s)))" % call
     )
     process = subprocess.run(
         [sys.executable, "-c", code], env=environment, text=True, capture_output=True
@@ -89,8 +96,7 @@ def in_a_process(call, compile_cache=None):
 
 
 def compiled_lenet5(batch_size, nkerns):
-    """The tutorial's functions; the validation and test sets are cut to one minibatch."""
-    check_nkerns(nkerns)
+    """The tutorial's network and functions; validation and test sets are cut to a minibatch."""
     datasets = load_data()
     for i in (1, 2):
         set_x, set_y = datasets[i]
@@ -98,17 +104,18 @@ def compiled_lenet5(batch_size, nkerns):
         datasets[i] = part_x, set_y[:batch_size]
     x, y = T.matrix("x"), T.ivector("y")
     model = LeNet5(numpy.random.RandomState(23455), x, nkerns=nkerns)
-    return compile_functions(model, x, y, datasets, 0.1, batch_size)
+    return model, compile_functions(model, x, y, datasets, 0.1, batch_size)
 
 
 def first_minibatch(batch_size, nkerns):
     """Train on one minibatch; its cost."""
-    return float(compiled_lenet5(batch_size, nkerns).train_minibatch(0))
+    _, functions = compiled_lenet5(batch_size, nkerns)
+    return float(functions.train_minibatch(0))
 
 
 def measure(batch_size, nkerns):
     """Milliseconds a minibatch and peak memory, measured in this process."""
-    functions = compiled_lenet5(batch_size, nkerns)
+    _, functions = compiled_lenet5(batch_size, nkerns)
     n_batches = functions.n_train_batches
     return {
         "train_ms": median_ms(lambda i: functions.train_minibatch(i % n_batches)),
