@@ -1,5 +1,37 @@
-// Kernels of lenet.ops.activation; the prose is at the top of activation.py.
+// Kernels of lenet.ops.activation: tanh and sigmoid on whole vectors, with bias and gradient.
 // To be included after simd.h.
+//
+// The C library's functions take one number a call.  Here exp is computed for a whole vector,
+// without a branch:
+//
+//     exp(x) = 2^n * exp(r)      n = round(x / log 2),  r = x - n * log 2,  |r| <= log(2) / 2
+//     exp(r) = 1 + r + r^2 / 2! + r^3 / 3! + ...      7 more terms for float32, 13 for float64
+//
+//     2^n: n goes straight into the exponent's bits      | sign | n + 127 | 000...  |   float32
+//     round(): adding 1.5 * 2^23 pushes the fraction out at the end of the mantissa
+//
+//     tanh(x)    = sign(x) * (1 - 2 / (exp(2 |x|) + 1))          for |x| >= 0.75
+//                = x + x^3 * (a polynomial in x^2)               below, where 1 - ... would cancel
+//     sigmoid(x) = 1 / (1 + exp(-x)), exp(x) / (1 + exp(x))      for x >= 0, x < 0: no overflow
+//
+// Both ways of tanh are computed and each lane takes its own.  Measured against double precision
+// over all sizes of float32, tanh is within 1.04 and sigmoid within 1.34 units in the last place
+// of the exact value.  NaN gives NaN, and tanh(-0) is -0.
+//
+// An array is a matrix to the loops: rows are images, and a row is units x inner numbers, where
+// units are maps or neurons and inner is the area of a map (1 behind a matrix product).
+//
+//            unit 0        unit 1        unit 2
+//     row 0  # # # # # #   # # # # # #   # # # # # #     y = function(x + wide)
+//     row 1  # # # # # #   # # # # # #   # # # # # #     wide: the bias, each number `inner` times
+//     ...    # # # # # #   # # # # # #   # # # # # #     gx = gy * slope(y);  sums += gx
+//     sums   + + + + + +   + + + + + +   + + + + + +     one a block of rows; their sum over the
+//                                                        blocks and inner: the bias' gradient
+//
+//     for each block of rows                               (threads share the blocks)
+//       for each row, for each vector of the row: load, compute, store
+//
+// Blocks of rows follow from the shape alone, so that no result depends on the number of threads.
 
 namespace lenet {
 

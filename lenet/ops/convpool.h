@@ -1,14 +1,89 @@
-// Kernels of lenet.ops.convpool; the prose and the drawings are at the top of convpool.py.
-// To be included after simd.h.
+// Kernels of lenet.ops.convpool: convolution and max-pooling at once, and the gradients.
+// To be included after simd.h, whose vectors hold N numbers (N = 16 for float32 with AVX-512).
+//
+// Forward
+// -------
+// A block is N images; lane l of every vector belongs to image l of the block.  So one scalar of a
+// filter times one vector is one tap for N images, whatever the sizes of filters, maps and windows,
+// and no lane is ever idle in the middle of a row.
+//
+//     images (n, c, y, x)  ->  rows [c][y][x][lane]        a band of rows, half a megabyte at most
+//     filters (m, c, i, j) ->  packed [tile][c, i, j][m]   a tile is up to LENET_TILE maps
+//
+//     for each block of images                             (threads share the blocks)
+//       for each band of pooled rows: interleave the images' rows
+//         for each tile of maps
+//           for each group of whole windows in the band
+//             for each 4 positions of the group            values of a 2 x 2 window, for instance
+//               sums of 4 positions x 6 maps = 24 registers                          multiply()
+//               for each tap c, i, j:    4 loads, 6 broadcast scalars, 24 multiply-adds
+//             the largest value of each window, and the bits that say which equal it     pool()
+//           scatter the tile's pooled maps back:  [m][y][x][lane] -> (n, m, y, x)
+//
+//                position 0   1                     map   0  1  2  3  4  5
+//                  +-----+-----+          position 0      s  s  s  s  s  s
+//                  |  x  |  x  |                   1      s  s  s  s  s  s   s += x[p] * w[map]
+//                  +-----+-----+                   2      s  s  s  s  s  s
+//                  |  x  |  x  |                   3      s  s  s  s  s  s
+//                  +-----+-----+
+//                position 2   3
+//
+// Backward, by hits (Backward)
+// ----------------------------
+// Of each window only the elements that equalled the maximum receive gradient: one in four of the
+// unpooled maps for windows of 2 x 2 without ties.  Dense code would multiply by the zeros; here
+// the record is turned into lists of hits (where, how much), twice: by map and by position.
+// Images are turned to [y][x][c], filters to [i][m][j, c]: then what a filter's row i covers of
+// the image below the hit is one contiguous run of (filter columns x channels) numbers, which
+// fills the vectors.
+//
+//     image [y][x][c]                    filters [i][m][j, c]        their gradient [m][i][j, c]
+//     . . . . . . . . . .                m = 0: # # # # #            m = 0: # # # # #
+//     . . . # # # # # . .   row y + i        1: # # # # #                1: # # # # #
+//     . . . . . . . . . .                    2: # # # # #                2: # # # # #
+//           ^ x ... x + j
+//
+//     for each block of images                             (threads share the blocks)
+//       for each image
+//         images:   for row i, for position p:  run of registers = image gradient[y + i][x ...]
+//                     for each hit at p:        run += g * filters[i][m]
+//       for each two images, if the first-level cache has room for two
+//         filters:  for map m, for row i:       run of registers = gradient[m][i]
+//                     for each hit of map m:    run += g * image[y + i][x ...]
+//
+// Both inner loops are one function, add_runs().  The registers are loaded and stored once for many
+// hits, so that multiply-adds with an operand from memory are nearly all that is done.
+//
+// Backward, at all positions (DenseFilters)
+// -----------------------------------------
+// An image of one channel has runs of 5 numbers, which leave most of a vector empty.  Where only
+// the filters' gradient is wanted (the first layer) and a filter has few taps, lanes are images
+// again:
+//
+//     gradient and record -> d [m][y][x][lane]             0 where the element is not the maximum
+//     for each block of images, for each LENET_DENSE_MAPS maps, for each pooled row
+//       for each row of a filter, 5 taps at a time                                  correlate()
+//         sums of 4 maps x 5 taps = 20 registers
+//         for each position x:           4 loads of d, 5 of the image, 20 multiply-adds
+//     at the end the lanes are added up
+//
+// Every block has its own gradient of the filters; blocks follow from the shapes alone and are
+// summed in order, so that results are the same, bit for bit, for any number of threads.
+//
+// Where a filter or an image is not finite, hits with gradient 0 are listed as well: 0 times
+// infinity is NaN, as it is in Theano's own ops.
 
 // LENET_TILE: maps a register tile; 4 positions x LENET_TILE sums have to fit the registers.
 // LENET_SUMS: sums that the backward kernels keep in registers.
+// LENET_DENSE_MAPS: maps whose sums of 5 taps, with 1 + LENET_DENSE_MAPS factors, fit them.
 #if defined(__AVX512F__) || defined(__aarch64__)
 #define LENET_TILE 6
 #define LENET_SUMS 16
+#define LENET_DENSE_MAPS 4
 #else
 #define LENET_TILE 3
 #define LENET_SUMS 8
+#define LENET_DENSE_MAPS 2
 #endif
 
 namespace lenet {
@@ -53,22 +128,25 @@ template <typename V, typename I, int N> struct Transpose<V, I, N, 0> {
   static LENET_INLINE void run(V *) {}
 };
 
-// to[i][lane] = from[lane][i], 0 in lanes without an image
-template <typename T> void interleave(const T *from, long stride, long lanes, long n, T *to) {
-  typedef typename Simd<T>::Vec V;
-  const int N = Simd<T>::N;
+// to[i][lane] = from[lane][i], 0 in lanes without an image; V: vector of D, I: integers of as many
+// lanes; S may be narrower
+template <typename V, typename I, typename S, typename D>
+void interleave(const S *from, long stride, long lanes, long n, D *to) {
+  const int N = sizeof(V) / sizeof(D);
+  typedef S Narrow __attribute__((vector_size(N * sizeof(S))));
   long i = 0;
   if (lanes == N)
     for (; i + N <= n; i += N) {
       V r[N];
 #pragma GCC unroll 16
-      for (int l = 0; l < N; l++) r[l] = load<V>(from + l * stride + i);
-      Transpose<V, typename Simd<T>::IntVec, N, N / 2>::run(r);
+      for (int l = 0; l < N; l++)
+        r[l] = __builtin_convertvector(load<Narrow>(from + l * stride + i), V);
+      Transpose<V, I, N, N / 2>::run(r);
 #pragma GCC unroll 16
       for (int l = 0; l < N; l++) store(to + (i + l) * N, r[l]);
     }
   for (; i < n; i++)
-    for (int l = 0; l < N; l++) to[i * N + l] = l < lanes ? from[l * stride + i] : T(0);
+    for (int l = 0; l < N; l++) to[i * N + l] = l < lanes ? (D)from[l * stride + i] : D(0);
 }
 
 // to[lane][i] = from[i][lane]; V: vector of S, I: integers of as many lanes; D may be narrower
@@ -218,8 +296,8 @@ template <typename T, typename R> struct ForwardBlock {
       const long n = ((y1 - y0) * s.wh + s.fh - 1) * s.width;
       const long area = s.height * s.width;
       for (long c = 0; c < s.channels; c++)
-        interleave(x + (image * s.channels + c) * area + y0 * s.wh * s.width, s.channels * area,
-                   lanes, n, rows + c * plane);
+        interleave<V, IntVec>(x + (image * s.channels + c) * area + y0 * s.wh * s.width,
+                              s.channels * area, lanes, n, rows + c * plane);
       for (long tile = from; tile < to; tile++) {
         const long m0 = w.first(tile), maps = w.first(tile + 1) - m0;
         const long size = (y1 - y0) * s.pw;  // pooled elements of a map in this band
@@ -383,6 +461,7 @@ template <typename T> void transpose(const T *from, long rows, long columns, T *
     }
 }
 
+// By hits: visits only the elements of the unpooled maps that received gradient.
 template <typename T, typename R> struct Backward {
   typedef typename Simd<T>::Vec V;
   typedef typename AddRuns<T>::Function Function;
@@ -390,8 +469,9 @@ template <typename T, typename R> struct Backward {
   const Shape &s;
   bool want_w, want_x;
   long length, strips, run, padded;  // filter row: elements; strips of run vectors; padded elements
-  long pixels, step;                 // pixels an image; elements from an image row to the next
+  long size, step;                   // elements of an image; from an image row to the next
   long rows, positions;              // filter rows taken together; positions of an unpooled map
+  long together;                     // images whose hits are listed together
   Function add[2];                   // for rows and for the rows that are left at the end
   T *w;                              // filters, [ky][map][kx, channel], rows padded with 0
   bool finite;                       // are they all
@@ -402,17 +482,19 @@ template <typename T, typename R> struct Backward {
     strips = divide_up(length, 8 * N);
     run = divide_up(length, strips * N);
     padded = strips * run * N;
-    pixels = s.height * s.width;
+    size = s.height * s.width * s.channels;
     step = s.width * s.channels;
     positions = s.oh * s.ow;
     rows = divide_up(s.fh, divide_up(s.fh, AddRuns<T>::rows(run)));
+    // images that fit the first-level cache, so that a map's gradient is loaded once for all
+    together = larger(1, smaller(2, 32768 / (size * (long)sizeof(T))));
     add[0] = AddRuns<T>::get(run, rows);
     add[1] = AddRuns<T>::get(run, s.fh % rows);
   }
 
   bool fits() const {  // Hit::at
     const double limit = 2147483647.;
-    return (double)pixels * s.channels < limit && (double)s.maps * padded < limit;
+    return (double)size * together < limit && (double)s.maps * padded < limit;
   }
   long filters_size() const { return s.fh * s.maps * padded; }
 
@@ -428,136 +510,290 @@ template <typename T, typename R> struct Backward {
   }
 
   size_t bytes() const {
-    return 2 * Scratch::size<T>(pixels * s.channels + padded) +
-           2 * Scratch::size<Hit<T> >(s.maps * positions) + Scratch::size<long>(s.maps + 1) +
-           Scratch::size<long>(positions) + Scratch::size<T>(rows * run * N);
+    return Scratch::size<T>(together * size + padded) + Scratch::size<T>(size + padded) +
+           Scratch::size<Hit<T> >(s.maps * together * positions) +
+           Scratch::size<Hit<T> >(s.maps * positions) + Scratch::size<long>(s.maps) +
+           Scratch::size<long>(positions);
   }
 
-  // Hits of one image by map (their at: the pixel of x) and by position (their at: the filter).
+  // Hits by map, of several images (their at: the pixel of x), and by position, of one image (their
+  // at: the filter).  Map m has map[m * most] and count_of_map[m] - 1 more behind it, position p
+  // has position[p * maps] and count[p] - 1 more.
   struct Hits {
     Hit<T> *map, *position;
-    long *first, *count;  // map m has first[m] ... first[m + 1] - 1; position p has p * maps ...
+    long *count_of_map, *count, most;
   };
 
   // position: y * ow + x of the unpooled map; pixel: where the filter's run begins in x
   template <bool W, bool X>
-  static LENET_INLINE void hit(const Hits &h, long &n, long m, long maps, long padded,
-                               long position, long pixel, T g) {
+  LENET_INLINE void hit(const Hits &h, Hit<T> *&of_map, long m, long position, long pixel,
+                        T g) const {
     if (W) {
-      h.map[n].at = (int32_t)pixel;
-      h.map[n++].g = g;
+      of_map->at = (int32_t)pixel;
+      of_map++->g = g;
     }
     if (X) {
-      Hit<T> &to = h.position[position * maps + h.count[position]++];
+      Hit<T> &to = h.position[position * s.maps + h.count[position]++];
       to.at = (int32_t)(m * padded);
       to.g = g;
     }
   }
 
-  template <bool W, bool X> void collect(const T *gz, const R *record, const Hits hits) const {
-    const Shape s = this->s;  // a copy, since the stores below might change the other
-    const long padded = this->padded;
-    long position[32], pixel[32], n = 0;  // of a window's elements, from its first one
+  // image: where the image begins among those taken together
+  template <bool W, bool X>
+  void collect(const T *gz, const R *record, const Hits h, long image) const {
+    const Backward b = *this;             // a copy, since the stores below might change the other
+    long position[32], pixel[32];         // of a window's elements, from its first one
     for (long e = 0; e < s.wh * s.ww; e++) {
       position[e] = e / s.ww * s.ow + e % s.ww;
       pixel[e] = (e / s.ww * s.width + e % s.ww) * s.channels;
     }
+    const Shape s = b.s;
     for (long m = 0; m < s.maps; m++) {
-      hits.first[m] = n;
+      Hit<T> *const first = h.map + m * h.most, *of_map = first + h.count_of_map[m];
       for (long py = 0; py < s.ph; py++)
         for (long px = 0; px < s.pw; px++) {
           const T g = *gz++;
           const long at = py * s.wh * s.ow + px * s.ww;
-          const long x = (py * s.wh * s.width + px * s.ww) * s.channels;
+          const long x = image + (py * s.wh * s.width + px * s.ww) * s.channels;
           for (uint32_t mask = *record++; mask; mask &= mask - 1) {
             const int e = __builtin_ctz(mask);
-            hit<W, X>(hits, n, m, s.maps, padded, at + position[e], x + pixel[e], g);
+            b.template hit<W, X>(h, of_map, m, at + position[e], x + pixel[e], g);
           }
         }
+      h.count_of_map[m] = of_map - first;
     }
-    hits.first[s.maps] = n;
   }
 
   // Positions without gradient as well, since 0 times infinity is not 0.
-  void collect_all(const T *gz, const R *record, const Hits &h) const {
-    long n = 0;
+  void collect_all(const T *gz, const R *record, const Hits &h, long image) const {
     for (long m = 0; m < s.maps; m++, gz += s.ph * s.pw, record += s.ph * s.pw) {
-      h.first[m] = n;
+      Hit<T> *const first = h.map + m * h.most, *of_map = first + h.count_of_map[m];
       for (long y = 0; y < s.oh; y++)
         for (long x = 0; x < s.ow; x++) {
           const long py = y / s.wh, px = x / s.ww, e = y % s.wh * s.ww + x % s.ww;
           const bool in = py < s.ph && px < s.pw && (record[py * s.pw + px] >> e & 1);
-          hit<true, true>(h, n, m, s.maps, padded, y * s.ow + x,
-                          (y * s.width + x) * s.channels, in ? gz[py * s.pw + px] : T(0));
+          hit<true, true>(h, of_map, m, y * s.ow + x, image + (y * s.width + x) * s.channels,
+                          in ? gz[py * s.pw + px] : T(0));
         }
+      h.count_of_map[m] = of_map - first;
     }
-    h.first[s.maps] = n;
   }
 
   // gw: [map][ky][kx, channel], rows padded
   void add_filters(const Hits &h, const T *x, T *gw) const {
     for (long m = 0; m < s.maps; m++)
       for (long ky = 0; ky < s.fh; ky += rows)
-        for (long r = 0; r < padded; r += run * N)
-          add[ky + rows > s.fh](h.map + h.first[m], h.map + h.first[m + 1], x + ky * step + r,
-                                step, gw + (m * s.fh + ky) * padded + r, padded);
+        for (long r = 0; r < padded; r += run * N) {
+          const Hit<T> *hits = h.map + m * h.most;
+          add[ky + rows > s.fh](hits, hits + h.count_of_map[m], x + ky * step + r, step,
+                                gw + (m * s.fh + ky) * padded + r, padded);
+        }
   }
 
-  // gx: [pixel][channel]; sums: rows runs
-  void add_image(const Hits &h, T *sums, T *gx) const {
-    for (long ky = 0; ky < s.fh; ky += rows)
+  // gx: [pixel][channel].  A run ends in up to N - 1 zeros of w, which add 0 to the pixels behind.
+  // One filter row after the other, so that this row of all maps stays in the first-level cache.
+  void add_image(const Hits &h, T *gx) const {
+    const Function add_row = AddRuns<T>::get(run, 1);
+    for (long ky = 0; ky < s.fh; ky++)
       for (long r = 0; r < padded; r += run * N)
-        for (long p = 0; p < positions; p++) {
-          if (!h.count[p]) continue;
-          const Hit<T> *hits = h.position + p * s.maps;
-          memset(sums, 0, rows * run * N * sizeof(T));
-          add[ky + rows > s.fh](hits, hits + h.count[p], w + ky * s.maps * padded + r,
-                                s.maps * padded, sums, run * N);
-          T *to = gx + (p / s.ow + ky) * step + p % s.ow * s.channels + r;
-          const long n = smaller(run * N, length - r);
-          for (long k = 0; k < smaller(rows, s.fh - ky); k++, to += step) {
-            const T *from = sums + k * run * N;
-            long i = 0;
-            for (; i + N <= n; i += N) store(to + i, load<V>(to + i) + load<V>(from + i));
-            for (; i < n; i++) to[i] += from[i];
+        for (long x = 0; x < s.ow; x++)
+          for (long y = 0; y < s.oh; y++) {
+            const long p = y * s.ow + x;
+            const Hit<T> *hits = h.position + p * s.maps;
+            if (h.count[p])
+              add_row(hits, hits + h.count[p], w + ky * s.maps * padded + r, 0,
+                      gx + (y + ky) * step + x * s.channels + r, 0);
           }
+  }
+
+  // The same for gradients among which there are infinities, so that zeros do not add 0.
+  void add_image_exactly(const Hits &h, T *gx) const {
+    for (long ky = 0; ky < s.fh; ky++)
+      for (long p = 0; p < positions; p++)
+        for (long k = 0; k < h.count[p]; k++) {
+          const Hit<T> &hit = h.position[p * s.maps + k];
+          for (long i = 0; i < length; i++)
+            gx[pixel_at(p, ky) + i] += hit.g * w[ky * s.maps * padded + hit.at + i];
         }
+  }
+
+  // where row ky of a filter at a position begins in an image
+  long pixel_at(long position, long ky) const {
+    return (position / s.ow + ky) * step + position % s.ow * s.channels;
   }
 
   // images from ... to - 1; gw is this block's own
   void run_block(const T *x, const T *gz, const R *record, long from, long to, T *gw, T *gx,
                  Scratch &scratch) const {
-    const long size = pixels * s.channels;
-    T *const xt = scratch.take<T>(size + padded);
+    const long pixels = s.height * s.width, pooled = s.maps * s.ph * s.pw;
+    T *const xt = scratch.take<T>(together * size + padded);
     T *const gxt = scratch.take<T>(size + padded);
     Hits h;
-    h.map = scratch.take<Hit<T> >(s.maps * positions);
+    h.most = together * positions;
+    h.map = scratch.take<Hit<T> >(s.maps * h.most);
     h.position = scratch.take<Hit<T> >(s.maps * positions);
-    h.first = scratch.take<long>(s.maps + 1);
+    h.count_of_map = scratch.take<long>(s.maps);
     h.count = scratch.take<long>(positions);
-    T *const sums = scratch.take<T>(rows * run * N);
     if (want_w) {
       memset(gw, 0, s.maps * s.fh * padded * sizeof(T));
-      memset(xt + size, 0, padded * sizeof(T));
+      memset(xt, 0, (together * size + padded) * sizeof(T));
     }
-    for (long i = from; i < to; i++) {
-      const bool everywhere = !finite || (want_w && !all_finite(x + i * size, size));
-      const long pooled = i * s.maps * s.ph * s.pw;
-      memset(h.count, 0, positions * sizeof(long));
-      if (everywhere) collect_all(gz + pooled, record + pooled, h);
-      else if (!want_x) collect<true, false>(gz + pooled, record + pooled, h);
-      else if (!want_w) collect<false, true>(gz + pooled, record + pooled, h);
-      else collect<true, true>(gz + pooled, record + pooled, h);
-      if (want_w) {
-        transpose(x + i * size, s.channels, pixels, xt);
-        add_filters(h, xt, gw);
+    for (long first = from; first < to; first += together) {
+      memset(h.count_of_map, 0, s.maps * sizeof(long));
+      for (long i = first; i < smaller(to, first + together); i++) {
+        const long image = (i - first) * size;
+        const T *const own_gz = gz + i * pooled;
+        const R *const own_record = record + i * pooled;
+        const bool everywhere = !finite || (want_w && !all_finite(x + i * size, size));
+        memset(h.count, 0, positions * sizeof(long));
+        if (everywhere) collect_all(own_gz, own_record, h, image);
+        else if (!want_x) collect<true, false>(own_gz, own_record, h, image);
+        else if (!want_w) collect<false, true>(own_gz, own_record, h, image);
+        else collect<true, true>(own_gz, own_record, h, image);
+        if (want_w) transpose(x + i * size, s.channels, pixels, xt + image);
+        if (want_x) {
+          memset(gxt, 0, (size + padded) * sizeof(T));
+          if (all_finite(own_gz, pooled)) add_image(h, gxt);
+          else add_image_exactly(h, gxt);
+          transpose(gxt, pixels, s.channels, gx + i * size);
+        }
       }
-      if (want_x) {
-        memset(gxt, 0, size * sizeof(T));
-        add_image(h, sums, gxt);
-        transpose(gxt, pixels, s.channels, gx + i * size);
+      if (want_w) add_filters(h, xt, gw);
+    }
+  }
+};
+
+// sums[m][k] += sum over n positions p of d[m][p] * x[p + k]; each is a vector of lanes
+template <typename T, int M, int K>
+void correlate(const T *d, long d_step, const T *x, long n, T *sums, long sums_step) {
+  typedef typename Simd<T>::Vec V;
+  const int N = Simd<T>::N;
+  V sum[M][K];
+#pragma GCC unroll 4
+  for (int m = 0; m < M; m++)
+#pragma GCC unroll 5
+    for (int k = 0; k < K; k++) sum[m][k] = load<V>(sums + m * sums_step + k * N);
+  for (long p = 0; p < n; p++, d += N, x += N) {
+    V g[M];
+#pragma GCC unroll 4
+    for (int m = 0; m < M; m++) g[m] = load<V>(d + m * d_step);
+#pragma GCC unroll 5
+    for (int k = 0; k < K; k++) {
+      const V a = load<V>(x + k * N);
+#pragma GCC unroll 4
+      for (int m = 0; m < M; m++) sum[m][k] += g[m] * a;
+    }
+  }
+#pragma GCC unroll 4
+  for (int m = 0; m < M; m++)
+#pragma GCC unroll 5
+    for (int k = 0; k < K; k++) store(sums + m * sums_step + k * N, sum[m][k]);
+}
+
+// At all positions, N images at once: the gradient of the filters of images with few channels,
+// where a filter row would fill a small part of a vector.
+template <typename T, typename R> struct DenseFilters {
+  typedef typename Simd<T>::Vec V;
+  typedef typename Simd<T>::Int Int;
+  typedef typename Simd<T>::IntVec IntVec;
+  typedef void (*Function)(const T *, long, const T *, long, T *, long);
+  enum { N = Simd<T>::N, MAPS = LENET_DENSE_MAPS, TAPS = 5 };
+  const Shape &s;
+  long taps, area, pooled, width;  // of a filter; elements of an image's channel, of a pooled map;
+                                   // positions of a map's row that lie in windows
+  explicit DenseFilters(const Shape &shape) : s(shape) {
+    taps = s.channels * s.fh * s.fw;
+    area = s.height * s.width;
+    pooled = s.ph * s.pw;
+    width = s.pw * s.ww;
+  }
+
+  // In vectors of work for a window of N images: all positions here, N hits there.
+  static bool pays(const Shape &s) {
+    const long row = divide_up(s.fw * s.channels, (long)N);
+    return s.wh * s.ww * s.channels * s.fh * s.fw <= N * (8 + 2 * s.fh * row);
+  }
+  size_t bytes() const {
+    return Scratch::size<T>(s.channels * area * N) + Scratch::size<T>(MAPS * pooled * N) +
+           Scratch::size<Int>(MAPS * pooled * N) + Scratch::size<T>(MAPS * s.wh * width * N) +
+           Scratch::size<T>(s.maps * taps * N);
+  }
+
+  template <int M> static Function choose(long k) {
+    switch (k) {
+      case 1: return correlate<T, M, 1>;
+      case 2: return correlate<T, M, 2>;
+      case 3: return correlate<T, M, 3>;
+      case 4: return correlate<T, M, 4>;
+      default: return correlate<T, M, 5>;
+    }
+  }
+  static Function get(long maps, long k) {
+    switch (maps) {
+      case 1: return choose<1>(k);
+      case 2: return choose<2>(k);
+      case 3: return choose<MAPS < 3 ? 1 : 3>(k);
+      default: return choose<MAPS < 4 ? 1 : 4>(k);
+    }
+  }
+
+  // d[row of the window][px, column] = g where the element equals the maximum, else 0
+  void unpool(const T *g, const Int *masks, T *d) const {
+    for (long px = 0; px < s.pw; px++)
+      for (long e = 0; e < s.wh * s.ww; e++) {
+        const Int bit = (Int)(uint32_t(1) << e);
+        const IntVec hit = (load<IntVec>(masks + px * N) & bit) != 0;
+        const IntVec bits = load<IntVec>(g + px * N) & hit;
+        store(d + (e / s.ww * width + px * s.ww + e % s.ww) * N, bits);
+      }
+  }
+
+  // images from ... to - 1, maps m0 ... m1 - 1; gw: [map][ky][kx, channel], rows of padded elements
+  void run_block(const T *x, const T *gz, const R *record, long from, long to, long m0, long m1,
+                 T *gw, long padded, Scratch &scratch) const {
+    T *const rows = scratch.take<T>(s.channels * area * N);
+    T *const g = scratch.take<T>(MAPS * pooled * N);
+    Int *const masks = scratch.take<Int>(MAPS * pooled * N);
+    T *const d = scratch.take<T>(MAPS * s.wh * width * N);
+    T *const sums = scratch.take<T>(s.maps * taps * N);
+    memset(sums, 0, (m1 - m0) * taps * N * sizeof(T));
+    for (long image = from; image < to; image += N) {
+      const long lanes = smaller(N, to - image), stride = s.maps * pooled;
+      for (long c = 0; c < s.channels; c++)
+        interleave<V, IntVec>(x + (image * s.channels + c) * area, s.channels * area, lanes, area,
+                              rows + c * area * N);
+      for (long m = m0; m < m1; m += MAPS) {
+        const long maps = smaller(MAPS, m1 - m);
+        for (long k = 0; k < maps; k++) {
+          const long at = image * stride + (m + k) * pooled;
+          interleave<V, IntVec>(gz + at, stride, lanes, pooled, g + k * pooled * N);
+          interleave<IntVec, IntVec>(record + at, stride, lanes, pooled, masks + k * pooled * N);
+        }
+        for (long py = 0; py < s.ph; py++) {
+          for (long k = 0; k < maps; k++) {
+            const long at = (k * pooled + py * s.pw) * N;
+            unpool(g + at, masks + at, d + k * s.wh * width * N);
+          }
+          for (long r = 0; r < s.wh; r++)
+            for (long row = 0; row < s.channels * s.fh; row++)  // of a filter
+              for (long kx = 0; kx < s.fw; kx += TAPS) {
+                const long y = row / s.fh * s.height + py * s.wh + r + row % s.fh;
+                get(maps, smaller(TAPS, s.fw - kx))(
+                    d + r * width * N, s.wh * width * N, rows + (y * s.width + kx) * N, width,
+                    sums + ((m - m0) * taps + row * s.fw + kx) * N, taps * N);
+              }
+        }
       }
     }
+    for (long m = m0; m < m1; m++)
+      for (long k = 0; k < taps; k++) {
+        const long c = k / (s.fh * s.fw), ky = k / s.fw % s.fh, kx = k % s.fw;
+        const T *lane = sums + ((m - m0) * taps + k) * N;
+        T sum = 0;
+        for (int l = 0; l < N; l++) sum += lane[l];
+        gw[(m * s.fh + ky) * padded + kx * s.channels + c] = sum;
+      }
   }
 };
 
@@ -567,40 +803,54 @@ enum { OK, NO_MEMORY, TOO_LARGE, ERROR_SET };
 template <typename T, typename R>
 int convpool_backward(const Shape &s, const T *x, const T *w, bool flip, const T *gz,
                       const R *record, T *gw, T *gx, int threads) {
-  Backward<T, R> block(s, gw != 0, gx != 0);
-  if (!block.fits()) return TOO_LARGE;
+  Backward<T, R> by_hits(s, gw != 0, gx != 0);
+  if (!by_hits.fits()) return TOO_LARGE;
   if (s.channels * s.fh * s.fw * s.maps == 0) {
     if (gx) memset(gx, 0, s.images * s.channels * s.height * s.width * sizeof(T));
     return OK;
   }
+  // 0 times infinity is not 0: the other way to compute the filters knows where Theano adds it
+  const DenseFilters<T, R> all(s);
+  const bool dense =
+      gw && !gx && all.pays(s) && all_finite(x, s.images * s.channels * s.height * s.width);
+
   // The blocks of images, whose gradients are summed in order, follow from the shapes alone.
-  const long size = block.filters_size();
+  const long size = by_hits.filters_size();
   const long most = larger(1, smaller(32, (1L << 26) / (size * (long)sizeof(T))));
-  const long images = larger(1, divide_up(s.images, most));
+  const long unit = dense ? (long)Simd<T>::N : 1;
+  const long images = unit * larger(1, divide_up(divide_up(s.images, unit), most));
   const long blocks = divide_up(s.images, images);
   Scratch shared(Scratch::size<T>(size) * (gw ? blocks + 1 : 1));
   if (shared.failed()) return NO_MEMORY;
-  block.w = shared.take<T>(size);
-  if (gx) block.pack(w, flip);
-  else block.finite = true;
+  by_hits.w = shared.take<T>(size);
+  if (gx) by_hits.pack(w, flip);
   T *const parts = gw ? shared.take<T>(blocks * size) : 0;
 
+  // few blocks: threads share a block's maps
+  const long share = dense && blocks < 4 * threads ? smaller(s.maps, threads) : 1;
   bool failed = false;
   const double work = (double)s.images * s.maps * s.ph * s.pw * s.channels * s.fh * s.fw;
   if (work < 1e5) threads = 1;
   LENET_PRAGMA(omp parallel for schedule(dynamic) num_threads(threads))
-  for (long b = 0; b < blocks; b++) {
-    Scratch scratch(block.bytes());
+  for (long i = 0; i < blocks * share; i++) {
+    Scratch scratch(dense ? all.bytes() : by_hits.bytes());
     if (scratch.failed()) {
       failed = true;
       continue;
     }
-    block.run_block(x, gz, record, b * images, smaller(s.images, (b + 1) * images),
-                    gw ? parts + b * size : 0, gx, scratch);
+    const long block = i / share, part = i % share;
+    const long from = block * images, to = smaller(s.images, from + images);
+    T *const own = gw ? parts + block * size : 0;
+    if (dense)
+      all.run_block(x, gz, record, from, to, part * s.maps / share, (part + 1) * s.maps / share,
+                    own, by_hits.padded, scratch);
+    else
+      by_hits.run_block(x, gz, record, from, to, own, gx, scratch);
   }
   if (failed) return NO_MEMORY;
   if (!gw) return OK;
-  const long area = s.fh * s.fw, map = s.fh * block.padded;
+  const long area = s.fh * s.fw, map = s.fh * by_hits.padded;
+  if (work < 1e6) threads = 1;
   LENET_PRAGMA(omp parallel for num_threads(threads))
   for (long m = 0; m < s.maps; m++) {
     T *const sum = parts + m * map;
@@ -609,7 +859,7 @@ int convpool_backward(const Shape &s, const T *x, const T *w, bool flip, const T
     for (long c = 0; c < s.channels; c++)
       for (long k = 0; k < area; k++)
         gw[(m * s.channels + c) * area + (flip ? area - 1 - k : k)] =
-            blocks ? sum[k / s.fw * block.padded + k % s.fw * s.channels + c] : T(0);
+            blocks ? sum[k / s.fw * by_hits.padded + k % s.fw * s.channels + c] : T(0);
   }
   return OK;
 }

@@ -1,61 +1,32 @@
 """Convolution followed by max-pooling, as one op that never writes the unpooled maps.
 
-Forward
--------
-A block is as many images as a vector has lanes (16 float32 with AVX-512); lane l of every vector
-belongs to image l of the block.  So one scalar of a filter times one vector is one tap for 16
-images, whatever the sizes of filters, maps and windows.
+    z, record = ConvPool((2, 2), record=True)(images, filters)
+    gw, gx = ConvPoolGrad((2, 2))(images, filters, gz, record)
 
-    images (n, c, y, x)  ->  rows [c][y][x][lane]        a band of rows, half a megabyte at most
-    filters (m, c, i, j) ->  packed [tile][c, i, j][m]   a tile is up to 6 maps
+                  valid convolution             max-pooling, windows side by side
+    images        unpooled maps                 z                       record
+    (n, c, y, x)  (n, m, y - i + 1, x - j + 1)  (n, m, rows, columns)   as z, unsigned integers
+    . . . . . .   +-------+-------+ .           +---+---+               +------+------+
+    . . . . . .   | 1   3 | 0   0 | .           | 3 | 0 |               | 1010 | 1111 |
+    . . . . . .   | 2   3 | 0   0 | .           +---+---+               +------+------+
+    . . . . . .   +-------+-------+ .           | 7 | 8 |               | 0100 | 1000 |
+    . . . . . .   | 5   6 | 1   2 | .           +---+---+               +------+------+
+    . . . . . .   | 7   1 | 4   8 | .
+    . . . . . .   +-------+-------+ .           bit r * 2 + c of a record: the element in row r and
+                    .   .   .   .   .           column c of the window equals the maximum
 
-    for each block of images                             (threads share the blocks)
-      for each band of pooled rows: interleave the images' rows
-        for each tile of maps
-          for each group of whole windows in the band
-            for each 4 positions of the group            values of a 2 x 2 window, for instance
-              sums of 4 positions x 6 maps = 24 registers
-              for each tap c, i, j:    4 loads, 6 broadcast scalars, 24 multiply-adds
-            the largest value of each window, and the bits that say which values equal it
-          scatter the tile's pooled maps back:  [m][y][x][lane] -> (n, m, y, x)
+The unpooled maps, in the middle, exist in registers only. Their last rows and columns, which do not
+fill a window, are not even computed. The record is what the gradient has to know of them: every
+element that equals the maximum receives the window's gradient, as in Theano's MaxPoolGrad, where
+ties are common (the empty borders of MNIST's digits). Evaluation needs no record and writes none.
 
-               position 0   1                     map   0  1  2  3  4  5
-                 +-----+-----+          position 0      s  s  s  s  s  s
-                 |  x  |  x  |                   1      s  s  s  s  s  s   s += x[position] * w[map]
-                 +-----+-----+                   2      s  s  s  s  s  s
-                 |  x  |  x  |                   3      s  s  s  s  s  s
-                 +-----+-----+
-               position 2   3
+    gradient of an unpooled element = gz of its window where its bit is set, else 0
+    gw = correlation of the images with it,   gx = convolution of it with the filters
 
-Backward
---------
-Of each window only the elements that equalled the maximum receive gradient: one in four of the
-unpooled maps for windows of 2 x 2 without ties.  Dense code would multiply by the zeros; here the
-record is turned into lists of hits, twice: by map and by position.  Images are turned to
-[y][x][c], filters to [i][m][j, c]: then what a filter's row i covers of the image below the hit is
-one contiguous run of (filter columns x channels) numbers, which is where the vectors go.
-
-    image [y][x][c]                    filters [i][m][j, c]        gradient of filters [m][i][j, c]
-    . . . . . . . . . .                m = 0: # # # # #            m = 0: # # # # #
-    . . . # # # # # . .   row y + i        1: # # # # #                1: # # # # #
-    . . . . . . . . . .                    2: # # # # #                2: # # # # #
-          ^ x ... x + j
-
-    for each block of images                             (threads share the blocks)
-      for each image
-        filters:  for map m, for row i:       run of registers = gradient[m][i]
-                    for each hit of map m:    run += g * image[y + i][x ...]
-        images:   for row i, for position p:  run of registers = 0
-                    for each hit at p:        run += g * filters[i][m]
-                    image gradient[y + i][x ...] += run
-
-Both inner loops are one function (add_runs in convpool.h).  The registers are stored once for
-many hits, so that multiply-adds and loads are nearly all that is done.  Every block has its own
-gradient of the filters; the blocks follow from the shapes alone and are summed in order, so that
-results are the same, bit for bit, for any number of threads.
-
-Where a filter or an image is not finite, hits with gradient 0 are listed as well: 0 times infinity
-is NaN, as it is in Theano's own ops.
+``ConvPoolGrad`` computes both from the record, or one of them (the first layer's images need none).
+The kernels, their data layout and loops are explained at the top of convpool.h; the ops here check
+types and shapes, give Theano shapes and gradients, and have the same in NumPy (``perform``), which
+is what runs without a compiler.
 """
 import numpy as np
 from theano.gof import Apply, ParamsType

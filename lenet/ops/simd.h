@@ -1,4 +1,25 @@
 // What the kernels of this folder share: vectors, scratch memory, NumPy arrays as C pointers.
+//
+// Vectors are those of GCC and Clang (vector_size), not one processor's intrinsics.  The compiler
+// makes of them what there is, and of an operation on a wider vector than there is several:
+//
+//                    LENET_VECTOR_BYTES   N (float)   N (double)
+//     AVX-512                64               16           8        | l0 | l1 | l2 | ... | lN-1 |
+//     AVX, AVX2              32                8           4
+//     SSE2, NEON             16                4           2        Vec: N numbers, IntVec: N masks
+//
+// a < b compares lane by lane and gives an IntVec of -1 (true) and 0; c ? a : b takes each lane
+// from its own side; v * s multiplies every lane by the scalar s.  Memory has any alignment (load,
+// store).
+//
+// A kernel asks for all its memory at once (Scratch) and hands it out itself:
+//
+//     base | up to 63 bytes | take<T>(n) ... | up to 63 bytes | take<T>(n) ... |
+//                           ^ cache line                      ^ cache line
+//
+// Parallel loops: LENET_PRAGMA(omp parallel for ...) before the loop over blocks.  It is nothing
+// where Theano compiles without OpenMP, and results do not depend on it: what a block computes,
+// and the order in which blocks are summed, follow from the shapes alone.
 
 #include <stdint.h>
 #include <stdlib.h>

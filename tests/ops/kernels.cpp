@@ -1,0 +1,166 @@
+// Checks the kernels without Python, so that sanitizers and other instruction sets can be used:
+// random shapes against sums written down as in a textbook, in double precision.
+//     g++ -O1 -I FOLDER_OF_THE_PACKAGE [-fopenmp -DLENET_OPENMP] [-fsanitize=...] kernels.cpp
+
+#include <math.h>
+#include <stdio.h>
+
+#include <vector>
+
+#include "lenet/ops/simd.h"
+#include "lenet/ops/activation.h"
+#include "lenet/ops/convpool.h"
+
+using lenet::Shape;
+using std::vector;
+
+static unsigned state = 1;
+static int random_int(int low, int high) {
+  state = state * 1664525 + 1013904223;
+  return low + (int)((state >> 8) % (unsigned)(high - low + 1));
+}
+
+// Vectors of exactly their size, so that a sanitizer sees every step beyond.  Multiples of 1/8,
+// whose sums are exact: a tie is a tie in every order of summation.
+template <typename T> vector<T> random_values(long n) {
+  vector<T> v(n);
+  for (long i = 0; i < n; i++) v[i] = (T)(random_int(-8, 8) * random_int(0, 1)) / 8;
+  return v;
+}
+
+template <typename T> struct Results {
+  vector<T> z, gw, gx, only_gw, only_gx;
+};
+
+template <typename T>
+Results<T> kernels(const Shape &s, const vector<T> &x, const vector<T> &w, const vector<T> &gz,
+                   bool flip, int threads) {
+  Results<T> r;
+  vector<uint16_t> record(gz.size());
+  r.z.resize(gz.size());
+  r.gw = r.only_gw = vector<T>(w.size());
+  r.gx = r.only_gx = vector<T>(x.size());
+  lenet::convpool_forward<T, uint16_t>(s, x.data(), w.data(), flip, r.z.data(), record.data(),
+                                       threads);
+  for (int only = 0; only < 3; only++)
+    lenet::convpool_backward<T, uint16_t>(
+        s, x.data(), w.data(), flip, gz.data(), record.data(),
+        only == 2 ? 0 : only ? r.only_gw.data() : r.gw.data(),
+        only == 1 ? 0 : only ? r.only_gx.data() : r.gx.data(), threads);
+  return r;
+}
+
+template <typename T>
+Results<double> textbook(const Shape &s, const vector<T> &x, const vector<T> &w,
+                         const vector<T> &gz, bool flip) {
+  Results<double> r;
+  r.gw.resize(w.size());
+  r.gx.resize(x.size());
+  const long taps = s.channels * s.fh * s.fw;
+  for (long o = 0; o < (long)gz.size(); o++) {
+    const long px = o % s.pw, py = o / s.pw % s.ph, m = o / (s.pw * s.ph) % s.maps;
+    const long image = o / (s.pw * s.ph * s.maps);
+    vector<double> values;
+    vector<long> in_x(taps), in_w(taps);
+    for (int pass = 0; pass < 2; pass++)
+      for (long e = 0; e < s.wh * s.ww; e++) {
+        double sum = 0;
+        for (long t = 0; t < taps; t++) {
+          const long kx = t % s.fw, ky = t / s.fw % s.fh, c = t / (s.fw * s.fh);
+          in_x[t] = ((image * s.channels + c) * s.height + py * s.wh + e / s.ww + ky) * s.width +
+                    px * s.ww + e % s.ww + kx;
+          in_w[t] = (m * s.channels + c) * s.fh * s.fw +
+                    (flip ? s.fh * s.fw - 1 - ky * s.fw - kx : ky * s.fw + kx);
+          sum += (double)x[in_x[t]] * w[in_w[t]];
+        }
+        if (pass == 0) {
+          values.push_back(sum);
+          if (e == 0 || sum > r.z.back()) {
+            if (e) r.z.pop_back();
+            r.z.push_back(sum);
+          }
+        } else if (values[e] == r.z.back()) {
+          for (long t = 0; t < taps; t++) {
+            r.gw[in_w[t]] += (double)gz[o] * x[in_x[t]];
+            r.gx[in_x[t]] += (double)gz[o] * w[in_w[t]];
+          }
+        }
+      }
+  }
+  return r;
+}
+
+template <typename T> double distance(const vector<T> &found, const vector<double> &expected) {
+  double worst = 0;
+  for (size_t i = 0; i < expected.size(); i++)
+    worst = fmax(worst, fabs(found[i] - expected[i]) / (1 + fabs(expected[i])));
+  return found.size() == expected.size() ? worst : 1;
+}
+
+template <typename T> bool check_convpool(double tolerance) {
+  for (int k = 0; k < 40; k++) {
+    Shape s;
+    s.images = random_int(1, 35), s.channels = random_int(1, 9), s.maps = random_int(1, 15);
+    if (k % 3 == 0) s.channels = 1;
+    s.fh = random_int(1, 7), s.fw = random_int(1, 7);
+    s.wh = random_int(1, 4), s.ww = random_int(1, 4);
+    s.height = s.fh + s.wh - 1 + random_int(0, 9), s.width = s.fw + s.ww - 1 + random_int(0, 9);
+    s.oh = s.height - s.fh + 1, s.ow = s.width - s.fw + 1;
+    s.ph = s.oh / s.wh, s.pw = s.ow / s.ww;
+    const vector<T> x = random_values<T>(s.images * s.channels * s.height * s.width);
+    const vector<T> w = random_values<T>(s.maps * s.channels * s.fh * s.fw);
+    vector<T> gz = random_values<T>(s.images * s.maps * s.ph * s.pw);
+    const bool flip = k % 2;
+    const Results<double> expected = textbook(s, x, w, gz, flip);
+    const Results<T> r = kernels(s, x, w, gz, flip, 1), same = kernels(s, x, w, gz, flip, 3);
+    const double worst =
+        fmax(fmax(distance(r.z, expected.z), distance(r.gw, expected.gw)),
+             fmax(fmax(distance(r.gx, expected.gx), distance(r.only_gw, expected.gw)),
+                  distance(r.only_gx, expected.gx)));
+    if (!(worst <= tolerance) || r.z != same.z || r.gw != same.gw || r.gx != same.gx ||
+        r.only_gw != same.only_gw || r.only_gx != same.only_gx) {
+      printf("off by %g: images %ld x %ld x %ld x %ld, filters %ld of %ld x %ld, "
+             "windows %ld x %ld\n", worst,
+             s.images, s.channels, s.height, s.width, s.maps, s.fh, s.fw, s.wh, s.ww);
+      return false;
+    }
+    gz[0] = (T)INFINITY;  // the other ways through the gradients
+    kernels(s, x, w, gz, flip, 2);
+    vector<T> infinite = x;
+    infinite[0] = (T)INFINITY;
+    kernels(s, infinite, w, gz, flip, 2);
+  }
+  return true;
+}
+
+template <typename T, typename F> bool check_activation(double (*exact)(double), double tolerance) {
+  for (int k = 0; k < 40; k++) {
+    lenet::Rows s = {random_int(1, 40), random_int(1, 9), random_int(1, 40), 0};
+    s.length = s.units * s.inner;
+    const vector<T> x = random_values<T>(s.rows * s.length), bias = random_values<T>(s.units);
+    vector<T> y(x.size()), gx(x.size()), gbias(bias.size());
+    lenet::activate<T, F>(s, x.data(), bias.data(), y.data(), 2);
+    lenet::activate_grad<T, F>(s, y.data(), y.data(), gx.data(), gbias.data(), 2);
+    vector<double> expected(x.size());
+    for (size_t i = 0; i < x.size(); i++)
+      expected[i] = exact((double)x[i] + bias[(long)i / s.inner % s.units]);
+    if (!(distance(y, expected) <= tolerance)) {
+      printf("an activation is off by %g\n", distance(y, expected));
+      return false;
+    }
+  }
+  return true;
+}
+
+static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
+
+int main() {
+  if (!check_convpool<float>(1e-5) || !check_convpool<double>(1e-13)) return 1;
+  if (!check_activation<float, lenet::Tanh>(tanh, 3e-7) ||
+      !check_activation<double, lenet::Tanh>(tanh, 1e-15) ||
+      !check_activation<float, lenet::Sigmoid>(sigmoid, 3e-7) ||
+      !check_activation<double, lenet::Sigmoid>(sigmoid, 1e-15))
+    return 1;
+  printf("right, vectors of %d bytes\n", LENET_VECTOR_BYTES);
+  return 0;
+}

@@ -1,0 +1,96 @@
+"""The kernels under sanitizers, for other processors, and in Theano's DebugMode."""
+import os
+import platform
+import subprocess
+
+import numpy as np
+import pytest
+import theano
+import theano.tensor as T
+from conftest import REPOSITORY, run_python
+from theano.compile.debugmode import DebugMode
+
+from lenet.ops.activation import Activation, ActivationGrad
+from lenet.ops.convpool import ConvPool, ConvPoolGrad
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def test_sanitizers_find_nothing(tmp_path):
+    """AddressSanitizer: every access lies inside its array; UBSan: no undefined arithmetic."""
+    program = str(tmp_path / "kernels")
+    command = [theano.config.cxx, "-O1", "-g", "-march=native", "-fopenmp", "-DLENET_OPENMP",
+               "-I", REPOSITORY, "-o", program, "-fsanitize=address,undefined",
+               "-fno-sanitize-recover=all"]
+    empty = subprocess.run(command + ["-x", "c++", "-"], input="int main() {}", text=True,
+                           capture_output=True)
+    if empty.returncode:
+        pytest.skip("this compiler has no sanitizers: %s" % empty.stderr.strip()[-200:])
+    subprocess.run(command + [os.path.join(HERE, "kernels.cpp")], check=True)
+    process = subprocess.run([program], capture_output=True, text=True)
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert process.stdout.startswith("right")
+
+
+VALUES = """
+import sys
+import lenet
+import numpy as np
+import theano
+import theano.tensor as T
+from lenet.ops.activation import Activation, ActivationGrad
+from lenet.ops.convpool import ConvPool, ConvPoolGrad
+rng = np.random.RandomState(0)
+x, w, b = T.tensor4('x', 'float32'), T.tensor4('w', 'float32'), T.vector('b', 'float32')
+z, record = ConvPool((2, 2), record=True)(x, w)
+y = Activation('tanh')(z, b)
+gz, gb = ActivationGrad('tanh')(y, y)
+gw, gx = ConvPoolGrad((2, 2))(x, w, gz, record)
+f = theano.function([x, w, b], [y, record, gb, gw, gx], mode=theano.Mode('cvm', None))
+shapes = (37, 3, 13, 14), (17, 3, 5, 5), (17,)
+np.savez(sys.argv[1], *f(*[rng.randn(*s).astype('float32') for s in shapes]))
+"""
+
+
+def instruction_sets():
+    try:
+        with open("/proc/cpuinfo") as lines:
+            flags = [line for line in lines if line.startswith("flags")][0].split()
+    except (OSError, IndexError):
+        flags = []
+    return ["x86-64"] * (platform.machine() == "x86_64") + ["haswell"] * ("avx2" in flags)
+
+
+def test_other_processors_compute_the_same(tmp_path):
+    """Vectors of 16 and 32 bytes, through Theano, against those of this processor."""
+    results = []
+    for march in ["native"] + instruction_sets():
+        path = str(tmp_path / (march + ".npz"))
+        flags = ""
+        if march != "native":
+            flags = "gcc.cxxflags=-O2 -march=%s,base_compiledir=%s" % (march, tmp_path / march)
+        process = run_python("-c", VALUES, path, THEANO_FLAGS=flags, OMP_NUM_THREADS="1")
+        assert process.returncode == 0, process.stderr
+        results.append(np.load(path))
+    assert len(results) > 1 or platform.machine() != "x86_64"
+    for other in results[1:]:
+        for name in results[0].files:
+            np.testing.assert_allclose(other[name], results[0][name], rtol=1e-5, atol=1e-4)
+
+
+def test_debug_mode():
+    """Theano's own check: C against NumPy for every node, outputs that are there already and of any
+    strides, inputs that nobody may write to."""
+    x, w, b = T.tensor4("x", "float64"), T.tensor4("w", "float64"), T.vector("b", "float64")
+    z, record = ConvPool((2, 2), record=True)(x, w)
+    y = Activation("tanh")(z, b)
+    gz, gb = ActivationGrad("tanh")(y * 2, y)
+    gw, gx = ConvPoolGrad((2, 2))(x, w, gz, record)
+    own = theano.compile.optdb.query(theano.gof.Query(include=["lenet_ops"]))
+    mode = DebugMode(optimizer=own, stability_patience=1, check_preallocated_output="ALL")
+    function = theano.function([x, w, b], [y, gb, gw, gx], mode=mode)
+    assert any(node.op == ActivationGrad("tanh", inplace=True)
+               for node in function.maker.fgraph.apply_nodes)
+    rng = np.random.RandomState(7)
+    for images in 3, 17:
+        function(rng.randn(images, 2, 7, 8), rng.randn(5, 2, 3, 2), rng.randn(5))
