@@ -44,3 +44,15 @@ def test_the_version_of_code_does_not_depend_on_the_process():
     )
     versions = {run_python("-c", code, PYTHONHASHSEED=seed).stdout for seed in ("1", "2")}
     assert len(versions) == 1 and "(" in versions.pop()
+
+
+def test_a_folder_that_another_process_has_tidied_up():
+    code = (
+        "import lenet, theano, theano.tensor as T; from theano.gof import cmodule; "
+        "x = T.scalar(); theano.function([x], x + 1); "
+        "cmodule.ModuleCache.clear_old = lambda self: print('tidied up', sorted(None))"
+    )
+    process = run_python("-c", code)
+    assert (process.returncode, process.stderr) == (0, "")
+    ended = run_python("-c", code.replace("sorted(None)", "end='.'"))
+    assert ended.stdout == "tidied up."  # it is what Theano calls at the end
