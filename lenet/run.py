@@ -178,7 +178,7 @@ class Run(Observer):
             self.left = None
         self.best = None  # the best parameters, until they are on disk
         self.began_at = self.saved_at = time.perf_counter()
-        self.save_seconds = 0.0
+        self.save_seconds = self.saving_seconds = 0.0  # of the last time, and of all
         if result.iteration < 0:
             self.save(result)
 
@@ -233,6 +233,7 @@ class Run(Observer):
                                state=json.dumps(state)))
         self.saved_at = time.perf_counter()
         self.save_seconds = self.saved_at - begin
+        self.saving_seconds += self.save_seconds
 
 
 LOCK = ".lock"

@@ -1,7 +1,8 @@
 """Measure LeNet-5: how soon it starts to train, how fast it is, how much memory it needs.
 
 With --peers: how fast it is beside plain Theano and PyTorch, measured in turn. With --network3:
-what an example costs in small minibatches.
+what an example costs in small minibatches. With --keep: what it costs to keep a training on disk
+and to train in chunks, and how fast pictures are classified.
 """
 
 import contextlib
@@ -10,7 +11,7 @@ import os
 import sys
 
 from lenet import command, plots
-from lenet.benchmark import minibatches, peers, picture, start
+from lenet.benchmark import keeping, minibatches, peers, picture, start
 from lenet.errors import UsageError
 from lenet.files import write_beside
 
@@ -37,6 +38,8 @@ def main():
     kinds = parser.add_mutually_exclusive_group()
     kinds.add_argument("--peers", action="store_true",
                        help="measure this package, plain Theano and PyTorch in turn")
+    kinds.add_argument("--keep", action="store_true",
+                       help="measure saving, resuming, chunks, and predictions")
     kinds.add_argument("--network3", action="store_true",
                        help="measure the network of scripts/network3.py in minibatches of "
                        "1, 10, 100 and 500")
@@ -63,6 +66,9 @@ def main():
         file = arguments.json and stack.enter_context(write_beside(arguments.json))
         if arguments.peers:
             result = measure_peers(arguments)
+        elif arguments.keep:
+            result = keeping.run(say=lambda line: say("measuring: " + line))
+            print("\n".join(keeping.table(result)))
         elif arguments.network3:
             result = {"rows": minibatches.run(rounds=arguments.rounds, say=say)}
             print("\n".join(minibatches.table(result["rows"])))

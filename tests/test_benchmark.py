@@ -9,7 +9,8 @@ import numpy
 import pytest
 from conftest import assert_refused, run_script
 
-from lenet.benchmark import minibatches, peers
+from lenet.benchmark import keeping, minibatches, peers
+from lenet.data import load_arrays, open_arrays
 from lenet.errors import TrainingError
 
 TORCH_PYTHON = os.environ.get("TORCH_PYTHON", sys.executable)
@@ -140,3 +141,20 @@ def test_wrong_usage():
                         (("--peers", "--peer", "jax"), "peer jax"),
                         (("--peers", "--minibatches", "0"), "minibatches 0")):
         assert_refused(run_script("benchmark.py", *words), 2, said)
+
+
+def test_the_folder_of_arrays_that_chunks_are_read_from(small_dataset, tmp_path):
+    datasets = open_arrays(small_dataset)
+    keeping.write_arrays(datasets, str(tmp_path / "arrays"))
+    for found, expected in zip(load_arrays(str(tmp_path / "arrays")), datasets):
+        for a, b in zip(found, expected):
+            numpy.testing.assert_array_equal(a, b)
+
+
+def test_figures_of_keeping_as_text():
+    lines = keeping.table({"saving_percent": 0.25, "fresh_start_s": 5, "resumed_start_s": 6,
+                           "chunks_ratio": [1.01, 0.99, 1.04], "images_a_second": 5000.4,
+                           "images_a_second_no_center": 7000})
+    assert [line[40:].strip() for line in lines] == [
+        "0.25 %", "5.0 s", "6.0 s", "1.01 (0.99 to 1.04)", "5000 images a second",
+        "7000 images a second"]

@@ -76,15 +76,15 @@ def timed_start(arguments, compile_cache=None):
     return time.perf_counter() - begin
 
 
-def in_a_process(call, compile_cache=None):
-    """Run one function of this module in a new process; what it printed."""
-    environment = dict(os.environ)
+def in_a_process(call, compile_cache=None, module="start", **variables):
+    """Run one function of a module of this package in a new process; what it printed."""
+    environment = dict(os.environ, **variables)
     if compile_cache is not None:
         flags = environment.get("THEANO_FLAGS", "")
         environment["THEANO_FLAGS"] = flags + ",base_compiledir=" + compile_cache
     code = (
-        "import json; from lenet import command; from lenet.benchmark import start; "
-        "command.run(lambda: print(json.dumps(start.%s)))" % call
+        "import json; from lenet import command; from lenet.benchmark import %s; "
+        "command.run(lambda: print(json.dumps(%s.%s)))" % (module, module, call)
     )
     process = subprocess.run(
         [sys.executable, "-c", code], env=environment, text=True, capture_output=True
