@@ -347,7 +347,7 @@ bool convpool_forward(const Shape &s, const T *x, const T *w, bool flip, T *z, R
   const long share = blocks >= 4 * threads ? 1 : smaller(filters.tiles, threads);
   const double work = (double)s.images * s.maps * s.oh * s.ow * filters.taps;
   bool failed = false;
-  if (work < 3e5) threads = 1;
+  if (work < 4e6) threads = 1;  // 80 microseconds: what waking a thread up is worth
   LENET_PRAGMA(omp parallel for schedule(dynamic) num_threads(threads))
   for (long i = 0; i < blocks * share; i++) {
     Scratch scratch(block.bytes());
@@ -830,7 +830,7 @@ int convpool_backward(const Shape &s, const T *x, const T *w, bool flip, const T
   const long share = dense && blocks < 4 * threads ? smaller(s.maps, threads) : 1;
   bool failed = false;
   const double work = (double)s.images * s.maps * s.ph * s.pw * s.channels * s.fh * s.fw;
-  if (work < 1e5) threads = 1;
+  if (work < 1e6) threads = 1;
   LENET_PRAGMA(omp parallel for schedule(dynamic) num_threads(threads))
   for (long i = 0; i < blocks * share; i++) {
     Scratch scratch(dense ? all.bytes() : by_hits.bytes());
