@@ -11,7 +11,6 @@ imported, so whatever the user says anywhere stays in force, setting by setting.
 
 import configparser
 import contextlib
-import ctypes
 import hashlib
 import importlib.util
 import logging
@@ -140,6 +139,8 @@ def default_settings():
         "openmp": str(thread_count() > 1),
         "gcc.cxxflags": " ".join(compiler_flags()),
         "blas.ldflags": " ".join(blas_flags()),
+        # Theano 1.0.5 knows cuDNN 5 to 7; a later one would be called wrongly.
+        "dnn.enabled": "False",
         "base_compiledir": compile_cache(),
         "compiledir_format": "compiledir_%(short_platform)s-"
         + processor_key()
@@ -366,31 +367,24 @@ def choose_device(user):
         device = new
     if not device.startswith(NEW_DEVICE):
         return
-    problem = gpu_problem(device)
+    problem = gpu_problem(device, user.get("cxx"))
     if problem:
         no_gpu(user, device, problem)
         user.override("device", "cpu")
 
 
-def gpu_problem(device):
-    """Why the GPU ``device`` cannot be used, in a few words, or None.
+def gpu_problem(device, compiler=None):
+    """Why the GPU ``device`` cannot be used, in a few words, or None once all is prepared for it.
 
-    Only asks what can be known before Theano is imported.
+    Does what can be done before Theano is imported (``lenet.gpu.start``).
     """
+    from lenet.gpu import start
+
+    compiler = compiler or shutil.which("g++") or shutil.which("clang++")
     try:
-        driver = ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return "no NVIDIA driver found (libcuda.so.1 cannot be loaded)"
-    count = ctypes.c_int(0)
-    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
-        return "the NVIDIA driver does not start"
-    number = device[len(NEW_DEVICE):]
-    if number and not number.isdigit():
-        return "%r is not cuda or cuda followed by a number" % device
-    if int(number or 0) >= count.value:
-        return "this machine has %d NVIDIA GPU(s), numbered from 0" % count.value
-    if importlib.util.find_spec("pygpu") is None:
-        return "the package pygpu is not installed"
+        start.prepare(device, os.path.join(compile_cache(), "cuda_names"), compiler)
+    except start.CudaError as error:
+        return str(error)
     return None
 
 
@@ -409,7 +403,7 @@ def gpu_failures_in_one_line(user):
     class Collect(logging.Filter):
         def filter(self, record):
             error = record.exc_info[1] if record.exc_info else None
-            problems.append(str(error or record.getMessage()).strip().splitlines()[0])
+            problems.append(first_line(error or record.getMessage()))
             return False
 
     collect = Collect()
@@ -421,6 +415,13 @@ def gpu_failures_in_one_line(user):
         logger.removeFilter(collect)
     if problems:
         no_gpu(user, user.get("device", "cpu"), "; ".join(problems))
+
+
+def first_line(error):
+    """The first line of an error's text; pygpu's errors hold it as bytes."""
+    text = error.args[0] if getattr(error, "args", None) else error
+    text = text.decode(errors="replace") if isinstance(text, bytes) else str(error)
+    return text.strip().splitlines()[0]
 
 
 # --- Theano itself --------------------------------------------------------------------------

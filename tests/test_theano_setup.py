@@ -239,11 +239,12 @@ def test_force_device_stops(tmp_path):
     assert_refused(process, 2, "device=cuda", NO_GPU)
 
 
-def test_a_gpu_that_fails_to_start_is_one_line(capsys):
+@pytest.mark.parametrize("text", ["out of luck\nand a long story", b"out of luck"])
+def test_a_gpu_that_fails_to_start_is_one_line(capsys, text):
     user = theano_setup.UserSettings({"device": "cuda"}, theano_setup.UserSettings.read().files)
     with theano_setup.gpu_failures_in_one_line(user):
         try:
-            raise RuntimeError("out of luck\nand a long story")
+            raise RuntimeError(text)  # pygpu's are bytes
         except RuntimeError:
             logging.getLogger("theano.gpuarray").error("no", exc_info=True)
     assert capsys.readouterr().err == "lenet: device=cuda: out of luck; running on the CPU\n"

@@ -1,0 +1,93 @@
+"""The NVIDIA driver and its devices, asked through ``libcuda.so.1`` itself."""
+
+import collections
+import ctypes
+import os
+
+# Folders of the driver that the dynamic linker may not know: containers, WSL, Debian.
+FOLDERS = (
+    "/usr/local/nvidia/lib64", "/usr/local/nvidia/lib", "/usr/lib/wsl/lib",
+    "/usr/lib/x86_64-linux-gnu/nvidia/current", "/usr/lib/x86_64-linux-gnu",
+    "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib",
+)
+FILE = "libcuda.so.1"
+
+# From cuda.h: what cuDeviceGetAttribute calls the two parts of the compute capability, and the
+# error that cuInit gives where there is a driver but no device.
+CAPABILITY_MAJOR, CAPABILITY_MINOR = 75, 76
+NO_DEVICE = 100
+
+Device = collections.namedtuple("Device", "number name capability memory")
+Device.__doc__ = "A GPU: its number, its name, (major, minor), and its memory in bytes."
+
+
+class Driver:
+    """The driver, started.
+
+    Attributes
+    ----------
+    path : str
+        What was loaded, for the names in ``names.py``.
+    version : (int, int)
+        The newest CUDA that it supports.
+    devices : list of Device
+
+    Raises
+    ------
+    OSError
+        There is no driver, or it does not start; the message says which.
+    """
+
+    def __init__(self):
+        self.path, self.library = self.load()
+        status = self.library.cuInit(0)
+        if status not in (0, NO_DEVICE):
+            raise OSError("the NVIDIA driver does not start (cuInit: error %d); "
+                          "see whether nvidia-smi works" % status)
+        version = ctypes.c_int(0)
+        self.library.cuDriverGetVersion(ctypes.byref(version))
+        self.version = (version.value // 1000, version.value % 1000 // 10)
+        self.devices = [] if status else self.find_devices()
+
+    @staticmethod
+    def load():
+        """(path, library): by name where the linker knows it, else from its usual folders."""
+        for path in [FILE] + [os.path.join(folder, FILE) for folder in FOLDERS]:
+            try:
+                library = ctypes.CDLL(path)
+            except OSError:
+                continue
+            return loaded_from(path), library
+        raise OSError("no NVIDIA driver found (%s cannot be loaded)" % FILE)
+
+    def find_devices(self):
+        count = ctypes.c_int(0)
+        self.library.cuDeviceGetCount(ctypes.byref(count))
+        return [self.describe(number) for number in range(count.value)]
+
+    def describe(self, number):
+        handle = ctypes.c_int(0)
+        self.library.cuDeviceGet(ctypes.byref(handle), number)
+        name = ctypes.create_string_buffer(256)
+        self.library.cuDeviceGetName(name, len(name), handle)
+        memory = ctypes.c_size_t(0)
+        self.library.cuDeviceTotalMem_v2(ctypes.byref(memory), handle)
+        capability = []
+        for attribute in (CAPABILITY_MAJOR, CAPABILITY_MINOR):
+            value = ctypes.c_int(0)
+            self.library.cuDeviceGetAttribute(ctypes.byref(value), attribute, handle)
+            capability.append(value.value)
+        return Device(number, name.value.decode(), tuple(capability), memory.value)
+
+
+def loaded_from(path):
+    """The file that was mapped into this process when ``libcuda.so.1`` was loaded."""
+    try:
+        with open("/proc/self/maps") as maps:
+            for line in maps:
+                name = line.rstrip("\n").partition("/")[2]
+                if os.path.basename(name).startswith("libcuda.so"):
+                    return "/" + name
+    except OSError:
+        pass
+    return path

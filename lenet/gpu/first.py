@@ -1,0 +1,44 @@
+"""A first function of Theano's on the device, compared with NumPy: python -m lenet.gpu.first"""
+
+import sys
+
+import numpy
+import theano
+import theano.tensor as T
+
+# float32 has 24 bits; a sum of 100 products of numbers below 1 loses a few of them.
+TOLERANCE = 1e-4
+
+
+def compare():
+    """The largest difference between tanh(x . w + b) on the device and in NumPy.
+
+    Returns
+    -------
+    (float, bool)
+        The difference, and whether the product was computed on the GPU.
+    """
+    rng = numpy.random.RandomState(0)
+    arrays = [rng.uniform(-1, 1, shape).astype("float32") for shape in ((64, 100), (100, 10), 10)]
+    x, w, b = (theano.shared(a) for a in arrays)
+    function = theano.function([], T.tanh(T.dot(x, w) + b))
+    expected = numpy.tanh(numpy.dot(*(a.astype("float64") for a in arrays[:2])) + arrays[2])
+    names = [type(node.op).__name__ for node in function.maker.fgraph.toposort()]
+    difference = numpy.abs(numpy.asarray(function()) - expected).max()
+    return float(difference), any(name in ("GpuGemm", "GpuDot22") for name in names)
+
+
+def main():
+    difference, on_gpu = compare()
+    if not on_gpu:
+        sys.exit("the product was not moved to the GPU")
+    if not difference < TOLERANCE:
+        sys.exit("the result differs from the CPU's by %g" % difference)
+    print("a first function on %s agrees with the CPU (largest difference %.1e)"
+          % (theano.config.device, difference))
+
+
+if __name__ == "__main__":
+    import lenet  # noqa: F401  (starts Theano on the device that THEANO_FLAGS names)
+
+    main()

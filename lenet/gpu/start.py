@@ -1,0 +1,140 @@
+"""Everything that must be right before Theano is told to use a GPU, in order.
+
+Each step either finds something, or raises `CudaError` with the reason in one line and, where there
+is one, the command that helps.  Theano's set-up (``lenet.theano_setup``) asks for the reason alone;
+``scripts/check_gpu.py`` prints what every step found.
+"""
+
+import glob
+import importlib
+import importlib.machinery
+import importlib.util
+import os
+import sys
+
+from lenet.gpu import libraries, names
+from lenet.gpu.driver import Driver
+from lenet.gpu.libraries import CudaError
+
+BUILD = "scripts/build_pygpu.sh"
+DRIVER_HELP = "sudo apt-get install nvidia-driver"
+
+
+def find_driver():
+    """The driver, started; a `Driver`."""
+    try:
+        return Driver()
+    except OSError as error:
+        raise CudaError(str(error), DRIVER_HELP if "no NVIDIA" in str(error) else "nvidia-smi")
+
+
+def find_device(driver, device):
+    """The device that Theano's setting ``cuda``, ``cuda0``, ``cuda1``, ... means; a `Device`."""
+    number = device[len("cuda"):]
+    if number and not number.isdigit():
+        raise CudaError("%r is not cuda or cuda followed by a number" % device)
+    if not driver.devices:
+        raise CudaError("the NVIDIA driver finds no GPU", "nvidia-smi")
+    if int(number or 0) >= len(driver.devices):
+        raise CudaError("this machine has %d NVIDIA GPU(s), numbered from 0" % len(driver.devices),
+                        "THEANO_FLAGS=device=gpu0")
+    return driver.devices[int(number or 0)]
+
+
+def find_cuda(driver, device):
+    """NVRTC and cuBLAS that suit the driver and the device; a `Cuda`."""
+    return libraries.choose(driver.version, device.capability)
+
+
+def give_names(driver, cuda, cache, compiler):
+    """Let libgpuarray find the three libraries by the names that it asks for."""
+    paths = {"libcuda.so": driver.path, "libnvrtc.so": cuda.nvrtc.path,
+             "libcublas.so": cuda.cublas.path}
+    try:
+        for name, path in paths.items():
+            names.provide(name, path, cache, compiler)
+    except OSError as error:
+        raise CudaError("CUDA's libraries cannot be loaded: %s" % error)
+
+
+def find_pygpu():
+    """The module pygpu, imported."""
+    spec = importlib.util.find_spec("pygpu")
+    if spec is None:
+        raise CudaError("the package pygpu is not installed", BUILD)
+    folder = os.path.dirname(spec.origin)
+    built = sorted(os.path.basename(f) for f in
+                   glob.glob(os.path.join(glob.escape(folder), "gpuarray.*.so")))
+    fitting = ["gpuarray" + suffix for suffix in importlib.machinery.EXTENSION_SUFFIXES]
+    if built and not set(built) & set(fitting):
+        raise CudaError("pygpu in %s is built for another Python (%s; this one loads %s)"
+                        % (folder, ", ".join(built), fitting[0]), BUILD)
+    try:
+        return importlib.import_module("pygpu")
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise CudaError("pygpu cannot be imported: " + reason, help_for_import(error))
+
+
+def help_for_import(error):
+    """What to type where pygpu does not import: pip for a missing package, else build it."""
+    missing = getattr(error, "name", None)
+    return "pip install " + missing if missing in ("mako", "six") else BUILD
+
+
+def check_generation(device, pygpu):
+    """libgpuarray as released names no device beyond compute capability 9.9 right."""
+    own = os.path.realpath(pygpu.__file__).startswith(os.path.realpath(sys.prefix) + os.sep)
+    if device.capability >= (10, 0) and not own:
+        raise CudaError("the device has compute capability %d.%d, which libgpuarray 0.7.6 as "
+                        "released and in Debian cannot name" % device.capability, BUILD)
+
+
+def find_headers():
+    """The folder of libgpuarray's C headers, which the compiler is told of where it needs to be."""
+    own = os.path.join(sys.prefix, "include")
+    for folder in (own, "/usr/include", "/usr/local/include"):
+        if os.path.exists(os.path.join(folder, "gpuarray", "array.h")):
+            break
+    else:
+        folder = next((f for f in os.environ.get("CPATH", "").split(os.pathsep)
+                       if f and os.path.exists(os.path.join(f, "gpuarray", "array.h"))), None)
+    if folder is None:
+        raise CudaError("libgpuarray's C headers (gpuarray/array.h) are missing",
+                        "sudo apt-get install libgpuarray-dev")
+    if folder == own:
+        prepend("CPATH", own)
+        prepend("LIBRARY_PATH", os.path.join(sys.prefix, "lib"))
+    return folder
+
+
+def prepend(variable, folder):
+    """Put a folder first in one of the lists that GCC and Clang read from the environment."""
+    # An empty entry would mean the current folder.
+    rest = [f for f in os.environ.get(variable, "").split(os.pathsep) if f and f != folder]
+    os.environ[variable] = os.pathsep.join([folder] + rest)
+
+
+def prepare(device, cache, compiler):
+    """Do everything that has to be done before ``import theano`` with ``device=cuda...``.
+
+    Parameters
+    ----------
+    device : str
+        Theano's setting: ``cuda``, ``cuda0``, ...
+    cache : str
+        A folder for files of our own.
+    compiler : str
+        The C++ compiler.
+
+    Raises
+    ------
+    CudaError
+        The GPU cannot be used; the message is the reason.
+    """
+    driver = find_driver()
+    found = find_device(driver, device)
+    cuda = find_cuda(driver, found)
+    give_names(driver, cuda, cache, compiler)
+    check_generation(found, find_pygpu())
+    find_headers()

@@ -1,0 +1,31 @@
+"""Shared libraries made on the spot, for the tests of lenet.gpu."""
+
+import os
+import shutil
+import subprocess
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+# The emulator's parts: what stands for CUDA 12.9's libraries, as the packages of PyPI name them.
+EMULATED = {"libcuda.so.1": ["-DDRIVER", "-ldl"], "libnvrtc.so.12": ["-DNVRTC"],
+            "libcublas.so.12": ["-DCUBLAS"]}
+
+
+def build_library(folder, name, soname, source, *flags):
+    """Compile C ``source`` into the shared library ``folder/name`` with this SONAME."""
+    os.makedirs(str(folder), exist_ok=True)
+    path = os.path.join(str(folder), name)
+    command = [shutil.which("gcc") or "clang", "-xc", "-", "-shared", "-fPIC", "-O1", "-o", path,
+               "-Wl,-soname," + soname, *flags]
+    subprocess.run(command, input=source, universal_newlines=True, check=True)
+    return path
+
+
+def build_emulator(folder):
+    """Compile emulator.cc into the libraries of CUDA, in ``folder``; return its path."""
+    for name, flags in EMULATED.items():
+        subprocess.run([shutil.which("g++") or "clang++", "-shared", "-fPIC", "-O1", "-std=c++14",
+                        "-o", os.path.join(str(folder), name), "-Wl,-soname," + name,
+                        os.path.join(HERE, "emulator.cc"), *flags], check=True)
+    build_library(folder, "libnvrtc-builtins.so.12.9", "libnvrtc-builtins.so.12.9", "")
+    return str(folder)
