@@ -9,7 +9,7 @@ setup(
     license="BSD-3-Clause",
     python_requires=">=3.8,<3.12",
     packages=find_packages(include=["lenet", "lenet.*"]),
-    package_data={"lenet.ops": ["*.h"]},
+    package_data={"lenet.ops": ["*.h", "*.cuh"]},
     install_requires=[
         "Theano==1.0.5",
         "numpy>=1.20,<1.24",
@@ -24,5 +24,17 @@ setup(
     extras_require={
         "test": ["pytest>=7"],
         "bench": ["torch==2.13.0"],  # scripts/benchmark.py --peers; needs Python 3.10 or later
+        # CUDA 12 compiles for every GPU from compute capability 5.0 on. Cython, setuptools and
+        # wheel build pygpu (scripts/build_pygpu.sh), which imports mako and six.
+        "gpu": [
+            "nvidia-cuda-nvrtc-cu12>=12.1",
+            "nvidia-cuda-runtime-cu12>=12.1",
+            "nvidia-cublas-cu12>=12.1",
+            "Cython>=0.29.32,<3",
+            "mako>=1.1",
+            "setuptools",
+            "six",
+            "wheel",
+        ],
     },
 )

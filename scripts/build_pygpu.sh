@@ -1,0 +1,143 @@
+#!/usr/bin/env bash
+# Build libgpuarray and pygpu 0.7.6, which Theano reaches a GPU with, into a virtual environment.
+#
+#   scripts/build_pygpu.sh [SOURCE]
+#
+# SOURCE is the release's archive (.tar.gz) or its unpacked folder, which is not changed; without it
+# the release is fetched from its home page. PYTHON=... chooses another Python than `python`.
+set -eu
+
+VERSION=0.7.6
+HOME_PAGE=https://github.com/Theano/libgpuarray
+PYTHON=${PYTHON:-python}
+
+stop() {
+    echo "build_pygpu: $1" >&2
+    exit 1
+}
+
+need() {  # command, what it is, how to get it
+    command -v "$1" >/dev/null || stop "$2 is missing ($1 not found); install it: $3"
+}
+
+ask() {
+    "$PYTHON" -c "$1"
+}
+
+# --- what is needed ---------------------------------------------------------------------------
+
+[ $# -le 1 ] || stop "one argument at most: the folder or archive of libgpuarray $VERSION"
+need "$PYTHON" Python "python3 -m venv .venv && . .venv/bin/activate"
+prefix=$(ask 'import sys; print(sys.prefix if sys.prefix != sys.base_prefix else "")')
+[ -n "$prefix" ] || stop "$PYTHON is not in a virtual environment; \
+activate one (. .venv/bin/activate) or name its Python: PYTHON=.venv/bin/python"
+case $prefix in *[[:space:]]*) stop "the compiler cannot be given the folder '$prefix', \
+which has spaces; make the virtual environment elsewhere" ;; esac
+need cmake CMake "sudo apt-get install cmake, or pip install cmake"
+need cc "a C compiler" "sudo apt-get install gcc"
+header=$(ask 'import sysconfig; print(sysconfig.get_paths()["include"])')/Python.h
+[ -e "$header" ] || stop "Python's C headers are missing ($header); install them: \
+sudo apt-get install $(ask 'import sys; print("python%d.%d-dev" % sys.version_info[:2])')"
+# Cython 3 refuses what 0.29 accepted in pygpu's sources; NumPy 1.24 is too new for Theano.
+missing=$(ask '
+import importlib
+for module, requirement, limit in [("numpy", "numpy<1.24", (1, 24)), ("Cython", "Cython<3", (3,)),
+                                   ("mako", "mako", None), ("six", "six", None),
+                                   ("setuptools", "setuptools", None), ("wheel", "wheel", None)]:
+    try:
+        version = getattr(importlib.import_module(module), "__version__", "0")
+    except ImportError:
+        print(requirement + " (not found)")
+        break
+    if limit and tuple(int(n) for n in version.split(".")[:2]) >= limit:
+        print("%s (found %s)" % (requirement, version))
+        break
+')
+[ -z "$missing" ] || stop "a Python package is missing: $missing; \
+install what is needed: pip install --editable '.[gpu]'"
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# --- the source -------------------------------------------------------------------------------
+
+source=${1:-}
+if [ -z "$source" ]; then
+    source=$work/libgpuarray.tar.gz
+    address=$HOME_PAGE/archive/v$VERSION.tar.gz
+    echo "fetching $address"
+    "$PYTHON" - "$address" "$source" <<'FETCH' || stop "$address cannot be fetched; \
+download it elsewhere and give its path: scripts/build_pygpu.sh libgpuarray-$VERSION.tar.gz"
+import sys, urllib.request
+try:
+    urllib.request.urlretrieve(sys.argv[1], sys.argv[2])
+except OSError:
+    sys.exit(1)
+FETCH
+fi
+mkdir "$work/source"
+if [ -d "$source" ]; then
+    cp -Rp "$source/." "$work/source"
+elif [ -f "$source" ]; then
+    tar -xf "$source" -C "$work/source" --strip-components=1 2>/dev/null ||
+        stop "$source is not an archive that tar can read"
+else
+    stop "$source: no such file or folder"
+fi
+cd "$work/source"
+[ -f src/gpuarray_buffer_cuda.c ] && [ -f pygpu/gpuarray.pyx ] ||
+    stop "${1:-$source} is not the source of libgpuarray (no src/gpuarray_buffer_cuda.c in it)"
+
+# --- changes to the released source, each for a reason ----------------------------------------
+
+# A device of compute capability 10.0 or more (Blackwell) has a name of three digits, compute_100;
+# the release leaves room for two and would ask the compiler for compute_10.
+sed -i.orig 's/strlen(prefix) + 3;/strlen(prefix) + 4;/' src/gpuarray_buffer_cuda.c
+# The version is asked from git, or from the folder's name; neither need be there.
+cat >pygpu/_version.py <<VERSION
+def get_versions():
+    return {"version": "$VERSION", "full-revisionid": None, "dirty": False, "error": None}
+VERSION
+# The package versioneer, which setup.py imports, asks the same and no more.
+cat >versioneer.py <<'VERSIONEER'
+from runpy import run_path
+
+
+def get_versions():
+    return run_path("pygpu/_version.py")["get_versions"]()
+
+
+def get_cmdclass():
+    return {}
+VERSIONEER
+# The tests of the C library are not built; they would need the library "check".
+sed -i.orig '/add_subdirectory(tests)/d' CMakeLists.txt
+
+# --- build ------------------------------------------------------------------------------------
+
+log=$work/log
+run() {
+    "$@" >>"$log" 2>&1 || { tail -n 30 "$log" >&2; stop "this failed: $*"; }
+}
+
+# CMAKE_POLICY_VERSION_MINIMUM: CMake 4 refuses projects written for CMake 3.0.
+# CMAKE_INSTALL_LIBDIR and LIBRARY_OUTPUT_PATH are the release's own, lib.
+echo "building libgpuarray $VERSION"
+PATH=$(dirname "$(command -v "$PYTHON")"):$PATH
+export PATH
+run cmake -S . -B build -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX="$prefix" \
+    -DCMAKE_POLICY_VERSION_MINIMUM=3.5
+run cmake --build build
+run cmake --install build
+
+# The extension modules look for libgpuarray in the virtual environment, wherever they are run from.
+echo "building pygpu $VERSION"
+export CFLAGS="-I$prefix/include ${CFLAGS:-}"
+export LDFLAGS="-L$prefix/lib -Wl,-rpath,$prefix/lib ${LDFLAGS:-}"
+run "$PYTHON" -m pip install --quiet --no-deps --no-build-isolation --no-cache-dir \
+    --force-reinstall .
+
+cd /
+version=$("$PYTHON" -c 'import pygpu; print(pygpu.__version__)' 2>>"$log") ||
+    { tail -n 5 "$log" >&2; stop "pygpu was built, but cannot be imported"; }
+echo "pygpu $version is in $prefix; next: python scripts/check_gpu.py"
