@@ -1,0 +1,95 @@
+"""Where the ops of this package enter a graph that is compiled for a GPU.
+
+    1.3     lenet_ops_columns   convolutions -> one product for the whole minibatch
+    1.7     products -> calls of BLAS, 48.5 everything to the GPU           (Theano)
+    48.55   lenet_ops_scalars   single numbers back to the host
+    49      element-wise ops are fused                                      (Theano)
+
+Imported only where a GPU is in use: it needs pygpu.
+"""
+import numpy as np
+from theano import tensor
+from theano.compile import optdb
+from theano.gof import local_optimizer
+from theano.gof.opt import EquilibriumOptimizer, copy_stack_trace
+from theano.gpuarray.basic_ops import GpuFromHost, HostFromGpu, host_from_gpu
+from theano.gpuarray.elemwise import GpuElemwise
+from theano.gpuarray.opt import (
+    local_cut_gpu_transfers,
+    op_lifter,
+    register_opt,
+    register_opt2,
+)
+from theano.gpuarray.reduction import GpuMaxAndArgmax
+from theano.gpuarray.type import GpuArrayConstant
+from theano.tensor.basic import Argmax
+
+from .columns import ColumnImages, ImageColumns, local_convolution_by_columns
+from .gpu_columns import GpuColumnImages, GpuImageColumns
+
+
+def is_transfer(variable, op):
+    return variable.owner is not None and isinstance(variable.owner.op, op)
+
+
+@local_optimizer([GpuElemwise])
+def local_scalar_on_host(node):
+    """An element-wise op on single numbers that come from the host, or go there -> the host.
+
+    Theano moves the sizes of a minibatch to the GPU, since they are divided by there; and
+    libgpuarray reads each single number back before it launches a kernel, which waits for all
+    kernels before it: a hundred times the time of the division.
+    """
+    if any(v.ndim for v in node.inputs + node.outputs) or len(node.outputs) != 1:
+        return
+    old = node.outputs[0]
+    comes = all(isinstance(v, GpuArrayConstant) or is_transfer(v, GpuFromHost)
+                for v in node.inputs)
+    goes = old.clients and all(client != "output" and isinstance(client.op, HostFromGpu)
+                               for client, _ in old.clients)
+    if not (comes or goes):
+        return
+    inputs = []
+    for v in node.inputs:
+        if isinstance(v, GpuArrayConstant):
+            inputs.append(tensor.constant(np.asarray(v.data)))
+        else:
+            inputs.append(v.owner.inputs[0] if is_transfer(v, GpuFromHost) else host_from_gpu(v))
+    on_host = tensor.Elemwise(node.op.scalar_op)(*inputs)
+    if on_host.dtype != old.dtype:
+        return
+    new = GpuFromHost(old.type.context_name)(on_host)
+    copy_stack_trace(old, [on_host, new])
+    return [new]
+
+
+def argmax(op, context_name, inputs, outputs):
+    """Argmax alone, which Theano makes of MaxAndArgmax where nothing asks for the maximum, and
+    which it would compute on the host."""
+    axes = range(inputs[0].ndim) if op.axis is None else op.axis
+    return [GpuMaxAndArgmax(tuple(axes))(inputs[0])[1]]
+
+
+def image_columns(op, context_name, inputs, outputs):
+    return GpuImageColumns(op.rows, op.columns, op.flip)
+
+
+def column_images(op, context_name, inputs, outputs):
+    return GpuColumnImages(op.rows, op.columns, op.flip)
+
+
+def register():
+    """Put the rewrites into Theano's database, with the tag ``lenet_ops``; only the first time."""
+    if "lenet_ops_columns" in optdb.__db__:
+        return
+    tags = ("fast_run", "lenet_ops")
+    optdb.register("lenet_ops_columns", EquilibriumOptimizer(
+        [local_convolution_by_columns], max_use_ratio=10), 1.3, *tags)
+    optdb.register("lenet_ops_scalars", EquilibriumOptimizer(
+        [local_scalar_on_host, local_cut_gpu_transfers], max_use_ratio=10), 48.55, *tags)
+    # Theano has two ways to the GPU, the whole graph at once and op by op.
+    for host, maker in ((ImageColumns, image_columns), (ColumnImages, column_images),
+                        (Argmax, argmax)):
+        name = "local_gpua_" + maker.__name__
+        register_opt2([host], "fast_compile", "lenet_ops", name=name)(maker)
+        register_opt("fast_compile", "lenet_ops", name=name)(op_lifter([host])(maker))
