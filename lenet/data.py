@@ -22,6 +22,7 @@ from lenet import array_folder, mnist, plain_pickle
 from lenet.array_folder import one_line
 from lenet.chunks import MEGABYTE, ChunkedSet, Window
 from lenet.errors import DataError
+from lenet.gpu import memory
 
 SET_NAMES = ("training set", "validation set", "test set")
 
@@ -91,7 +92,10 @@ def load_data(dataset="mnist.pkl.gz", chunk_mb=None):
     """
     if chunk_mb is None:
         arrays = load_arrays(dataset)
-        return arrays.with_sets([shared_dataset(pair) for pair in arrays])
+        itemsize = numpy.dtype(theano.config.floatX).itemsize
+        size = sum(x.size + y.size for x, y in arrays) * itemsize
+        with memory.in_one_line(lambda: {"the data set": size}):
+            return arrays.with_sets([shared_dataset(pair) for pair in arrays])
     window = Window(chunk_mb)
     stored = open_arrays(dataset)
     itemsize = numpy.dtype(theano.config.floatX).itemsize
@@ -103,7 +107,9 @@ def load_data(dataset="mnist.pkl.gz", chunk_mb=None):
 def shape_of(a_set):
     """(number of images, pixels of an image) of a set, one pair (x, y) from ``load_data``."""
     x = a_set[0]
-    return (x.get_value(borrow=True) if hasattr(x, "get_value") else x).shape
+    if hasattr(x, "get_value"):  # as it lies on a GPU, where there is one: nothing is copied
+        x = x.get_value(borrow=True, return_internal_type=True)
+    return tuple(x.shape)
 
 
 def shared_dataset(data_xy, borrow=True):

@@ -9,8 +9,9 @@ import numpy
 import theano
 import theano.tensor as T
 
-from lenet.data import load_data
+from lenet.data import load_data, shape_of
 from lenet.errors import Interrupted, TrainingError, UsageError
+from lenet.gpu import memory
 from lenet.report import TutorialReport
 from lenet.sgd import compile_functions
 from lenet.training import Result, early_stopping
@@ -61,8 +62,12 @@ def experiment(build, dataset, learning_rate, n_epochs, batch_size, file_name, c
     x = T.matrix("x")  # the images, one rasterized image a row
     y = T.ivector("y")  # the labels
     model, cost = build(x, y, datasets)
-    return model, train(model, x, y, datasets, learning_rate, n_epochs, batch_size, file_name,
-                        cost, run=run, **options)
+    with memory.in_one_line(lambda: {
+        "the data set": memory.of_datasets(datasets),
+        "a minibatch": memory.of_minibatch(model, x, batch_size, shape_of(datasets[0])[1]),
+    }):
+        return model, train(model, x, y, datasets, learning_rate, n_epochs, batch_size, file_name,
+                            cost, run=run, **options)
 
 
 def train(model, x, y, datasets, learning_rate, n_epochs, batch_size, file_name, cost=None,

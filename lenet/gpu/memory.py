@@ -1,0 +1,79 @@
+"""What to say when the GPU's memory is full."""
+
+import contextlib
+
+from lenet.errors import DataError
+
+ADVICE = ("keep the data set on the host and send pieces of it (--chunk-mb 64), or take a smaller "
+          "--batch-size")
+
+
+@contextlib.contextmanager
+def in_one_line(needs):
+    """Turn the failure of an allocation on the GPU into a `DataError`.
+
+    Parameters
+    ----------
+    needs : function
+        Called in that case: what the GPU was to hold, a dict of text to number of bytes.
+
+    Raises
+    ------
+    DataError
+        The GPU's memory is full.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        parts = " and ".join("%.1f MiB for %s" % (size / 2 ** 20, what)
+                             for what, size in needs().items())
+        raise DataError("the GPU's memory is full: needed are %s; %s" % (parts, ADVICE)) from None
+
+
+def is_out_of_memory(error):
+    """Whether an exception says that the GPU's memory is full: pygpu's have CUDA's own word."""
+    return "CUDA_ERROR_OUT_OF_MEMORY" in str(error)
+
+
+def of_datasets(datasets):
+    """Bytes of the sets that lie in shared variables; sets in chunks count with their window."""
+    total = 0
+    for x, _ in datasets:
+        if hasattr(x, "get_value"):
+            x = x.get_value(borrow=True, return_internal_type=True)
+            total += int(x.size) * x.dtype.itemsize
+    return total
+
+
+def of_minibatch(model, x, batch_size, n_pixels):
+    """Bytes of a minibatch's maps, of their gradients, and of the columns of its convolutions.
+
+    Parameters
+    ----------
+    model
+        Has ``p_y_given_x``.
+    x : matrix expression
+        The images.
+    batch_size, n_pixels : int
+        The shape of a minibatch.
+    """
+    import numpy
+    import theano
+    from theano.tensor.nnet.abstract_conv import AbstractConv2d
+
+    maps = [v for v in theano.gof.graph.ancestors([model.p_y_given_x])
+            if v.owner and getattr(v, "ndim", 0) in (2, 4)]
+    # Only shapes are asked for, which Theano finds on the host, computing no map.
+    mode = theano.Mode("py", "fast_run").excluding("gpuarray", "lenet_ops", "inplace")
+    shapes = theano.function([x], [v.shape for v in maps], mode=mode, on_unused_input="ignore")
+    numbers = 0
+    images = numpy.zeros((batch_size, n_pixels), theano.config.floatX)
+    for v, shape in zip(maps, shapes(images)):
+        numbers += 2 * int(numpy.prod(shape))
+        op = v.owner.op
+        if isinstance(op, AbstractConv2d) and op.kshp and None not in op.kshp:
+            # (channels x rows x columns of a filter) for each position of each image
+            numbers += int(shape[0] * shape[2] * shape[3]) * int(numpy.prod(op.kshp[1:]))
+    return numbers * images.itemsize
