@@ -1,0 +1,104 @@
+"""Training with ``device=gpu``: on a GPU, and on the emulator of one (emulator.cc)."""
+
+import importlib.util
+import json
+import os
+
+import numpy
+import pytest
+from conftest import REPOSITORY, run_python, write_dataset
+from made import HERE, build_emulator
+
+from lenet import theano_setup
+
+NO_GPU = theano_setup.gpu_problem("cuda")
+NO_PYGPU = importlib.util.find_spec("pygpu") is None
+
+# Sums of a few hundred float32 products, in another order than on the CPU.
+TOLERANCE = 1e-4
+
+
+@pytest.fixture(scope="module", params=[
+    pytest.param("gpu", marks=[pytest.mark.gpu, pytest.mark.skipif(
+        NO_GPU is not None, reason="no GPU: %s" % NO_GPU)]),
+    pytest.param("emulator", marks=pytest.mark.skipif(
+        NO_PYGPU, reason="the package pygpu is not installed")),
+])
+def machine(request, tmp_path_factory):
+    """The environment of a process that finds a GPU, or the emulator in its place."""
+    if request.param == "gpu":
+        return {}
+    folder = build_emulator(tmp_path_factory.mktemp("emulator"))
+    return {"LD_LIBRARY_PATH": folder,
+            "HOME": str(tmp_path_factory.mktemp("home"))}
+
+
+def run(machine, *arguments, flags="", **changes):
+    flags = "device=gpu,force_device=True,floatX=float32" + flags
+    return run_python(*arguments, THEANO_FLAGS=flags, **dict(machine, **changes))
+
+
+def output(process):
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout)
+
+
+@pytest.fixture(scope="module")
+def on_cpu():
+    return output(run_python(os.path.join(HERE, "small_lenet.py")))
+
+
+@pytest.fixture(scope="module")
+def on_device(machine):
+    return output(run(machine, os.path.join(HERE, "small_lenet.py")))
+
+
+def test_training_agrees_with_the_cpu(on_device, on_cpu):
+    assert on_device["device"] == "cuda"
+    numpy.testing.assert_allclose(on_device["costs"], on_cpu["costs"], rtol=TOLERANCE)
+    for found, expected in zip(on_device["params"], on_cpu["params"]):
+        numpy.testing.assert_allclose(found, expected, rtol=TOLERANCE, atol=TOLERANCE)
+    assert on_device["errors"] == on_cpu["errors"]
+
+
+def test_datasets_and_parameters_lie_on_the_device(on_device):
+    assert set(on_device["types"]) == {"GpuArrayType"}
+
+
+def test_no_minibatch_is_sent_from_the_host(on_device):
+    # One number: the size of the minibatch, which the gradient is divided by. The number of the
+    # minibatch is an argument of the op that takes a slice.
+    assert on_device["to_device"] == [["TensorType(float32, scalar)"], [], []]
+
+
+def test_a_minibatch_is_one_product_a_layer_and_direction(on_device):
+    train, validate, _ = on_device["ops"]
+    names = ["GpuImageColumns", "GpuColumnImages", "Argmax"]
+    assert [train.count(name) for name in names] == [2, 1, 0]
+    assert [validate.count(name) for name in names] == [2, 0, 0]
+    assert not [op for ops in on_device["ops"] for op in ops if op.startswith("GpuCorrMM")]
+
+
+def test_chunks_are_sent_to_the_device(machine, on_cpu):
+    found = output(run(machine, os.path.join(HERE, "small_lenet.py"), 0.03))
+    assert set(found["types"]) == {"GpuArrayType"}
+    numpy.testing.assert_allclose(found["costs"], on_cpu["costs"], rtol=TOLERANCE)
+
+
+def test_the_doctors_first_function(machine):
+    process = run(machine, "-m", "lenet.gpu.first")
+    assert process.returncode == 0, process.stderr
+    assert "a first function on cuda agrees with the CPU" in process.stdout
+
+
+
+def test_a_full_memory_is_one_line(machine, tmp_path):
+    if "LD_LIBRARY_PATH" not in machine:
+        pytest.skip("only the emulator can be told how much memory it has")
+    pairs = [(numpy.zeros((2000, 784), "float32"), numpy.arange(2000) % 10)] * 3
+    process = run(machine, os.path.join(REPOSITORY, "scripts", "logistic_sgd.py"), "--dataset",
+                  write_dataset(tmp_path / "zeros.pkl.gz", pairs), EMULATOR_MEMORY=str(6 << 20))
+    assert process.returncode == 1
+    # 6000 images of 784 numbers and a label, 4 bytes each
+    assert process.stderr.splitlines()[-1].startswith(
+        "logistic_sgd.py: the GPU's memory is full: needed are 18.0 MiB for the data set")
