@@ -1,5 +1,12 @@
 """Train LeNet-5 as in the paper of 1998, or with some of the tutorials' simplifications."""
 
+import os
+
+# Ten images are computed before a second thread has woken up, and on a busy machine each step
+# would wait for it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# isort: split
 from lenet import command, plots
 from lenet.errors import UsageError
 from lenet.lenet5_1998 import compare_steps, evaluate_lenet5_1998

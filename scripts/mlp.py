@@ -1,5 +1,12 @@
 """Train a multilayer perceptron on MNIST, as in the deeplearning.net tutorial."""
 
+import os
+
+# Twenty images are computed before a second thread has woken up, and on a busy machine each step
+# would wait for it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# isort: split
 from lenet import command
 from lenet.mlp import test_mlp
 

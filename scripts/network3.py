@@ -1,5 +1,12 @@
 """Train the convolutional networks of Nielsen's network3 on MNIST, or evaluate a saved one."""
 
+import os
+
+# Ten images are computed before a second thread has woken up, and on a busy machine each step
+# would wait for it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# isort: split
 from lenet import command
 from lenet.data import image_shape_of, load_data
 from lenet.models import load_model
