@@ -47,8 +47,8 @@ class Parser(argparse.ArgumentParser):
         """
         self.add_dataset()
         self.add_argument("--chunk-mb", type=float, metavar="MB",
-                          help="train chunk by chunk, with so much memory for chunks, if the "
-                               "training set is larger")
+                          help="if the three sets take more than this as floats, train chunk by "
+                               "chunk: two chunks take no more")
         kept = self.add_mutually_exclusive_group()
         kept.add_argument("--output", metavar="RUN",
                           help="keep the training in this new folder: parameters, log, curves")
