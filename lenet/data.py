@@ -231,7 +231,7 @@ def checked(sets, description, path):
             description, widths[0], n_training, path)
         n_classes, why = len(class_names), "one for each of its class_names"
     else:
-        n_classes = n_training
+        n_classes = max(10, n_training)  # ten digits, even where a small set lacks some
         why = "as a class needs at least one of the %d training images" % n_training
     for pair, where in zip(sets, places):
         pair[1] = checked_labels(pair[1], where, n_classes, why)
