@@ -30,7 +30,6 @@ PREPARATIONS = ("digit", "resize")
 
 REPOSITORY_DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data")
 
-
 Unsaid = object()  # in the place of a description
 
 
@@ -90,18 +89,14 @@ def load_data(dataset="mnist.pkl.gz", chunk_mb=None):
     UsageError
         ``chunk_mb`` is not positive.
     """
-    if chunk_mb is None:
-        arrays = load_arrays(dataset)
-        itemsize = numpy.dtype(theano.config.floatX).itemsize
-        size = sum(x.size + y.size for x, y in arrays) * itemsize
-        with memory.in_one_line(lambda: {"the data set": size}):
-            return arrays.with_sets([shared_dataset(pair) for pair in arrays])
-    window = Window(chunk_mb)
+    window = None if chunk_mb is None else Window(chunk_mb)
     stored = open_arrays(dataset)
     itemsize = numpy.dtype(theano.config.floatX).itemsize
-    if sum(x.size + y.size for x, y in stored) * itemsize <= chunk_mb * MEGABYTE:
+    size = sum(x.size + y.size for x, y in stored) * itemsize
+    if window is not None and size > chunk_mb * MEGABYTE:
+        return stored.with_sets([ChunkedSet(x, y, window) for x, y in stored])
+    with memory.in_one_line(lambda: {"the data set": size}):
         return stored.with_sets([shared_dataset((as_floats(x), y)) for x, y in stored])
-    return stored.with_sets([ChunkedSet(x, y, window) for x, y in stored])
 
 
 def shape_of(a_set):

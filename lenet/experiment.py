@@ -62,12 +62,8 @@ def experiment(build, dataset, learning_rate, n_epochs, batch_size, file_name, c
     x = T.matrix("x")  # the images, one rasterized image a row
     y = T.ivector("y")  # the labels
     model, cost = build(x, y, datasets)
-    with memory.in_one_line(lambda: {
-        "the data set": memory.of_datasets(datasets),
-        "a minibatch": memory.of_minibatch(model, x, batch_size, shape_of(datasets[0])[1]),
-    }):
-        return model, train(model, x, y, datasets, learning_rate, n_epochs, batch_size, file_name,
-                            cost, run=run, **options)
+    return model, train(model, x, y, datasets, learning_rate, n_epochs, batch_size, file_name,
+                        cost, run=run, **options)
 
 
 def train(model, x, y, datasets, learning_rate, n_epochs, batch_size, file_name, cost=None,
@@ -102,7 +98,7 @@ def train(model, x, y, datasets, learning_rate, n_epochs, batch_size, file_name,
     UsageError
         An argument cannot work.
     DataError
-        The run cannot be written, or is one of another network.
+        The run cannot be written, or is one of another network; or a GPU's memory is full.
     TrainingError
         The cost is no longer finite.
     Interrupted
@@ -114,13 +110,19 @@ def train(model, x, y, datasets, learning_rate, n_epochs, batch_size, file_name,
             raise UsageError("learning rate %s; expected a positive number, such as 0.1" % rate)
     if n_epochs < 1:
         raise UsageError("number of epochs %s; expected a positive number" % n_epochs)
+
+    def needs():
+        return {"the data set": memory.of_datasets(datasets),
+                "a minibatch": memory.of_minibatch(model, x, batch_size, shape_of(datasets[0])[1])}
+
     if len(rates) == 1:
         learning_rate = float(rates[0])
     else:
         learning_rate = theano.shared(numpy.asarray(rates[0], dtype=theano.config.floatX))
         early["epoch_begins"] = lambda epoch: learning_rate.set_value(
             rates[min(epoch, len(rates)) - 1].astype(theano.config.floatX))
-    functions = compile_functions(model, x, y, datasets, learning_rate, batch_size, cost)
+    with memory.in_one_line(needs):
+        functions = compile_functions(model, x, y, datasets, learning_rate, batch_size, cost)
 
     result = Result()
     if run is not None:
@@ -129,7 +131,7 @@ def train(model, x, y, datasets, learning_rate, n_epochs, batch_size, file_name,
     observers = [report] if run is None else [report, run]
     report.training_begins()
     start_time = timeit.default_timer()
-    with report.stopping_on_signals():
+    with report.stopping_on_signals(), memory.in_one_line(needs):
         early_stopping(*functions, n_epochs, observers=observers, result=result, **early)
         if run is not None:
             run.end(result)
