@@ -25,24 +25,32 @@ def write_beside(path):
     path = os.path.abspath(path)
     temporary = None
     try:
-        with tempfile.NamedTemporaryFile(
-            dir=os.path.dirname(path), prefix=os.path.basename(path) + ".", delete=False
-        ) as file:
-            temporary = file.name
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-        temporary = None
-        _flush_folder(os.path.dirname(path))
-    except OSError as error:
-        raise DataError("%s: cannot be written (%s); make room or name another folder"
-                        % (path, error.strerror or error)) from None
+        with _complaining_of(path):
+            with tempfile.NamedTemporaryFile(
+                dir=os.path.dirname(path), prefix=os.path.basename(path) + ".", delete=False
+            ) as file:
+                temporary = file.name
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
+            temporary = None
+            _flush_folder(os.path.dirname(path))
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+
+
+@contextlib.contextmanager
+def _complaining_of(path):
+    """Turn an OSError inside the ``with`` block into a DataError that says what cannot be done."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError("%s: cannot be written (%s); make room or name another folder"
+                        % (path, error.strerror or error)) from None
 
 
 def _flush_folder(folder):
@@ -76,31 +84,29 @@ def folder_beside(path, names=()):
         is full.
     """
     path = os.path.realpath(path)
+    beside = {"dir": os.path.dirname(path), "prefix": os.path.basename(path) + "."}
     temporary = None
     try:
-        check_replaceable(path, names)
-        temporary = tempfile.mkdtemp(
-            dir=os.path.dirname(path), prefix=os.path.basename(path) + ".")
-        yield temporary
-        check_replaceable(path, names)
-        os.chmod(temporary, 0o777 & ~_umask())
-        if os.path.isdir(path):
-            # No folder is renamed over a full one: the old one gives up its name first.
-            old = tempfile.mkdtemp(dir=os.path.dirname(path), prefix=os.path.basename(path) + ".")
-            os.rename(path, old)
-            try:
+        with _complaining_of(path):
+            check_replaceable(path, names)
+            temporary = tempfile.mkdtemp(**beside)
+            yield temporary
+            check_replaceable(path, names)
+            os.chmod(temporary, 0o777 & ~_umask())
+            if os.path.isdir(path):
+                # No folder is renamed over a full one: the old one gives up its name first.
+                old = tempfile.mkdtemp(**beside)
+                os.rename(path, old)
+                try:
+                    os.rename(temporary, path)
+                except OSError:
+                    os.rename(old, path)
+                    raise
+                shutil.rmtree(old, ignore_errors=True)
+            else:
                 os.rename(temporary, path)
-            except OSError:
-                os.rename(old, path)
-                raise
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            os.rename(temporary, path)
-        temporary = None
-        _flush_folder(os.path.dirname(path))
-    except OSError as error:
-        raise DataError("%s: cannot be written (%s); make room or name another folder"
-                        % (path, error.strerror or error)) from None
+            temporary = None
+            _flush_folder(os.path.dirname(path))
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
