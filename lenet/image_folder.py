@@ -21,7 +21,9 @@ from tqdm import tqdm
 
 from lenet import array_folder, plain_pickle
 from lenet.array_folder import ArrayWriter
+from lenet.data import numbered
 from lenet.errors import DataError, UsageError
+from lenet.experiment import seeded
 from lenet.files import folder_beside, write_beside
 from lenet.picture import read_picture, shape_of
 
@@ -94,11 +96,11 @@ def build(source, output, validation=None, test=None, size=None, channels=None, 
         A folder is missing, empty or has one class only; no image can be read; the dataset cannot
         be written. What was at ``output`` stays.
     """
-    check_options(size, limit, order, seed)
+    check_options(size, limit, order)
+    rng = seeded(seed)
     as_pickle = output.endswith((".pkl.gz", ".pkl"))
     if as_pickle and os.path.isdir(output):
         raise DataError("%s: a folder; expected the name of a file" % output)
-    rng = numpy.random.RandomState(seed)
     class_names = class_folders(source)
     listings = [Listing(source, class_names, limit, rng)]
     for folder in (validation, test):
@@ -148,7 +150,7 @@ def build(source, output, validation=None, test=None, size=None, channels=None, 
     return report
 
 
-def check_options(size, limit, order, seed):
+def check_options(size, limit, order):
     """Raise a UsageError for options that cannot work."""
     if size is not None and min(size) < 1:
         raise UsageError("size %d x %d; expected a height and a width of at least one pixel"
@@ -157,8 +159,6 @@ def check_options(size, limit, order, seed):
         raise UsageError("limit %d; expected at least 2 images of each class" % limit)
     if order not in ("shuffled", "name"):
         raise UsageError("order %s; expected shuffled or name" % order)
-    if not 0 <= seed < 2 ** 32:
-        raise UsageError("seed %d; expected a number from 0 to 2 ** 32 - 1" % seed)
 
 
 def check_apart(output, folders):
@@ -188,7 +188,7 @@ def tutorials_form(image_shape, class_names):
     """Whether the tutorial's pickle can hold it: grey square images of numbered classes."""
     channels, height, width = image_shape
     return (channels == 1 and height == width
-            and class_names == [str(label) for label in range(len(class_names))])
+            and class_names == numbered(len(class_names)))
 
 
 # --- what there is --------------------------------------------------------------------------

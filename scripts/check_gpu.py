@@ -3,21 +3,20 @@
 
 import os
 import shutil
-import sys
 
-from lenet.command import Parser
+from lenet import command
 from lenet.gpu import doctor
 from lenet.theano_setup import compile_cache
 
 
 def main():
-    parser = Parser(__doc__, "python scripts/check_gpu.py")
+    parser = command.Parser(__doc__, "python scripts/check_gpu.py")
     parser.add_argument("--device", default="gpu0", help="gpu0, gpu1, ...")
     device = parser.parse_args().device.replace("gpu", "cuda")
     compiler = shutil.which("g++") or shutil.which("clang++")
     cache = os.path.join(compile_cache(), "cuda_names")
-    sys.exit(doctor.report(doctor.examine(device, cache, compiler)))
+    return doctor.report(doctor.examine(device, cache, compiler))
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -112,8 +112,9 @@ def write_arrays(datasets, folder):
     """Write a dataset as a folder of arrays."""
     os.makedirs(folder)
     for part, (x, y) in zip(array_folder.PARTS, datasets):
-        images = numpy.rint(x * 256).astype("uint8").reshape((-1,) + tuple(datasets.image_shape))
-        numpy.save(os.path.join(folder, part + "_x.npy"), images)
+        images = image_export.as_bytes(x, part)
+        numpy.save(os.path.join(folder, part + "_x.npy"),
+                   images.reshape((-1,) + tuple(datasets.image_shape)))
         numpy.save(os.path.join(folder, part + "_y.npy"), y)
     array_folder.write_description(folder, datasets.image_shape, datasets.class_names,
                                    datasets.preparation)
