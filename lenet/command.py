@@ -82,6 +82,12 @@ class Parser(argparse.ArgumentParser):
         command = begun_with.pop("command", None)
         if command != self.prog:
             raise UsageError("%s: a run of %s; go on with that command" % (folder, command))
+        known = {action.dest: action for action in self._actions}
+        for name, value in begun_with.items():
+            if name not in known or not could_be(known[name], value):
+                raise DataError("%s: begun with the option %s = %.40r, which %s does not have; "
+                                "begin another run with --output"
+                                % (folder, name, value, self.prog))
         # The run's options are the defaults, and those that were typed must not differ.
         self.set_defaults(**begun_with)
         options = vars(self.parse_args())
@@ -91,6 +97,17 @@ class Parser(argparse.ArgumentParser):
                                  "begin another run with --output"
                                  % (name.replace("_", "-"), options[name], folder, value))
         return dict({name: options[name] for name in begun_with}, run=run)
+
+
+def could_be(action, value):
+    """Whether an option of the command line could have this value."""
+    if action.nargs == 0:
+        return isinstance(value, bool)
+    if value is None:
+        return action.default is None
+    if action.nargs is None:
+        value = [value]
+    return isinstance(value, list) and all(type(one) is (action.type or str) for one in value)
 
 
 def run(main):

@@ -1,5 +1,6 @@
 """--output and --resume of the commands that train."""
 
+import json
 import os
 import re
 import signal
@@ -10,6 +11,7 @@ import pytest
 import safetensors.numpy
 from conftest import REPOSITORY, assert_refused, environment
 
+from lenet import persistence
 from lenet.run import read_log
 
 # A small network of each command, and the name of its option for epochs.
@@ -123,3 +125,19 @@ def test_a_run_whose_files_are_damaged(damage, script, small_dataset, tmp_path):
     else:
         path.write_bytes({"empty": b"", "cut": content[:-9], "text": b"hello, world"}[damage])
     assert_refused(script(name, "--resume", run), 1, "run")
+
+
+@pytest.mark.parametrize("name, value", [
+    ("depth", 3), ("n_epochs", [2]), ("n_epochs", "2"), ("n_epochs", True), ("learning_rate", {}),
+    ("dataset", None), ("chunk_mb", False),
+])
+def test_a_run_whose_options_are_damaged(name, value, script, small_dataset, tmp_path):
+    command, epochs, options = COMMANDS[2]
+    run = tmp_path / "run"
+    script(command, "--dataset", small_dataset, epochs, 1, *options, "--output", run)
+    path = str(run / "last.safetensors")
+    arrays, metadata = persistence.read(path)
+    state = json.loads(metadata["state"])
+    state["settings"][name] = value
+    persistence.write(path, arrays, dict(metadata, state=json.dumps(state)))
+    assert_refused(script(command, "--resume", run), 1, "option %s" % name, "another run")
