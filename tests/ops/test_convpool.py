@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import theano
 import theano.tensor as T
-from conftest import run_python
 from theano.tensor.nnet import conv2d
 from theano.tensor.signal.pool import pool_2d
 
@@ -240,39 +239,6 @@ def test_infer_shape():
     shape = theano.function([x, w], ConvPool((2, 3))(x, w).shape)
     assert not {"ConvPool", "Pool", "CorrMM"} & set(ops_of(shape))
     assert list(shape(np.zeros((4, 3, 9, 12), "f"), np.zeros((5, 3, 2, 4), "f"))) == [4, 5, 4, 3]
-
-
-SAME_BITS = """
-import hashlib
-import lenet
-import numpy as np
-import theano
-import theano.tensor as T
-from lenet.ops.activation import Activation, ActivationGrad
-from lenet.ops.convpool import ConvPool, ConvPoolGrad
-rng = np.random.RandomState(0)
-x, w, b = T.tensor4('x', 'float32'), T.tensor4('w', 'float32'), T.vector('b', 'float32')
-z, record = ConvPool((2, 2), record=True)(x, w)
-y = Activation('tanh')(z, b)
-gz, gb = ActivationGrad('tanh')(y, y)
-gw, gx = ConvPoolGrad((2, 2))(x, w, gz, record)
-f = theano.function([x, w, b], [y, record, gb, gw, gx], mode=theano.Mode('cvm', None))
-for images in (3, 70, 203):
-    values = [rng.randn(*s).astype('float32')
-              for s in ((images, 5, 14, 14), (17, 5, 5, 5), (17,))]
-    for _ in range(3):
-        print(hashlib.md5(b''.join(a.tobytes() for a in f(*values))).hexdigest())
-"""
-
-
-def test_same_bits_for_any_number_of_threads():
-    results = []
-    for threads in "1", "2", "3":
-        process = run_python("-c", SAME_BITS, OMP_NUM_THREADS=threads)
-        assert process.returncode == 0, process.stderr
-        results.append(process.stdout.split())
-    assert results[0] == results[1] == results[2]
-    assert len(set(results[0])) == 3
 
 
 def test_two_functions_from_two_threads():

@@ -32,7 +32,9 @@ def test_sanitizers_find_nothing(tmp_path):
     assert process.stdout.startswith("right")
 
 
-VALUES = """
+# A function of all the ops, in a process of its own.
+GRAPH = """
+import hashlib
 import sys
 import lenet
 import numpy as np
@@ -47,6 +49,9 @@ y = Activation('tanh')(z, b)
 gz, gb = ActivationGrad('tanh')(y, y)
 gw, gx = ConvPoolGrad((2, 2))(x, w, gz, record)
 f = theano.function([x, w, b], [y, record, gb, gw, gx], mode=theano.Mode('cvm', None))
+"""
+
+VALUES = GRAPH + """
 shapes = (37, 3, 13, 14), (17, 3, 5, 5), (17,)
 np.savez(sys.argv[1], *f(*[rng.randn(*s).astype('float32') for s in shapes]))
 """
@@ -76,6 +81,25 @@ def test_other_processors_compute_the_same(tmp_path):
     for other in results[1:]:
         for name in results[0].files:
             np.testing.assert_allclose(other[name], results[0][name], rtol=1e-5, atol=1e-4)
+
+
+SAME_BITS = GRAPH + """
+for images in (3, 70, 203):
+    values = [rng.randn(*s).astype('float32')
+              for s in ((images, 5, 14, 14), (17, 5, 5, 5), (17,))]
+    for _ in range(3):
+        print(hashlib.md5(b''.join(a.tobytes() for a in f(*values))).hexdigest())
+"""
+
+
+def test_same_bits_for_any_number_of_threads():
+    results = []
+    for threads in "1", "2", "3":
+        process = run_python("-c", SAME_BITS, OMP_NUM_THREADS=threads)
+        assert process.returncode == 0, process.stderr
+        results.append(process.stdout.split())
+    assert results[0] == results[1] == results[2]
+    assert len(set(results[0])) == 3
 
 
 def test_debug_mode():
