@@ -21,6 +21,7 @@ BOX = 20  # rows and columns of the box that the digit fits
 LARGEST = 200  # rows and columns that are looked at: of a larger picture, means of its pixels
 FAINT = 0.03  # of the darkest ink: what is fainter is paper
 EDGE = 0.35  # of the darkest ink: how dark it is at the end of a stroke
+ONES = numpy.ones(SIZE, dtype="float32")
 EIGHT_NEIGHBOURS = numpy.ones((3, 3), dtype=bool)
 
 
@@ -59,15 +60,20 @@ def is_in_format(ink):
     """Whether a digit on even paper fits its box and is centered already."""
     if ink.shape != (SIZE, SIZE):
         return False
-    masses = ink.sum(axis=1), ink.sum(axis=0)
-    inked = [numpy.flatnonzero(mass) for mass in masses]
-    return (len(inked[0]) > 0 and max(where[-1] - where[0] + 1 for where in inked) == BOX
-            and all(SIZE / 2 - 0.5 <= centre_of(mass) < SIZE / 2 + 0.5 for mass in masses))
+    masses = ink @ ONES, ONES @ ink  # of the rows and the columns
+    return max(map(extent, masses)) == BOX and all(
+        SIZE / 2 - 0.5 <= centre_of(mass) < SIZE / 2 + 0.5 for mass in masses)
+
+
+def extent(mass):
+    """From the first to the last mass that is not 0."""
+    inked = mass.nonzero()[0]
+    return inked[-1] - inked[0] + 1 if len(inked) else 0
 
 
 def centre_of(mass):
     """The centre of masses at 0, 1, 2, ..."""
-    return mass @ numpy.arange(len(mass)) / mass.sum()
+    return float(mass @ numpy.arange(len(mass), dtype=mass.dtype)) / float(mass.sum())
 
 
 def ink_of(grey):
@@ -96,7 +102,7 @@ def ink_of(grey):
         ink = grey - paper_surface(grey)
         noise = 1.4826 * float(numpy.median(numpy.abs(ink)))  # of normally distributed grain
     # The grain goes both ways and the third power makes little of it; the digit decides.
-    if (ink * ink * ink).sum() < 0:
+    if numpy.vdot(ink * ink, ink) < 0:
         ink = -ink
     return ink, noise
 

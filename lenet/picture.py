@@ -7,6 +7,8 @@ from lenet.errors import DataError
 
 GREY, COLOUR = 1, 3  # channels
 
+ORIENTATION = 0x112  # the tag of EXIF that says how the camera was held
+
 GREY_MODES = ("1", "L", "LA", "La", "I", "F")
 
 
@@ -52,7 +54,9 @@ def upright(image, channels):
     """A Pillow image as a camera says that it was held, in 8 bits of grey or of colours."""
     # Pillow before 11 has 16 bits of grey as mode "I", which may mean any range elsewhere.
     of_16_bits = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG")
-    return in_channels(ImageOps.exif_transpose(image), channels, of_16_bits)
+    if image.getexif().get(ORIENTATION, 1) != 1:
+        image = ImageOps.exif_transpose(image)
+    return in_channels(image, channels, of_16_bits)
 
 
 def in_channels(image, channels, of_16_bits):
