@@ -46,6 +46,8 @@ static void note(const char *what, const char *name) {
 }
 
 API int cuInit(unsigned) { return OK; }
+// NVRTC from CUDA 12 on asks a driver that it finds for tables of its own, and does without them.
+API int cuGetExportTable(const void **table, const void *) { *table = NULL; return NOT_FOUND; }
 API int cuDriverGetVersion(int *v) { *v = number_from("EMULATOR_DRIVER", 12090); return OK; }
 API int cuGetErrorName(int e, const char **s) {
     *s = e == OUT_OF_MEMORY ? "CUDA_ERROR_OUT_OF_MEMORY" : "CUDA_ERROR";

@@ -1,5 +1,6 @@
 """Shared libraries made on the spot, for the tests of lenet.gpu."""
 
+import glob
 import os
 import shutil
 import subprocess
@@ -21,11 +22,21 @@ def build_library(folder, name, soname, source, *flags):
     return path
 
 
-def build_emulator(folder):
-    """Compile emulator.cc into the libraries of CUDA, in ``folder``; return its path."""
-    for name, flags in EMULATED.items():
+def build_emulator(folder, nvrtc=None):
+    """Compile emulator.cc into the libraries of CUDA, in ``folder``; return its path.
+
+    With ``nvrtc``, a lenet.gpu.libraries.Library, that one is there in the place of an emulated.
+    """
+    emulated = dict(EMULATED)
+    if nvrtc is not None:
+        emulated["libcublas.so.%d" % nvrtc.version[0]] = emulated.pop("libcublas.so.12")
+        del emulated["libnvrtc.so.12"]
+        for path in glob.glob(os.path.join(os.path.dirname(nvrtc.path), "libnvrtc*.so.*")):
+            os.symlink(path, os.path.join(str(folder), os.path.basename(path)))
+    for name, flags in emulated.items():
         subprocess.run([shutil.which("g++") or "clang++", "-shared", "-fPIC", "-O1", "-std=c++14",
                         "-o", os.path.join(str(folder), name), "-Wl,-soname," + name,
                         os.path.join(HERE, "emulator.cc"), *flags], check=True)
-    build_library(folder, "libnvrtc-builtins.so.12.9", "libnvrtc-builtins.so.12.9", "")
+    if nvrtc is None:
+        build_library(folder, "libnvrtc-builtins.so.12.9", "libnvrtc-builtins.so.12.9", "")
     return str(folder)

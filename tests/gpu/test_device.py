@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import sys
 
 import numpy
 import pytest
@@ -10,9 +11,13 @@ from conftest import REPOSITORY, run_python, write_dataset
 from made import HERE, build_emulator
 
 from lenet import theano_setup
+from lenet.gpu import libraries
 
 NO_GPU = theano_setup.gpu_problem("cuda")
 NO_PYGPU = importlib.util.find_spec("pygpu") is None
+# Only the one that scripts/build_pygpu.sh builds knows compute capabilities from 10.0 on.
+OWN_PYGPU = not NO_PYGPU and importlib.util.find_spec("pygpu").origin.startswith(sys.prefix)
+NVRTC = [library for folder in libraries.folders() for library in libraries.nvrtc_in(folder)]
 
 # Sums of a few hundred float32 products, in another order than on the CPU.
 TOLERANCE = 1e-4
@@ -61,6 +66,28 @@ def test_training_agrees_with_the_cpu(on_device, on_cpu):
     assert on_device["errors"] == on_cpu["errors"]
 
 
+@pytest.mark.skipif(NO_PYGPU, reason="the package pygpu is not installed")
+@pytest.mark.skipif(not NVRTC, reason="no NVRTC of CUDA is installed")
+@pytest.mark.parametrize("nvrtc", NVRTC, ids=lambda nvrtc: libraries.text(nvrtc.version))
+@pytest.mark.parametrize("which", [min, max])
+def test_nvrtc_compiles_every_kernel_of_a_training(nvrtc, which, tmp_path):
+    """libgpuarray stops at the first kernel that does not compile. Those that do are launched on
+    the emulator, where what a real NVRTC compiled does nothing."""
+    capability = which(c for c in libraries.capabilities(nvrtc) if c < (10, 0) or OWN_PYGPU)
+    log = tmp_path / "log"
+    major, minor = nvrtc.version
+    process = run_python(
+        os.path.join(HERE, "small_lenet.py"),
+        LD_LIBRARY_PATH=build_emulator(tmp_path, nvrtc), EMULATOR_LOG=str(log),
+        EMULATOR_DRIVER=str(1000 * major + 10 * minor),
+        EMULATOR_CAPABILITY=str(10 * capability[0] + capability[1]),
+        THEANO_FLAGS="device=gpu,force_device=True,floatX=float32")
+    assert output(process)["device"] == "cuda"
+    launched = {line.split()[1] for line in log.read_text().splitlines()
+                if line.startswith("launch")}
+    assert {"image_columns", "column_images", "max_pool2d_kernel"} <= launched
+
+
 def test_datasets_and_parameters_lie_on_the_device(on_device):
     assert set(on_device["types"]) == {"GpuArrayType"}
 
@@ -89,7 +116,6 @@ def test_the_doctors_first_function(machine):
     process = run(machine, "-m", "lenet.gpu.first")
     assert process.returncode == 0, process.stderr
     assert "a first function on cuda agrees with the CPU" in process.stdout
-
 
 
 def test_a_full_memory_is_one_line(machine, tmp_path):
