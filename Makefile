@@ -30,7 +30,7 @@ train: $(VENV)/installed
 	@$(VENV_PYTHON) scripts/convolutional_mlp.py $(ARGS)
 
 test: $(VENV)/installed-test
-	@$(VENV_PYTHON) -m pytest
+	@$(VENV_PYTHON) -m pytest --numprocesses 2 --dist loadfile
 
 clean:
 	rm -rf $(VENV)

@@ -22,7 +22,7 @@ setup(
         "tqdm>=4.66",
     ],
     extras_require={
-        "test": ["pytest>=7"],
+        "test": ["pytest>=7", "pytest-xdist>=3"],
         "bench": ["torch==2.13.0"],  # scripts/benchmark.py --peers; needs Python 3.10 or later
         # CUDA 12 compiles for every GPU from compute capability 5.0 on. Cython, setuptools and
         # wheel build pygpu (scripts/build_pygpu.sh), which imports mako and six.

@@ -11,6 +11,12 @@ import types
 import numpy
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Theano locks its folder of compiled modules, so processes that run tests side by side would
+    # wait for each other: each has its own.
+    os.environ["HOME"] = os.path.expanduser(
+        "~/.cache/lenet-tests/" + os.environ["PYTEST_XDIST_WORKER"])
+
 from lenet import plain_pickle, plots
 from lenet.data import load_arrays
 
