@@ -14,6 +14,7 @@ from lenet.files import write_beside
 from lenet.predict import Predictor, Reader
 from lenet.run import read_log
 
+MOST_FILTERS = 50  # of a layer that are drawn
 MOST_UNITS = 100  # hidden units whose weights are drawn
 MOST_ERRORS = 60  # misclassified images that are drawn
 
@@ -117,9 +118,10 @@ def pictures(predictor, path, pixels, name, x, y, probabilities):
         n, below, height, width = filters.get_value(borrow=True).shape
         yield Picture(
             "filters_%s.png" % layer.split(".")[0], "Filters of %s" % layer,
-            "%d filters of %d x %d for %d map%s below: what a feature map looks for."
-            % (n, height, width, below, "" if below == 1 else "s"),
-            plots.draw_filters(filters.get_value()))
+            "%s filters of %d x %d for %d map%s below: what a feature map looks for."
+            % (n if n <= MOST_FILTERS else "The first %d of %d" % (MOST_FILTERS, n),
+               height, width, below, "" if below == 1 else "s"),
+            plots.draw_filters(filters.get_value()[:MOST_FILTERS]))
 
     weights = weights_on_pixels(model, shape)
     if weights is not None:

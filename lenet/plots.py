@@ -66,12 +66,12 @@ def draw_network(image, layers, probabilities, class_names):
     """
     mosaics, titles = [], []
     for name, maps in layers:
-        if maps.ndim == 3:
-            titles.append("%s: %d feature maps, %d x %d" % ((name,) + maps.shape))
-            mosaics.append(mosaic(maps, columns=-(-len(maps) // 2)))  # in two lines
+        kind = "%d units" if maps.ndim == 1 else "%d feature maps, %d x %d"
+        titles.append("%s: %s" % (name, kind % maps.shape))
+        if maps[0].size == 1:  # side by side: a map of one element has no range of its own
+            mosaics.append(in_rows(maps.ravel(), columns=100))
         else:
-            titles.append("%s: %d units" % (name, len(maps)))
-            mosaics.append(in_rows(maps, columns=100))
+            mosaics.append(mosaic(maps, columns=-(-len(maps) // 2)))  # in two lines
     width = 7.2  # inches of the right side
     heights = [min(width * m.shape[0] / m.shape[1], 2.2) + 0.32 for m in mosaics]
     if layers:

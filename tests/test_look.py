@@ -9,9 +9,10 @@ import theano.tensor as T
 from conftest import write_dataset
 from PIL import Image
 
-from lenet import look, models
+from lenet import look, models, network3
 from lenet.convolutional_mlp import LeNet5
 from lenet.errors import DataError, UsageError
+from lenet.lenet5_1998 import LeNet5_1998
 from lenet.logistic_sgd import LogisticRegression
 from lenet.mlp import MLP
 
@@ -82,6 +83,29 @@ def test_a_perceptron(tmp_path, small_dataset):
     names, page = look_at(model, tmp_path, small_dataset, index=119)
     assert "weights.png" in names and "7 of the 7 hidden units" in page.text
     assert "image 119 of the test set" in page.text
+
+
+def test_network3(tmp_path, small_dataset):
+    names, page = look_at(network3.conv_network((1, 28, 28), 2), tmp_path, small_dataset)
+    assert names[:4] == ["network.png", "curves.png", "filters_layer0.png", "filters_layer1.png"]
+    assert "Network: " in page.text and "40 filters of 5 x 5 for 20 maps below" in page.text
+
+
+def test_the_paper_of_1998_has_too_many_filters_for_a_picture(tmp_path, small_dataset):
+    model = LeNet5_1998(numpy.random.RandomState(1), T.matrix("x"), (1, 28, 28))
+    names, page = look_at(model, tmp_path, small_dataset)
+    assert names[2:5] == ["filters_C1.png", "filters_C3.png", "filters_C5.png"]
+    assert "16 filters of 5 x 5 for 6 maps below" in page.text
+    assert "The first 50 of 120 filters of 5 x 5 for 16 maps below" in page.text
+
+
+def test_by_command(script, saved, small_dataset, tmp_path):
+    output = tmp_path / "pictures"
+    process = script("look.py", saved, "--output", output, "--dataset", small_dataset)
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.splitlines() == [
+        str(output / name) for name in ("network.png", "weights.png", "confusion.png",
+                                        "errors.png", "index.html")]
 
 
 def test_weights_are_columns(rng):

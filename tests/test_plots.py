@@ -39,6 +39,17 @@ def test_network(rng, tmp_path):
     assert (tmp_path / "network.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
 
+def test_maps_of_one_element_are_compared_with_each_other(rng):
+    maps = rng.randn(120, 1, 1)
+    figure = plots.draw_network(rng.rand(28, 28), [("C5", maps)], numpy.eye(10)[7],
+                                list("0123456789"))
+    axes = figure.axes[-1]
+    assert axes.get_title(loc="left") == "C5: 120 feature maps, 1 x 1"
+    picture = axes.images[0].get_array()
+    assert picture.shape == (2, 100)
+    numpy.testing.assert_array_equal(picture.ravel()[:120], maps.ravel())
+
+
 def test_a_network_without_hidden_layers_and_with_many_classes(rng):
     probabilities = rng.permutation(30) / 435
     figure = plots.draw_network(rng.rand(4, 5, 3), [], probabilities,
