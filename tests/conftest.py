@@ -25,7 +25,7 @@ REPOSITORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 def environment(**changes):
     """This process's environment without the user's settings of Theano, and with ``changes``."""
-    unset = ("THEANO_FLAGS", "THEANORC", "OMP_NUM_THREADS", "LENET_OPS")
+    unset = ("THEANO_FLAGS", "THEANORC", "OMP_NUM_THREADS")
     kept = {key: value for key, value in os.environ.items() if key not in unset}
     kept.update(changes)
     return {key: value for key, value in kept.items() if value is not None}
