@@ -1,5 +1,6 @@
 """lenet.run: what a killed training left is enough to end as if nothing had happened."""
 
+import itertools
 import json
 import math
 import os
@@ -174,16 +175,21 @@ def test_patience_that_ran_out_stays_so(tmp_path, small_dataset):
 # --- killed ----------------------------------------------------------------------------------
 
 KILLED = """
-import math, sys
-import numpy
+import math, os, sys
 from lenet import run as runs
 from test_run import trained
+
+
+class Told(runs.Run):
+    def save(self, result):
+        super().save(result)
+        print("saved", flush=True)
+
+
 runs.LARGEST_SHARE = math.inf  # save after every minibatch: most kills hit a file being written
 folder, dataset = sys.argv[1:]
-import os
-run = runs.Run.resume(folder) if os.path.exists(folder + "/last.safetensors") else (
-    runs.Run.create(folder, {}))
-trained(dataset, run, epochs=40)
+begun = os.path.exists(folder + "/last.safetensors")
+trained(dataset, Told.resume(folder) if begun else Told.create(folder, {}), epochs=40)
 """
 
 
@@ -193,24 +199,22 @@ def test_killed_at_twenty_instants(small_sets, tmp_path, rng):
     folder = tmp_path / "run"
     tests = os.path.dirname(os.path.abspath(__file__))
     paths = os.pathsep.join([tests, os.path.dirname(tests)])
-    kills, reached = 0, set()
-    while kills < 20:
+    reached = []
+    for _ in range(20):
         process = subprocess.Popen(
             [sys.executable, "-c", KILLED, str(folder), dataset], stdout=subprocess.PIPE, text=True,
             env=environment(PYTHONPATH=paths), stderr=subprocess.DEVNULL)
-        for line in process.stdout:
-            if line.startswith("begin training"):
-                break
-        # The 1000 minibatches of the whole training take some seconds, with all the saving.
-        time.sleep(rng.uniform(0, 0.15))
-        assert process.poll() is None, "the training ended before it was killed"
+        # 20 times 1 to 30 of the 1000 minibatches of the whole training.
+        saved = itertools.islice((line for line in process.stdout if line == "saved\n"),
+                                 rng.randint(1, 31))
+        assert list(saved), "the training ended before it was killed"
+        time.sleep(rng.uniform(0, 0.01))  # in the middle of what comes next
         process.send_signal(signal.SIGKILL)
         process.stdout.close()
-        process.wait()
-        kills += 1
+        assert process.wait() == -signal.SIGKILL
         _, metadata = persistence.read(str(folder / "last.safetensors"))
-        reached.add(json.loads(metadata["state"])["result"]["iteration"])
-    assert len(reached) > 10  # the kills did hit different states
+        reached.append(json.loads(metadata["state"])["result"]["iteration"])
+    assert reached == sorted(set(reached))  # each went on where the one before was killed
     again, again_result = trained(dataset, Run.resume(str(folder)), epochs=40)
     assert_same(values(again), values(network))
     assert vars(again_result) == vars(result)
