@@ -373,6 +373,12 @@ def choose_device(user):
         user.override("device", "cpu")
 
 
+def gpu_tools(compiler=None):
+    """The folder for the names of CUDA's libraries, and the C++ compiler, unless it is given."""
+    return (os.path.join(compile_cache(), "cuda_names"),
+            compiler or shutil.which("g++") or shutil.which("clang++"))
+
+
 def gpu_problem(device, compiler=None):
     """Why the GPU ``device`` cannot be used, in a few words, or None once all is prepared for it.
 
@@ -380,9 +386,8 @@ def gpu_problem(device, compiler=None):
     """
     from lenet.gpu import start
 
-    compiler = compiler or shutil.which("g++") or shutil.which("clang++")
     try:
-        start.prepare(device, os.path.join(compile_cache(), "cuda_names"), compiler)
+        start.prepare(device, *gpu_tools(compiler))
     except start.CudaError as error:
         return str(error)
     return None
