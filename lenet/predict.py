@@ -22,7 +22,7 @@ from PIL import Image
 from lenet import digit, models
 from lenet.errors import DataError, UsageError
 from lenet.picture import GREY, fitted, refusal, upright
-from lenet.theano_setup import usable_processors
+from lenet.theano_start.threads import usable_processors
 
 BATCH = 128  # images that are read, and classified, at once
 

@@ -3,7 +3,7 @@
 
 from lenet import command
 from lenet.gpu import doctor
-from lenet.theano_setup import gpu_tools
+from lenet.theano_start.device import gpu_tools
 
 
 def main():

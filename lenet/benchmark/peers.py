@@ -34,7 +34,7 @@ from lenet.benchmark.start import processor_name
 from lenet.convolutional_mlp import LeNet5, check_nkerns
 from lenet.data import load_arrays
 from lenet.errors import TrainingError, UsageError
-from lenet.theano_setup import thread_count
+from lenet.theano_start.threads import thread_count
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 LENET = [sys.executable, "-m", "lenet.benchmark.lenet_peer"]

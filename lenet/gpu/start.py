@@ -1,7 +1,7 @@
 """Everything that must be right before Theano is told to use a GPU, in order.
 
 Each step either finds something, or raises `CudaError` with the reason in one line and, where there
-is one, the command that helps.  Theano's set-up (``lenet.theano_setup``) asks for the reason alone;
+is one, the command that helps.  Theano's set-up (``lenet.theano_start``) asks for the reason alone;
 ``scripts/check_gpu.py`` prints what every step found.
 """
 

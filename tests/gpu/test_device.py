@@ -10,10 +10,10 @@ import pytest
 from conftest import REPOSITORY, run_python, write_dataset
 from made import HERE, build_emulator
 
-from lenet import theano_setup
 from lenet.gpu import libraries
+from lenet.theano_start.device import gpu_problem
 
-NO_GPU = theano_setup.gpu_problem("cuda")
+NO_GPU = gpu_problem("cuda")
 NO_PYGPU = importlib.util.find_spec("pygpu") is None
 # Only the one that scripts/build_pygpu.sh builds knows compute capabilities from 10.0 on.
 OWN_PYGPU = not NO_PYGPU and importlib.util.find_spec("pygpu").origin.startswith(sys.prefix)

@@ -1,4 +1,4 @@
-"""lenet.theano_fixes: a second process compiles nothing."""
+"""lenet.theano_start.cache: a second process compiles nothing."""
 
 import theano
 import theano.tensor as T

@@ -1,4 +1,4 @@
-"""lenet.theano_headers: g++ takes the precompiled header, and does without it where it must."""
+"""lenet.theano_start.headers: g++ takes the precompiled header, or does without."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ import pytest
 import theano
 from theano.gof import cmodule
 
-from lenet import theano_headers
+from lenet.theano_start import headers
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="made on Linux only")
 
@@ -15,9 +15,9 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="made on Linux o
 @linux_only
 @pytest.mark.parametrize("openmp", [False, True])
 def test_the_compiler_takes_it(tmp_path, openmp):
-    path = theano_headers.precompiled_header(openmp)
+    path = headers.precompiled_header(openmp)
     source = tmp_path / "module.cpp"
-    source.write_text(theano_headers.BEGIN)
+    source.write_text(headers.BEGIN)
     command = [theano.config.cxx, "-g", "-fvisibility=hidden", "-include", path]
     command += cmodule.GCC_compiler.compile_args() + ["-fopenmp"] * openmp
     command += ["-I" + folder for folder in cmodule.std_include_dirs()]
@@ -31,25 +31,25 @@ def test_the_compiler_takes_it(tmp_path, openmp):
 
 @linux_only
 def test_it_is_made_once(monkeypatch):
-    path = theano_headers.precompiled_header(False)
+    path = headers.precompiled_header(False)
     monkeypatch.setattr(subprocess, "run", None)
-    assert theano_headers.precompiled_header(False) == path
+    assert headers.precompiled_header(False) == path
 
 
 @linux_only
 @pytest.mark.parametrize("compiler", ["", "clang++", "false", "no-such-compiler"])
 def test_none_without_gcc(monkeypatch, compiler):
     monkeypatch.setattr(type(theano.config), "cxx", compiler)
-    assert theano_headers.precompiled_header(False) is None
+    assert headers.precompiled_header(False) is None
 
 
 def test_other_sources_are_compiled_as_they_are(monkeypatch):
     calls = []
     monkeypatch.setattr(cmodule.GCC_compiler, "compile_str",
                         staticmethod(lambda *arguments, **others: calls.append(arguments)))
-    monkeypatch.setattr(theano_headers, "precompiled_header", lambda openmp: "header%d.h" % openmp)
-    theano_headers.apply()
-    for source in "int i;", theano_headers.BEGIN:
+    monkeypatch.setattr(headers, "precompiled_header", lambda openmp: "header%d.h" % openmp)
+    headers.apply()
+    for source in "int i;", headers.BEGIN:
         for options in [], ["-fopenmp"]:
             cmodule.GCC_compiler.compile_str("name", source, preargs=options)
     assert [call[6] for call in calls] == [

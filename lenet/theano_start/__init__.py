@@ -1,0 +1,69 @@
+"""Start Theano 1.0.5 as it should start today.
+
+Before ``import theano``:
+
+    settings.py    the user's settings, and our defaults underneath them
+    compiler.py    g++, its flags, and the BLAS that its code calls
+    threads.py     how many threads OpenMP and OpenBLAS may use
+    device.py      the tutorial's device=gpu; the CPU where no GPU can be used
+    refusal.py     one line where Theano cannot work
+
+After it:
+
+    cache.py       find on disk what was compiled before
+    headers.py     let g++ parse the headers of the modules once
+"""
+
+import sys
+import warnings
+
+from lenet.theano_start import compiler, device, settings, threads
+from lenet.theano_start.refusal import SetupError
+
+
+def start():
+    """Import Theano with our defaults underneath the user's settings, and let it start faster.
+
+    Raises
+    ------
+    SetupError
+        Where Theano cannot work: no compiler, unreadable settings, a GPU insisted on in vain.
+    """
+    if any(name.partition(".")[0] == "theano" for name in sys.modules):
+        check_theano_imported_before()
+    else:
+        user = settings.UserSettings.read()
+        compiler.check(user)
+        threads.limit()
+        device.choose(user)
+        with settings.our_defaults_under(user), device.gpu_failures_in_one_line(user):
+            import_theano()
+    start_faster()
+
+
+def import_theano():
+    """Import Theano; whatever stops it becomes one line."""
+    try:
+        with warnings.catch_warnings():
+            # Theano 1.0.5 uses parts of NumPy and distutils that later versions deprecate.
+            warnings.simplefilter("ignore")
+            import theano  # noqa: F401
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [""]
+        raise SetupError("Theano does not start: %s: %s; see theanorc.example for its settings"
+                         % (type(error).__name__, lines[0])) from None
+
+
+def check_theano_imported_before():
+    """Accept a Theano that the caller imported first, with its settings, unless that failed."""
+    # An import that fails takes the package away again, but leaves the modules that it reached.
+    if not hasattr(sys.modules.get("theano"), "function"):
+        raise SetupError("an earlier `import theano` failed; import lenet before theano")
+
+
+def start_faster():
+    """Let Theano compile less, and faster."""
+    from lenet.theano_start import cache, headers  # they need Theano
+
+    cache.apply()
+    headers.apply()

@@ -1,0 +1,75 @@
+"""The C++ compiler, the flags that it is given, and the BLAS that its code calls."""
+
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+import sysconfig
+
+from lenet.theano_start.refusal import SetupError
+
+# The BLAS routines that Theano calls; in the package scipy-openblas32 each is called scipy_NAME_.
+BLAS_ROUTINES = (
+    "xerbla "
+    "srotg srotmg srot srotm sswap sscal scopy saxpy sdot sgemv sger sgemm ssymm ssyrk strsm "
+    "drotg drotmg drot drotm dswap dscal dcopy daxpy ddot dgemv dger dgemm dsymm dsyrk dtrsm "
+    "cswap cscal ccopy caxpy cgemv cgerc cgeru cgemm zswap zscal zcopy zaxpy zgemv zgerc "
+    "zgeru zgemm"
+).split()
+BLAS_THREAD_FUNCTIONS = ("openblas_get_num_threads", "openblas_set_num_threads")
+
+
+def check(user):
+    """Stop with one line where Theano would fall back to interpreting graphs in Python.
+
+    A user who says ``cxx=`` wants just that, and is left alone.
+    """
+    compiler = user.get("cxx")
+    if compiler == "":
+        return
+    if compiler is None and not found():
+        raise SetupError("no C++ compiler found; install one: sudo apt-get install g++")
+    header = os.path.join(sysconfig.get_paths()["include"], "Python.h")
+    if not os.path.exists(header):
+        raise SetupError(
+            "Python's C headers are missing (%s); install them: "
+            "sudo apt-get install python%d.%d-dev" % ((header,) + sys.version_info[:2])
+        )
+
+
+def found():
+    """The path of the C++ compiler that Theano would take, or None."""
+    return shutil.which("g++") or shutil.which("clang++")
+
+
+def compiler_flags():
+    """Flags that make GCC optimise for this processor without changing the arithmetic.
+
+    glibc declares the vector versions of ``tanhf`` and its like (at most 4 ulp) only where
+    ``__FAST_MATH__`` is defined, and GCC calls them only where ``errno`` and traps do not matter.
+    Saying just that keeps NaN, infinities and the order of sums as they are. The flag
+    ``-ffast-math`` itself would link code that makes the whole process flush subnormal numbers
+    to zero.
+    """
+    flags = ["-O3", "-march=native"]
+    if sys.platform == "linux" and platform.machine() == "x86_64":
+        flags += ["-fno-math-errno", "-fno-trapping-math", "-D__FAST_MATH__"]
+    return flags
+
+
+def blas_flags():
+    """Flags that let Theano's C code call the BLAS of the package ``scipy-openblas32``.
+
+    Importing that package loads its library with global symbols, so there is nothing to link:
+    it is enough to give Theano's calls the names that the package uses. (``-L`` would not do:
+    Theano splits these flags at spaces, and folders may have spaces in their names.) Theano wants
+    at least one library before it calls a BLAS from C; the one of C's mathematics is always there.
+    """
+    if importlib.util.find_spec("scipy_openblas32") is None:
+        return ["-lblas"]
+    import scipy_openblas32  # noqa: F401  (loads the library)
+
+    routines = [name + "_" for name in BLAS_ROUTINES]
+    names = routines + list(BLAS_THREAD_FUNCTIONS)
+    return ["-D%s=scipy_%s" % (name, name) for name in names] + ["-lm"]

@@ -1,0 +1,84 @@
+"""The device: the tutorial's ``device=gpu``, and the CPU where no GPU can be used."""
+
+import contextlib
+import logging
+import os
+
+from lenet.theano_start import compiler
+from lenet.theano_start.refusal import SetupError, say
+from lenet.theano_start.settings import compile_cache
+
+# Old names of Theano's first GPU back end, which the tutorials use, and the present ones.
+OLD_DEVICE = "gpu"
+NEW_DEVICE = "cuda"
+
+
+def choose(user):
+    """Translate the tutorial's ``device=gpu`` and fall back to the CPU where no GPU can be used."""
+    device = user.get("device", "cpu")
+    if device.startswith(OLD_DEVICE):
+        new = NEW_DEVICE + device[len(OLD_DEVICE):]
+        say("device=%s is called device=%s since Theano 1.0" % (device, new))
+        user.override("device", new)
+        device = new
+    if not device.startswith(NEW_DEVICE):
+        return
+    problem = gpu_problem(device, user.get("cxx"))
+    if problem:
+        no_gpu(user, device, problem)
+        user.override("device", "cpu")
+
+
+def gpu_tools(cxx=None):
+    """The folder for the names of CUDA's libraries, and the C++ compiler, unless it is given."""
+    return os.path.join(compile_cache(), "cuda_names"), cxx or compiler.found()
+
+
+def gpu_problem(device, cxx=None):
+    """Why the GPU ``device`` cannot be used, in a few words, or None once all is prepared for it.
+
+    Does what can be done before Theano is imported (``lenet.gpu.start``).
+    """
+    from lenet.gpu import start
+
+    try:
+        start.prepare(device, *gpu_tools(cxx))
+    except start.CudaError as error:
+        return str(error)
+    return None
+
+
+def no_gpu(user, device, problem):
+    """Say that there is no GPU; stop if the user insists on one (``force_device=True``)."""
+    if user.is_true("force_device"):
+        raise SetupError("device=%s: %s; force_device=True, so nothing is run" % (device, problem))
+    say("device=%s: %s; running on the CPU" % (device, problem))
+
+
+@contextlib.contextmanager
+def gpu_failures_in_one_line(user):
+    """Turn the traceback that Theano logs when a GPU does not start into one line."""
+    problems = []
+
+    class Collect(logging.Filter):
+        def filter(self, record):
+            error = record.exc_info[1] if record.exc_info else None
+            problems.append(first_line(error or record.getMessage()))
+            return False
+
+    collect = Collect()
+    logger = logging.getLogger("theano.gpuarray")
+    logger.addFilter(collect)
+    try:
+        yield
+    finally:
+        logger.removeFilter(collect)
+    if problems:
+        no_gpu(user, user.get("device", "cpu"), "; ".join(problems))
+
+
+def first_line(error):
+    """The first line of an error's text; pygpu's errors hold it as bytes."""
+    text = error.args[0] if getattr(error, "args", None) else error
+    text = text.decode(errors="replace") if isinstance(text, bytes) else str(error)
+    return text.strip().splitlines()[0]

@@ -1,0 +1,66 @@
+"""lenet.theano_start.compiler: BLAS, vector math, the floating-point mode; what may be missing."""
+
+import sys
+import sysconfig
+
+import numpy
+import pytest
+import theano
+import theano.tensor as T
+from conftest import assert_refused, run_python
+
+from lenet.theano_start import compiler
+from lenet.theano_start.settings import UserSettings
+
+PRODUCTS = """
+import glob, lenet, numpy, theano, theano.tensor as T
+A, x, y = numpy.ones((3, 5), %(t)r), numpy.ones(5, %(t)r), numpy.ones(3, %(t)r)
+a, u, v = T.TensorType(%(t)r, (0, 0))(), T.TensorType(%(t)r, (0,))(), T.TensorType(%(t)r, (0,))()
+f = theano.function([a, u, v], [T.dot(a, a.T), T.dot(a, u), a + T.outer(v, u), T.dot(u, u)])
+print([r.sum() for r in f(A, x, y)] == [45, 15, 30, 5])
+code = b"".join(open(m, "rb").read() for m in glob.glob(theano.config.compiledir + "/*/*.so"))
+print([n for n in ("gemm", "gemv", "ger") if b"scipy_%(t)c" + n.encode() + b"_" not in code])
+"""
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_products_call_the_blas_of_the_package(tmp_path, dtype):
+    code = PRODUCTS.replace("%(t)r", repr(dtype)).replace("%(t)c", "sd"[dtype == "float64"])
+    process = run_python("-c", code, HOME=str(tmp_path))
+    assert (process.stdout, process.stderr) == ("True\n[]\n", "")
+
+
+@pytest.mark.parametrize("function", [numpy.tanh, numpy.exp])
+def test_vector_math_is_as_accurate_as_float32(function):
+    x = T.vector(dtype="float32")
+    compiled = theano.function([x], getattr(T, function.__name__)(x))
+    values = numpy.linspace(-20, 20, 400001).astype("float32")
+    exact = function(values.astype("float64"))
+    # glibc states at most 4 units in the last place for the functions of its vector library.
+    ulp = numpy.spacing(numpy.abs(exact).astype("float32"))
+    assert (numpy.abs(compiled(values) - exact) <= 4 * ulp).all()
+
+
+def test_the_floating_point_mode_of_the_process_is_unchanged():
+    x = T.vector(dtype="float32")
+    values = numpy.array([1e-40, numpy.nan, numpy.inf, 1], dtype="float32")
+    doubled = theano.function([x], x * 2)(values)
+    assert doubled[0] == values[0] + values[0] > 0  # subnormal numbers are not flushed to zero
+    assert values[0] * numpy.float32(0.5) > 0
+    assert theano.function([x], T.isnan(x))(values).tolist() == [False, True, False, False]
+    assert theano.function([x], T.isinf(x))(values).tolist() == [False, False, True, False]
+    assert numpy.isnan(theano.function([x], T.tanh(x))(values)[1])
+
+
+def test_no_compiler_is_one_line():
+    process = run_python("-c", "import lenet", PATH="/nonexistent")
+    assert_refused(process, 2, "no C++ compiler", "apt-get install g++")
+
+
+def test_no_headers_is_one_line(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(sysconfig, "get_paths", lambda: {"include": str(tmp_path)})
+    with pytest.raises(SystemExit) as stop:
+        compiler.check(UserSettings.read())
+    assert stop.value.code == 2
+    version = "python%d.%d-dev" % sys.version_info[:2]
+    assert version in capsys.readouterr().err

@@ -1,0 +1,15 @@
+"""lenet.theano_start: Theano imported before lenet, missing, or broken."""
+
+from conftest import assert_refused, run_python
+
+
+def test_a_theano_imported_before_is_used_with_its_settings():
+    code = "import theano, lenet.logistic_sgd; print(theano.config.floatX)"
+    process = run_python("-c", code, THEANO_FLAGS="floatX=float64,blas.ldflags=")
+    assert process.stdout == "float64\n", process.stderr
+
+
+def test_a_theano_that_failed_before_is_one_line():
+    code = "try:\n    import theano\nexcept Exception:\n    pass\nimport lenet"
+    process = run_python("-c", code, THEANO_FLAGS="floatX=nonsense")
+    assert_refused(process, 2, "import lenet before theano")

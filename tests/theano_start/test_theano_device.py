@@ -1,0 +1,47 @@
+"""lenet.theano_start.device: the tutorial's names, and what happens without a GPU."""
+
+import logging
+
+import pytest
+from conftest import assert_refused, run_python
+from test_settings import in_theanorc, settings
+
+from lenet.theano_start import device
+from lenet.theano_start.settings import UserSettings
+
+NO_GPU = device.gpu_problem("cuda")
+without_gpu = pytest.mark.skipif(NO_GPU is None, reason="this machine has a GPU")
+
+
+@without_gpu
+@pytest.mark.parametrize("old, new", [("gpu", "cuda"), ("gpu0", "cuda0"), ("gpu1", "cuda1")])
+def test_device_gpu_is_translated_and_falls_back_to_the_cpu(tmp_path, old, new):
+    found, stderr = settings(tmp_path, THEANO_FLAGS="device=%s,openmp=False" % old)
+    assert (found["device"], found["openmp"]) == ("cpu", "False")
+    assert stderr.splitlines() == [
+        "lenet: device=%s is called device=%s since Theano 1.0" % (old, new),
+        "lenet: device=%s: %s; running on the CPU" % (new, NO_GPU),
+    ]
+
+
+@without_gpu
+def test_device_gpu_in_the_theanorc(tmp_path):
+    found, stderr = settings(tmp_path, in_theanorc({"device": "gpu"}))
+    assert found["device"] == "cpu" and "device=cuda" in stderr
+
+
+@without_gpu
+def test_force_device_stops(tmp_path):
+    process = run_python("-c", "import lenet", THEANO_FLAGS="device=cuda,force_device=True")
+    assert_refused(process, 2, "device=cuda", NO_GPU)
+
+
+@pytest.mark.parametrize("text", ["out of luck\nand a long story", b"out of luck"])
+def test_a_gpu_that_fails_to_start_is_one_line(capsys, text):
+    user = UserSettings({"device": "cuda"}, UserSettings.read().files)
+    with device.gpu_failures_in_one_line(user):
+        try:
+            raise RuntimeError(text)  # pygpu's are bytes
+        except RuntimeError:
+            logging.getLogger("theano.gpuarray").error("no", exc_info=True)
+    assert capsys.readouterr().err == "lenet: device=cuda: out of luck; running on the CPU\n"
