@@ -2,21 +2,32 @@
 
 They lie there under a key. An operation without a version in that key is not looked up at all, and
 one whose version changes is never found: both cost a second or more at each start, and the second
-leaves another file on disk each time. And two processes that tidy the folder up at their ends trip
-over each other.
+leaves another file on disk each time. All keys are read at each start, and those that hold a scalar
+graph build it anew; a program is compiled each time to see whether g++ knows OpenMP. And two
+processes that tidy the folder up at their ends trip over each other.
 """
 
 import contextlib
+import hashlib
+import os
 
+import theano
+from theano.configdefaults import gcc_version_str
 from theano.gof.cmodule import ModuleCache
-from theano.gof.op import COp, Op
+from theano.gof.op import COp, Op, OpenMPOp
 from theano.gof.utils import hash_from_code
+from theano.scalar.basic import Composite
 
 
 def apply():
-    """Let the key of every operation be known and the same in every process, and end quietly."""
+    """Let keys be the same in every process and read quickly, test g++ once, and end quietly."""
     version_operations_without_properties()
     COp.c_code_cache_version = version_of_code
+    Composite.__getstate__ = state_without_the_graph
+    Composite.__setstate__ = read_without_the_graph
+    Composite.__getattr__ = build_on_first_use
+    compiles = OpenMPOp.test_gxx_support
+    OpenMPOp.test_gxx_support = staticmethod(lambda: openmp_compiles(compiles))
     tidy_up = ModuleCache._on_atexit
     ModuleCache._on_atexit = lambda cache: tidy_up_beside_others(tidy_up, cache)
 
@@ -44,6 +55,42 @@ def version_of_code(self):
     if hasattr(self, "params_type"):
         version += (self.params_type.c_code_cache_version(),)
     return version
+
+
+def state_without_the_graph(self):
+    """What a pickle holds of a scalar graph. Theano's own wants ``fgraph``, to leave it out."""
+    return {name: value for name, value in vars(self).items()
+            if name not in ("fgraph", "_impls", "prepare_node_called")}
+
+
+def read_without_the_graph(self, state):
+    """Take a scalar graph from a pickle. A key compares its C code, which the pickle holds."""
+    self.__dict__.update(state)
+    self.prepare_node_called = set()
+
+
+def build_on_first_use(self, name):
+    """Build what is not in the pickle; Theano's own ``__setstate__`` builds it at once."""
+    if name == "fgraph":
+        self.init_fgraph()
+    elif name == "_impls":
+        self.init_py_impls()
+    else:
+        raise AttributeError("%r object has no attribute %r" % (type(self).__name__, name))
+    return self.__dict__[name]
+
+
+def openmp_compiles(compiles):
+    """Whether g++ compiles a program with OpenMP: tried until it did, then known from a file."""
+    compiler = hashlib.sha256((theano.config.cxx + gcc_version_str).encode()).hexdigest()[:16]
+    known = os.path.join(theano.config.compiledir, "openmp-" + compiler)
+    if os.path.exists(known):
+        return True
+    if not compiles():
+        return False
+    with contextlib.suppress(OSError):
+        open(known, "w").close()
+    return True
 
 
 def tidy_up_beside_others(tidy_up, cache):

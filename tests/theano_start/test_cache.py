@@ -1,8 +1,15 @@
 """lenet.theano_start.cache: a second process compiles nothing."""
 
+import copy
+import pickle
+
+import pytest
 import theano
 import theano.tensor as T
 from conftest import run_python
+from theano.scalar.basic import Composite
+
+from lenet.theano_start import cache
 
 COMPILE = """
 import lenet, theano, theano.tensor as T, numpy
@@ -56,3 +63,24 @@ def test_a_folder_that_another_process_has_tidied_up():
     assert (process.returncode, process.stderr) == (0, "")
     ended = run_python("-c", code.replace("sorted(None)", "end='.'"))
     assert ended.stdout == "tidied up."  # it is what Theano calls at the end
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda op: pickle.loads(pickle.dumps(op))])
+def test_a_scalar_graph_is_read_without_being_built(copied):
+    x, y = theano.scalar.float64(), theano.scalar.float64()
+    op = Composite([x, y], [x * 2 + y])
+    c_code = hash(op)  # writes it
+    again = copied(copied(op))
+    assert (again == op, hash(again)) == (True, c_code)
+    assert not {"fgraph", "_impls"} & set(vars(again))
+    assert again.impl(3.0, 4.0) == 10 and again.fgraph.outputs
+    assert not hasattr(again, "nonsense")
+
+
+def test_openmp_is_tried_until_it_compiles(tmp_path, monkeypatch):
+    monkeypatch.setattr(type(theano.config), "compiledir", str(tmp_path))
+    answers = iter([False, True, True])
+    asked = [cache.openmp_compiles(lambda: next(answers)) for _ in range(4)]
+    assert asked == [False, True, True, True] and next(answers) is True
+    monkeypatch.setattr(type(theano.config), "cxx", "another")
+    assert not cache.openmp_compiles(lambda: False)
