@@ -50,9 +50,10 @@ def compiler_flags():
     ``__FAST_MATH__`` is defined, and GCC calls them only where ``errno`` and traps do not matter.
     Saying just that keeps NaN, infinities and the order of sums as they are. The flag
     ``-ffast-math`` itself would link code that makes the whole process flush subnormal numbers
-    to zero.
+    to zero. Theano asks for debugging symbols with ``-g``; they take a fifth of g++'s time and four
+    fifths of the folder of compiled graphs.
     """
-    flags = ["-O3", "-march=native"]
+    flags = ["-O3", "-march=native", "-g0"]
     if sys.platform == "linux" and platform.machine() == "x86_64":
         flags += ["-fno-math-errno", "-fno-trapping-math", "-D__FAST_MATH__"]
     return flags
