@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 
 import numpy
 import theano
@@ -33,15 +34,16 @@ HEADER = BEGIN + """#include <math.h>
 def apply():
     """From now on, give g++ the header with every module of a graph."""
     compile_str = cmodule.GCC_compiler.compile_str
-    known = {}
+    known, building = {}, {True: threading.Lock(), False: threading.Lock()}
 
     def compile_with_header(module_name, src_code, location=None, include_dirs=None,
                             lib_dirs=None, libs=None, preargs=None, **others):
         preargs = list(preargs or [])
         if src_code.startswith(BEGIN):
             openmp = "-fopenmp" in preargs
-            if openmp not in known:
-                known[openmp] = precompiled_header(openmp)
+            with building[openmp]:
+                if openmp not in known:
+                    known[openmp] = precompiled_header(openmp)
             if known[openmp]:
                 preargs += ["-include", known[openmp]]
         return compile_str(module_name, src_code, location, include_dirs, lib_dirs, libs, preargs,
