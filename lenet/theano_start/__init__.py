@@ -49,6 +49,9 @@ def import_theano():
             # Theano 1.0.5 uses parts of NumPy and distutils that later versions deprecate.
             warnings.simplefilter("ignore")
             import theano  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise SetupError("the package %s is not installed; type `pip install -e .` in the clone"
+                         % error.name) from None
     except Exception as error:
         lines = str(error).strip().splitlines() or [""]
         raise SetupError("Theano does not start: %s: %s; see theanorc.example for its settings"

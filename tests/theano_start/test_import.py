@@ -13,3 +13,8 @@ def test_a_theano_that_failed_before_is_one_line():
     code = "try:\n    import theano\nexcept Exception:\n    pass\nimport lenet"
     process = run_python("-c", code, THEANO_FLAGS="floatX=nonsense")
     assert_refused(process, 2, "import lenet before theano")
+
+
+def test_a_missing_package_is_one_line():
+    process = run_python("-c", "import sys; sys.modules['six'] = None; import lenet")
+    assert_refused(process, 2, "the package six is not installed", "pip install -e .")
