@@ -34,7 +34,7 @@ def main():
     parser.add_argument("--batch-size", type=int, default=500, metavar="N",
                         help="examples a minibatch")
     parser.add_argument("--no-cold", dest="cold", action="store_false",
-                        help="leave the cold start out, which takes about a minute")
+                        help="leave the cold start out, which takes about half a minute")
     kinds = parser.add_mutually_exclusive_group()
     kinds.add_argument("--peers", action="store_true",
                        help="measure this package, plain Theano and PyTorch in turn")
