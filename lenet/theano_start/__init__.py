@@ -71,4 +71,4 @@ def start_faster():
 
     cache.apply()
     headers.apply()
-    ahead.apply(min(threads.usable_processors(), ahead.MOST))
+    ahead.apply(threads.usable_processors())

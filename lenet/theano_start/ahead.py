@@ -22,7 +22,7 @@ from theano.gof.cmodule import GCC_compiler, dlimport, get_lib_extension, get_mo
 from theano.gof.fg import FunctionGraph
 from theano.gof.vm import VM_Linker
 
-# More than this many g++ at a time would gain little, and each takes up to 300 MB of memory.
+# g++ at a time, at the most: each takes up to 340 MB of memory.
 MOST = 8
 
 
@@ -58,7 +58,7 @@ class ModulesOfGraph:
     compile_str : function
         ``GCC_compiler.compile_str``.
     processors : int
-        How many modules to compile at a time.
+        How many modules to compile at a time, at the most.
     """
 
     def __init__(self, fgraph, compile_str, processors):
@@ -82,16 +82,17 @@ class ModulesOfGraph:
 
     def start(self):
         """Give the modules that are not on disk to g++."""
-        self.pool = concurrent.futures.ThreadPoolExecutor(self.processors)
+        self.pool = concurrent.futures.ThreadPoolExecutor(min(self.processors, MOST))
         try:
             self.folder = tempfile.TemporaryDirectory(prefix="lenet-modules-")
         except OSError:
             return
         for node in self.fgraph.toposort():
             try:
-                name, source, options = module_of(node)
-                if is_on_disk(node, source):
+                linker = linker_of(node)
+                if is_on_disk(linker):
                     continue
+                name, source, options = module_of(linker)
             except Exception:  # no C code, or code with a fault: Theano's to deal with
                 continue
             key = name, str(options)
@@ -119,17 +120,16 @@ def linker_of(node):
     return CLinker().accept(FunctionGraph(node.inputs, node.outputs))
 
 
-def module_of(node):
-    """The name of a node's module, its source, and what ``compile_str`` is told beside these."""
-    linker = linker_of(node)
+def is_on_disk(linker):
+    """Whether Theano will find the module in its folder of compiled graphs."""
+    key, cache = linker.cmodule_key(), get_module_cache()
+    return (key in cache.entry_from_key
+            or get_module_hash(linker.get_src_code(), key) in cache.module_hash_to_key_data)
+
+
+def module_of(linker):
+    """A module's name, its source, and what ``compile_str`` is told beside these."""
     module = linker.get_dynamic_module()
     source = module.code()  # gives it its name
     return module.code_hash, source, (linker.header_dirs(), linker.lib_dirs(), linker.libraries(),
                                       linker.compile_args())
-
-
-def is_on_disk(node, source):
-    """Whether Theano will find the module in its folder of compiled graphs."""
-    key, cache = linker_of(node).cmodule_key(), get_module_cache()
-    return (key in cache.entry_from_key
-            or get_module_hash(source, key) in cache.module_hash_to_key_data)

@@ -58,7 +58,7 @@ def graph():
 
 @pytest.fixture
 def empty_cache(monkeypatch):
-    monkeypatch.setattr(ahead, "is_on_disk", lambda node, source: False)
+    monkeypatch.setattr(ahead, "is_on_disk", lambda linker: False)
 
 
 def test_what_g_plus_plus_refuses_is_left_for_theano(empty_cache, tmp_path):
