@@ -1,4 +1,4 @@
-"""lenet.theano_start: each in a process of its own, since Theano is imported once."""
+"""lenet.theano_start.settings: each in a process of its own, since Theano is imported once."""
 
 import json
 
