@@ -1,16 +1,20 @@
 #!/usr/bin/env python
 """Say what is there for training on an NVIDIA GPU, what is missing, and what to type next."""
 
+import re
+
 from lenet import command
 from lenet.gpu import doctor
-from lenet.theano_start.device import gpu_tools
+from lenet.theano_start.device import gpu_tools, present_name
 
 
 def main():
     parser = command.Parser(__doc__, "python scripts/check_gpu.py")
     parser.add_argument("--device", default="gpu0", help="gpu0, gpu1, ...")
-    device = parser.parse_args().device.replace("gpu", "cuda")
-    return doctor.report(doctor.examine(device, *gpu_tools()))
+    device = parser.parse_args().device
+    if not re.fullmatch("(gpu|cuda)[0-9]*", device):
+        parser.error("--device %s: expected gpu0, gpu1, ..." % device)
+    return doctor.report(doctor.examine(present_name(device), *gpu_tools()))
 
 
 if __name__ == "__main__":

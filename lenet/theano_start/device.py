@@ -15,18 +15,24 @@ NEW_DEVICE = "cuda"
 
 def choose(user):
     """Translate the tutorial's ``device=gpu`` and fall back to the CPU where no GPU can be used."""
-    device = user.get("device", "cpu")
-    if device.startswith(OLD_DEVICE):
-        new = NEW_DEVICE + device[len(OLD_DEVICE):]
-        say("device=%s is called device=%s since Theano 1.0" % (device, new))
-        user.override("device", new)
-        device = new
+    named = user.get("device", "cpu")
+    device = present_name(named)
+    if device != named:
+        say("device=%s is called device=%s since Theano 1.0" % (named, device))
+        user.override("device", device)
     if not device.startswith(NEW_DEVICE):
         return
     problem = gpu_problem(device, user.get("cxx"))
     if problem:
         no_gpu(user, device, problem)
         user.override("device", "cpu")
+
+
+def present_name(device):
+    """What Theano 1.0 calls a device that may have its old name: gpu0 -> cuda0."""
+    if device.startswith(OLD_DEVICE):
+        return NEW_DEVICE + device[len(OLD_DEVICE):]
+    return device
 
 
 def gpu_tools(cxx=None):

@@ -1,0 +1,20 @@
+"""scripts/check_gpu.py, run as a user runs it, beside the emulator's driver (emulator.cc)."""
+
+from conftest import assert_refused, run_script
+from made import build_emulator
+
+
+def test_a_device_that_is_none():
+    assert_refused(run_script("check_gpu.py", "--device", "7"), 2,
+                   "check_gpu.py: --device 7: expected gpu0, gpu1, ...")
+
+
+def test_a_driver_without_a_device(tmp_path):
+    process = run_script("check_gpu.py", "--device", "gpu1", EMULATOR_DEVICES="0",
+                         LD_LIBRARY_PATH=build_emulator(tmp_path), HOME=str(tmp_path))
+    assert process.returncode == 1 and process.stderr == ""
+    lines = process.stdout.splitlines()
+    assert lines[0].split() == ["driver", "supports", "CUDA", "12.9",
+                                "(%s/libcuda.so.1)" % tmp_path]
+    assert lines[1].split(None, 1) == ["device", "MISSING: the NVIDIA driver finds no GPU"]
+    assert lines[-1] == "next: nvidia-smi"
