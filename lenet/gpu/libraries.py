@@ -54,7 +54,8 @@ def folders():
             found += toolkit_folders(root)
     found += linker_folders()
     found += SYSTEM
-    return list(dict.fromkeys(os.path.abspath(f) for f in found if f and os.path.isdir(f)))
+    # /lib is /usr/lib on most systems
+    return list(dict.fromkeys(os.path.realpath(f) for f in found if f and os.path.isdir(f)))
 
 
 def toolkit_folders(root):

@@ -11,16 +11,19 @@ from lenet.gpu import names
 # In a process of its own, since a name once taken stays taken: what each dlopen gives before and
 # after, as the number that a function of the library returns.
 PROVIDE = """
-import ctypes, importlib.util, json, sys
+import ctypes, importlib.util, json, os, sys
 spec = importlib.util.spec_from_file_location("names", sys.argv[1])
 names = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(names)
 name, path, cache, function = sys.argv[2:6]
-try:
-    ctypes.CDLL(name)
-    before = True
-except OSError:
-    before = False
+child = os.fork()  # which takes the name, where it leads to a library already, for itself alone
+if not child:
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        os._exit(1)
+    os._exit(0)
+before = os.waitpid(child, 0)[1] == 0
 try:
     found = names.provide(name, path, cache, "g++")
 except OSError as error:
