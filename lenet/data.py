@@ -18,7 +18,7 @@ import numpy
 import theano
 import theano.tensor as T
 
-from lenet import array_folder, mnist, plain_pickle
+from lenet import array_folder, digit, mnist, plain_pickle
 from lenet.array_folder import one_line
 from lenet.chunks import MEGABYTE, ChunkedSet, Window
 from lenet.errors import DataError
@@ -236,13 +236,20 @@ def checked(sets, description, path):
     if description is Unsaid:
         image_shape = shape_of_rows(widths[0])
         class_names = numbered(1 + max(int(labels.max()) for _, labels in sets))
-        preparation = "digit" if image_shape == (1, 28, 28) else "resize"
+        preparation = preparation_of(sets[0][0], image_shape)
     return Datasets([tuple(pair) for pair in sets], image_shape, class_names, preparation)
 
 
 def numbered(n_classes):
     """The names of classes that have none: "0", "1", ..."""
     return [str(label) for label in range(n_classes)]
+
+
+def preparation_of(images, image_shape):
+    """How new pictures are prepared if nothing tells: as digits, if the first images are such."""
+    if image_shape == (1, digit.SIZE, digit.SIZE) and digit.are_in_format(images[:200]):
+        return "digit"
+    return "resize"
 
 
 def shape_of_rows(n_pixels):
@@ -351,6 +358,8 @@ def checked_images(x, where):
         raise DataError("%s: empty; expected at least one image" % where)
     if isinstance(x, numpy.memmap):  # bytes on the disk, which stay there
         return x
+    if x.dtype == numpy.uint8:
+        return as_floats(x)
     x = x.astype(theano.config.floatX, copy=False)
     for start in range(0, len(x), 4096):  # in parts: a mask of all pixels at once costs memory
         if not numpy.isfinite(x[start:start + 4096]).all():

@@ -65,6 +65,18 @@ def is_in_format(ink):
         SIZE / 2 - 0.5 <= centre_of(mass) < SIZE / 2 + 0.5 for mass in masses)
 
 
+def are_in_format(images):
+    """Whether images are digits such as MNIST's: all but a tenth of them, to be judged by a few.
+
+    Parameters
+    ----------
+    images : array of shape (n, 28 * 28)
+        Brightness, in any unit.
+    """
+    images = numpy.asarray(images, dtype="float32").reshape(-1, SIZE, SIZE)
+    return sum(map(is_in_format, images)) >= 0.9 * len(images)
+
+
 def extent(mass):
     """From the first to the last mass that is not 0."""
     inked = mass.nonzero()[0]

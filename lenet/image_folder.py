@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from lenet import array_folder, plain_pickle
 from lenet.array_folder import ArrayWriter
-from lenet.data import numbered
+from lenet.data import numbered, preparation_of
 from lenet.errors import DataError, UsageError
 from lenet.experiment import seeded
 from lenet.files import folder_beside, write_beside
@@ -122,7 +122,7 @@ def build(source, output, validation=None, test=None, size=None, channels=None, 
 
     with contextlib.ExitStack() as stack:
         if as_pickle:
-            check_fits_a_pickle(len(plans[0][1]), image_shape, output)
+            check_fits_a_pickle(max(len(rows) for _, rows in plans), image_shape, output)
             file = stack.enter_context(write_beside(output))
             folder = tempfile.mkdtemp(dir=os.path.dirname(os.path.abspath(output)),
                                       prefix=os.path.basename(output) + ".")
@@ -139,7 +139,8 @@ def build(source, output, validation=None, test=None, size=None, channels=None, 
                 shutil.copyfile(os.path.join(folder, "valid_%s.npy" % what),
                                 os.path.join(folder, "test_%s.npy" % what))
             report.n_images.append(report.n_images[1])
-        description = image_shape, class_names, preparation_of(image_shape, class_names)
+        training_images = array_folder.images(os.path.join(folder, "train_x.npy"))
+        description = image_shape, class_names, preparation_of(training_images, image_shape)
         if as_pickle:
             # No name and no time in the header: the bytes depend on the contents alone.
             with gzip.GzipFile("", "wb", 6, file, mtime=0) if output.endswith(".gz") \
@@ -170,18 +171,12 @@ def check_apart(output, folders):
 
 
 def check_fits_a_pickle(n_images, image_shape, output):
-    """Raise a DataError if a pickle could not hold the training images."""
+    """Raise a DataError if a pickle could not hold the images of a set."""
     n_bytes = n_images * 4 * int(numpy.prod(image_shape, dtype="int64"))
     if n_bytes >= PICKLE_LIMIT:
         raise DataError("%s: %d images of %d x %d x %d are %.1f GB as floats, more than a pickle "
                         "holds; name a folder of arrays, without .pkl.gz"
                         % ((output, n_images) + image_shape + (n_bytes / 1e9,)))
-
-
-def preparation_of(image_shape, class_names):
-    """How new pictures are prepared: see ``lenet.data.Datasets``."""
-    return "digit" if tutorials_form(image_shape, class_names) and image_shape == (1, 28, 28) \
-        else "resize"
 
 
 def tutorials_form(image_shape, class_names):

@@ -14,6 +14,7 @@ import theano.tensor as T
 
 from lenet import persistence
 from lenet.convolutional_mlp import LeNet5
+from lenet.data import PREPARATIONS
 from lenet.errors import DataError
 from lenet.lenet5_1998 import LeNet5_1998
 from lenet.logistic_sgd import LogisticRegression
@@ -117,8 +118,9 @@ def load_model(path, kind=None):
             and all(type(n) is int and 0 < n < 2 ** 16 for n in image_shape)):
         raise DataError("%s: image_shape %.60r; expected [channels, height, width]"
                         % (path, image_shape))
-    if preparation not in ("digit", "resize"):
-        raise DataError("%s: preparation %.60r; expected digit or resize" % (path, preparation))
+    if preparation not in PREPARATIONS:
+        raise DataError("%s: preparation %.60r; expected one of %s"
+                        % (path, preparation, ", ".join(PREPARATIONS)))
 
     if kind is not None and architecture.get("kind") != kind:
         raise DataError("%s: a network of the kind %.60s; expected %s"

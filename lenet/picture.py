@@ -37,16 +37,11 @@ def read_picture(path, image_shape):
         if image.size != (width, height):
             # A JPEG decodes faster to a half or a quarter, which is still twice what is needed.
             image.draft(None, (2 * max(width, height),) * 2)
-        return fitted(image, channels, height, width)
-
-
-def fitted(image, channels, height, width):
-    """As ``read_picture``, of a Pillow image."""
-    image = upright(image, channels)
-    if image.size != (width, height):
-        # Every pixel that the picture shrinks into counts, and no edge overshoots.
-        image = image.resize((width, height), Image.BILINEAR)
-    pixels = numpy.asarray(image).reshape(height, width, channels)
+        image = upright(image, channels)
+        if image.size != (width, height):
+            # Every pixel that the picture shrinks into counts, and no edge overshoots.
+            image = image.resize((width, height), Image.BILINEAR)
+        pixels = numpy.asarray(image).reshape(height, width, channels)
     return pixels.transpose(2, 0, 1)
 
 

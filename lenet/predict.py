@@ -21,7 +21,7 @@ from PIL import Image
 
 from lenet import digit, models
 from lenet.errors import DataError, UsageError
-from lenet.picture import GREY, fitted, refusal, upright
+from lenet.picture import GREY, read_picture, refusal, upright
 from lenet.theano_start.threads import usable_processors
 
 BATCH = 128  # images that are read, and classified, at once
@@ -143,9 +143,9 @@ class Reader:
             The file cannot be read, there is no digit, or the size is wrong and has to be right.
         """
         try:
+            if not self.of_digits:
+                return read_picture(path, self.image_shape)
             with Image.open(path) as image:
-                if not self.of_digits:
-                    return fitted(image, *self.image_shape)
                 if self.center:
                     image.draft("L", (digit.LARGEST, digit.LARGEST))  # decodes a JPEG to about that
                     return digit.to_mnist(numpy.asarray(upright(image, GREY)))[None]

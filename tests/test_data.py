@@ -85,6 +85,21 @@ def test_a_plain_pickle_of_other_images(tmp_path):
     assert sets.class_names[-3:] == ["9", "10", "11"] and len(sets.class_names) == 12
 
 
+def test_a_plain_pickle_of_other_images_of_the_size_of_mnist(tmp_path, small_sets):
+    shirts = [(x[:, ::-1].repeat(2, axis=1)[:, :784], y) for x, y in small_sets]
+    path = write_dataset(tmp_path / "shirts.pkl.gz", shirts)
+    assert data.open_arrays(path).preparation == "resize"
+
+
+def test_a_plain_pickle_of_bytes(tmp_path, small_sets, small_dataset):
+    as_bytes = [((x * 256).astype("uint8"), y) for x, y in small_sets]
+    path = write_dataset(tmp_path / "bytes.pkl.gz", as_bytes)
+    for found, expected in zip(data.load_arrays(path), small_sets):
+        assert found[0].dtype == theano.config.floatX
+        numpy.testing.assert_array_equal(found[0], expected[0])
+    assert data.open_arrays(path).preparation == "digit"
+
+
 def test_a_pickle_of_colour_images_with_names(tmp_path):
     x, y = numpy.zeros((5, 24), "float32"), numpy.arange(5) % 2
     path = write_described(tmp_path / "colour.pkl.gz", x, y, COLOUR)

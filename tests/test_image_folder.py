@@ -125,7 +125,23 @@ def test_numbered_classes_of_grey_squares_are_the_tutorials_pickle(tmp_path):
     for name in ("out", "out.pkl.gz"):
         sets = open_arrays(str(tmp_path / name))
         assert sets.class_names == [str(i) for i in range(11)]
-        assert (sets.image_shape, sets.preparation) == ((1, 28, 28), "digit")
+        assert (sets.image_shape, sets.preparation) == ((1, 28, 28), "resize")
+
+
+@pytest.mark.parametrize("output", ["out.pkl.gz", "out"])
+@pytest.mark.parametrize("names", ["56", ["five", "six"]])
+@pytest.mark.parametrize("ink, preparation", [("light", "digit"), ("dark", "resize")])
+def test_new_pictures_are_centred_as_digits_if_the_dataset_holds_such(
+        tmp_path, mnist_arrays, output, names, ink, preparation):
+    x, y = mnist_arrays[0]
+    for label, name in zip((5, 6), names):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for number, row in enumerate(x[y == label][:20]):
+            pixels = (row.reshape(28, 28) * 256).astype("uint8")
+            Image.fromarray(pixels if ink == "light" else 255 - pixels).save(
+                tmp_path / "images" / name / ("%d.png" % number))
+    build(str(tmp_path / "images"), str(tmp_path / output))
+    assert open_arrays(str(tmp_path / output)).preparation == preparation
 
 
 @pytest.mark.parametrize("output", ["out.pkl.gz", "out"])

@@ -138,7 +138,7 @@ def changed(path, change):
     (lambda n: n.update(image_shape=[1, 16, 10 ** 9]), "expected .channels, height, width"),
     (lambda n: n.update(image_shape=[1, 16, 60000]), "the file has|has shape"),
     (lambda n: n.update(image_shape=[3, 16, 16]), "has shape"),
-    (lambda n: n.update(preparation="eval"), "expected digit or resize"),
+    (lambda n: n.update(preparation="eval"), "expected one of digit, resize"),
 ])
 def test_a_file_that_describes_something_else(change, match, saved):
     changed(saved, change)

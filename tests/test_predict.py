@@ -14,7 +14,8 @@ from PIL import Image
 from lenet import models, predict
 from lenet.errors import DataError, UsageError
 from lenet.logistic_sgd import LogisticRegression
-from lenet.predict import Predictor, find_images
+from lenet.picture import read_picture
+from lenet.predict import Predictor, Reader, find_images
 
 NAMES = [str(i) for i in range(10)]
 
@@ -122,6 +123,14 @@ def test_pictures_in_colour_are_brought_to_their_size(of_pets, rng, tmp_path):
     row = pixels.transpose(2, 0, 1).reshape(1, -1) / 256
     numpy.testing.assert_allclose(same.probabilities, softmax(row @ W + b)[0], rtol=1e-4)
     assert grey.error is None
+
+
+def test_a_photograph_is_read_as_it_was_for_the_training(rng, tmp_path):
+    path = str(tmp_path / "large.jpg")
+    coarse = rng.randint(0, 256, (40, 50, 3)).astype("uint8")
+    Image.fromarray(coarse).resize((500, 400), Image.BICUBIC).save(path, quality=90)
+    shape = (3, 32, 32)
+    numpy.testing.assert_array_equal(Reader(shape, "resize").read(path), read_picture(path, shape))
 
 
 def test_batches_are_read_no_further_than_needed(of_digits, digits, monkeypatch):
