@@ -8,6 +8,8 @@
 set -eu
 
 VERSION=0.7.6
+# What the build calls itself, since it differs from the release: see lenet/gpu/start.py.
+BUILT=$VERSION+lenet
 HOME_PAGE=https://github.com/Theano/libgpuarray
 PYTHON=${PYTHON:-python}
 
@@ -28,6 +30,7 @@ ask() {
 
 [ $# -le 1 ] || stop "one argument at most: the folder or archive of libgpuarray $VERSION"
 need "$PYTHON" Python "python3 -m venv .venv && . .venv/bin/activate"
+case $PYTHON in */*) PYTHON=$(cd "${PYTHON%/*}/" && pwd)/${PYTHON##*/} ;; esac
 prefix=$(ask 'import sys; print(sys.prefix if sys.prefix != sys.base_prefix else "")')
 [ -n "$prefix" ] || stop "$PYTHON is not in a virtual environment; \
 activate one (. .venv/bin/activate) or name its Python: PYTHON=.venv/bin/python"
@@ -96,7 +99,7 @@ sed -i.orig 's/strlen(prefix) + 3;/strlen(prefix) + 4;/' src/gpuarray_buffer_cud
 # The version is asked from git, or from the folder's name; neither need be there.
 cat >pygpu/_version.py <<VERSION
 def get_versions():
-    return {"version": "$VERSION", "full-revisionid": None, "dirty": False, "error": None}
+    return {"version": "$BUILT", "full-revisionid": None, "dirty": False, "error": None}
 VERSION
 # The package versioneer, which setup.py imports, asks the same and no more.
 cat >versioneer.py <<'VERSIONEER'

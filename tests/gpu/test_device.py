@@ -1,22 +1,22 @@
 """Training with ``device=gpu``: on a GPU, and on the emulator of one (emulator.cc)."""
 
+import importlib
 import importlib.util
 import json
 import os
-import sys
 
 import numpy
 import pytest
 from conftest import REPOSITORY, run_python, write_dataset
 from made import HERE, build_emulator
 
-from lenet.gpu import libraries
+from lenet.gpu import libraries, start
 from lenet.theano_start.device import gpu_problem
 
 NO_GPU = gpu_problem("cuda")
 NO_PYGPU = importlib.util.find_spec("pygpu") is None
 # Only the one that scripts/build_pygpu.sh builds knows compute capabilities from 10.0 on.
-OWN_PYGPU = not NO_PYGPU and importlib.util.find_spec("pygpu").origin.startswith(sys.prefix)
+OWN_PYGPU = not NO_PYGPU and start.is_own(importlib.import_module("pygpu"))
 NVRTC = [library for folder in libraries.folders() for library in libraries.nvrtc_in(folder)]
 
 # Sums of a few hundred float32 products, in another order than on the CPU.

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import types
 
 import pytest
 from made import build_emulator, build_library
@@ -105,13 +106,14 @@ def test_no_pygpu(monkeypatch):
         start.find_pygpu()
 
 
-def test_a_device_that_the_released_libgpuarray_cannot_name(tmp_path):
-    class Elsewhere:
-        __file__ = str(tmp_path / "pygpu" / "__init__.py")
+def test_a_device_that_the_released_libgpuarray_cannot_name():
+    released = types.SimpleNamespace(__version__="0.7.6")
+    own = types.SimpleNamespace(__version__="0.7.6+lenet")
     new = driver.Device(0, "new", (10, 0), 0)
     with pytest.raises(CudaError, match="compute capability 10.0"):
-        start.check_generation(new, Elsewhere)
-    start.check_generation(new._replace(capability=(9, 0)), Elsewhere)
+        start.check_generation(new, released)
+    start.check_generation(new, own)
+    start.check_generation(new._replace(capability=(9, 0)), released)
 
 
 def test_headers_in_the_virtual_environment_are_shown_to_the_compiler(tmp_path, monkeypatch):
