@@ -96,7 +96,9 @@ class Parser(argparse.ArgumentParser):
                 raise UsageError("--%s %s, but %s was begun with %s; leave the option out, or "
                                  "begin another run with --output"
                                  % (name.replace("_", "-"), options[name], folder, value))
-        return dict({name: options[name] for name in begun_with}, run=run)
+        options = {name: options[name] for name in begun_with}
+        run.settings = dict(options, command=self.prog)
+        return dict(options, run=run)
 
 
 def could_be(action, value):

@@ -38,7 +38,7 @@ class Run(Observer):
     folder : str
         The folder, as it was given.
     settings : dict
-        The options that the run was begun with.
+        The options of the training, as they were last given.
     rows : list of dicts
         The log: a value or None for each of ``COLUMNS``. iteration counts minibatches from 1, as
         epoch counts epochs; cost is the mean over the minibatches since the row before;
@@ -208,21 +208,18 @@ class Run(Observer):
 
     def end(self, result):
         """Save what was reached, draw the log, and let others at the folder."""
-        if result.stopped != "diverged":
+        if result.stopped == "diverged":
+            self.save_best()  # nobody can go on from the last parameters
+        else:
             self.save(result)
         if self.rows:
             plots.finish(plots.draw_curves(self.rows), os.path.join(self.folder, "curves.png"))
         self.lock.close()
 
     def save(self, result):
-        """Write the best parameters, if they are new; then the log; then the state."""
+        """Write the best parameters and the log; then the state."""
         begin = time.perf_counter()
-        if self.best is not None:
-            models.save_model(os.path.join(self.folder, "model.safetensors"), self.model,
-                              *self.description, values=self.best)
-            self.best = None
-        with write_beside(os.path.join(self.folder, "log.csv")) as file:
-            file.write(as_csv(self.rows).encode())
+        self.save_best()
         state = {"settings": self.settings, "sizes": self.sizes, "n_rows": len(self.rows),
                  "cost_sum": self.cost_sum, "n_costs": self.n_costs,
                  "seconds": self.seconds + begin - self.began_at,
@@ -234,6 +231,15 @@ class Run(Observer):
         self.saved_at = time.perf_counter()
         self.save_seconds = self.saved_at - begin
         self.saving_seconds += self.save_seconds
+
+    def save_best(self):
+        """Write the best parameters, if they are new; then the log."""
+        if self.best is not None:
+            models.save_model(os.path.join(self.folder, "model.safetensors"), self.model,
+                              *self.description, values=self.best)
+            self.best = None
+        with write_beside(os.path.join(self.folder, "log.csv")) as file:
+            file.write(as_csv(self.rows).encode())
 
 
 LOCK = ".lock"

@@ -20,6 +20,7 @@ from lenet.data import load_data
 from lenet.errors import DataError, Interrupted, UsageError
 from lenet.network3 import FullyConnectedLayer, Network, SoftmaxLayer
 from lenet.run import Run
+from lenet.training import Result
 
 
 def small_network():
@@ -102,6 +103,28 @@ def test_the_cost_is_the_mean_since_the_row_before(small_dataset, tmp_path):
     trained(small_dataset, run, epochs=2)
     assert [row["cost"] for row in run.rows] == pytest.approx(
         [numpy.mean(costs[:25]), numpy.mean(costs[25:])], rel=1e-12)
+
+
+def test_a_training_that_diverges_leaves_its_best_parameters(small_dataset, tmp_path):
+    folder = str(tmp_path / "run")
+    network, result = small_network(), Result()
+    run = Run.create(folder, {})
+    run.made_for(load_data(small_dataset))
+    run.begin(network, result)
+    run.save_seconds = math.inf  # so much that the next saving is put off
+    result.cost, result.iteration = 2.0, 24
+    run.minibatch_ends(result)
+    run.validated(1, 25, 0.5)
+    run.improved(1, 25, 0.4)
+    run.iteration_ends(result)
+    best = values(network)
+    for param in network.params:
+        param.set_value(param.get_value() * numpy.nan)
+    result.stopped = "diverged"
+    run.end(result)
+    assert_same(values(models.load_model(folder).model), best)
+    row, = runs.read_log(os.path.join(folder, "log.csv"))
+    assert (row["validation"], row["test"]) == (0.5, 0.4)
 
 
 def test_the_best_parameters_are_those_of_the_best_epoch(small_dataset, tmp_path, monkeypatch):

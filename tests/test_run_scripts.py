@@ -42,6 +42,16 @@ def test_a_run_that_goes_on_is_one_run(name, epochs, options, script, small_data
     assert kept(tmp_path / "run") == kept(tmp_path / "whole")
 
 
+def test_a_run_goes_on_with_the_options_that_were_given_last(script, small_dataset, tmp_path):
+    name, epochs, options = COMMANDS[2]
+    run = tmp_path / "run"
+    script(name, "--dataset", small_dataset, *options, epochs, 1, "--output", run)
+    script(name, "--resume", run, epochs, 3, "--chunk-mb", 0.7)
+    settings = json.loads(persistence.read(str(run / "last.safetensors"))[1]["state"])["settings"]
+    assert (settings["n_epochs"], settings["chunk_mb"], settings["command"]) == (3, 0.7, name)
+    assert script(name, "--resume", run).returncode == 0  # with nothing left to do
+
+
 def test_a_run_in_chunks_is_the_run_in_one_piece(script, small_dataset, tmp_path):
     name, epochs, options = COMMANDS[3]
     options = ["--dataset", small_dataset, epochs, 2] + options
