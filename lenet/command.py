@@ -10,6 +10,15 @@ from lenet.errors import DataError, TrainingError, UsageError
 WRONG_USAGE, FAILED = 2, 1
 
 
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Gives the default of each option that has a value by default."""
+
+    def _get_help_string(self, action):
+        if action.default is None or isinstance(action.default, bool):
+            return action.help
+        return super()._get_help_string(action)
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose help gives the defaults and an example.
 
@@ -25,7 +34,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(
             description=description,
             epilog="example: " + example,
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            formatter_class=HelpFormatter,
         )
 
     def error(self, message):
@@ -117,9 +126,13 @@ def run(main):
 
     0: done; 1: a file or the training failed; 2: wrong usage; 130: Ctrl-C; 143: SIGTERM.
     """
+    for stream in (sys.stdin, sys.stdout):
+        if hasattr(stream, "reconfigure"):  # file names may be any bytes
+            stream.reconfigure(errors="surrogateescape")
     try:
         status = main() or 0
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as it is where it was closed before the start
+            sys.stdout.flush()
     except UsageError as error:
         status = fail(error, WRONG_USAGE)
     except (DataError, TrainingError) as error:
@@ -133,6 +146,8 @@ def run(main):
         status = FAILED
     except OSError as error:
         status = fail(error, FAILED)
+    except MemoryError as error:
+        status = fail("more memory is needed than there is: %s" % error, FAILED)
     sys.exit(status)
 
 

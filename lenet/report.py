@@ -47,10 +47,11 @@ class TutorialReport(Observer):
 
     def training_ended(self, result):
         self.line("Optimization complete.")
-        self.line("Best validation score of %f %% obtained at iteration %i, "
-                  "with test performance %f %%"
-                  % (result.best_validation_error * 100.0, result.best_iteration + 1,
-                     result.test_error * 100.0))
+        if result.validated:
+            self.line("Best validation score of %f %% obtained at iteration %i, "
+                      "with test performance %f %%"
+                      % (result.best_validation_error * 100.0, result.best_iteration + 1,
+                         result.test_error * 100.0))
 
     def minibatch_begins(self, iteration):
         if iteration % 100 == 0:
@@ -116,7 +117,7 @@ class NetworkReport(TutorialReport):
 
     def training_ended(self, result):
         self.line("Finished training network.")
-        if result.best_validation_error <= 1:
+        if result.validated:
             self.line("Best validation accuracy of %.2f%% obtained at iteration %d"
                       % (100 * (1 - result.best_validation_error), result.best_iteration))
             self.line("Corresponding test accuracy of %.2f%%" % (100 * (1 - result.test_error)))

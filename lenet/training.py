@@ -36,6 +36,11 @@ class Result:
         self.patience = None
         self.stopped = "n_epochs"
 
+    @property
+    def validated(self):
+        """Whether there was a validation, so that there is a best one."""
+        return self.best_validation_error < math.inf
+
 
 class Observer:
     """Told what happens in the loop, and asked whether to go on. This one does nothing."""

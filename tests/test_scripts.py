@@ -142,7 +142,7 @@ def test_a_cost_that_is_not_finite(small_dataset):
         LENET, *SMALL, "--dataset", small_dataset, "--n-epochs", 9, "--learning-rate", 1e30
     )
     assert process.returncode == 1
-    assert process.stdout.splitlines()[-1].startswith("Best validation score")
+    assert process.stdout.splitlines()[-1] == "Optimization complete."
     last = process.stderr.splitlines()[-1]
     assert re.fullmatch(
         r"convolutional_mlp\.py: the cost is (nan|inf) at iteration \d+ with learning rate 1e\+30; "
@@ -164,6 +164,25 @@ def test_help_has_the_defaults_and_an_example():
     for words in ("(default: 0.1)", "(default: 200)", "(default: [20, 50])", "(default: 500)",
                   "(default: 23455)", "example: python scripts/convolutional_mlp.py"):
         assert words in process.stdout
+    assert "default: None" not in process.stdout
+
+
+def test_help_gives_no_default_of_a_switch():
+    process = run_script("predict.py", "--help", COLUMNS="120")
+    assert "(default: 1)" in process.stdout and "default: True" not in process.stdout
+
+
+def test_a_network_that_no_memory_holds(small_dataset):
+    process = run_script("mlp.py", "--dataset", small_dataset, "--n-hidden", 2 * 10 ** 12)
+    assert_refused(process, 1, "mlp.py: more memory is needed than there is", "2000000000000")
+
+
+def test_a_closed_standard_output(tmp_path):
+    script = os.path.join(REPOSITORY, "scripts", "show_digit.py")
+    process = subprocess.run(["sh", "-c", '"$@" >&-', "sh", sys.executable, script, "--output",
+                              str(tmp_path / "digit.png")],
+                             env=environment(), stderr=subprocess.PIPE)
+    assert (process.returncode, process.stderr) == (0, b"")
 
 
 @pytest.mark.parametrize(

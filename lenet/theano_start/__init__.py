@@ -15,6 +15,7 @@ After it:
     ahead.py       compile the modules of a graph side by side
 """
 
+import signal
 import sys
 import warnings
 
@@ -52,6 +53,8 @@ def import_theano():
     except ModuleNotFoundError as error:
         raise SetupError("the package %s is not installed; type `pip install -e .` in the clone"
                          % error.name) from None
+    except KeyboardInterrupt:
+        raise SetupError("interrupted", 128 + signal.SIGINT) from None
     except Exception as error:
         lines = str(error).strip().splitlines() or [""]
         raise SetupError("Theano does not start: %s: %s; see theanorc.example for its settings"

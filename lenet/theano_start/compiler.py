@@ -39,8 +39,9 @@ def check(user):
 
 
 def found():
-    """The path of the C++ compiler that Theano would take, or None."""
-    return shutil.which("g++") or shutil.which("clang++")
+    """The path of the C++ compiler that Theano takes by itself, or None."""
+    clang = sys.platform == "darwin" or sys.platform.startswith("freebsd")
+    return (clang and shutil.which("clang++")) or shutil.which("g++")
 
 
 def compiler_flags():

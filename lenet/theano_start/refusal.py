@@ -4,12 +4,12 @@ import sys
 
 
 class SetupError(SystemExit):
-    """Theano cannot be started; the reason has been said in one line (exit status 2)."""
+    """Theano is not started; the reason has been said in one line (exit status 2)."""
 
-    def __init__(self, reason):
+    def __init__(self, reason, status=2):
         say(reason)
         self.reason = reason
-        super().__init__(2)
+        super().__init__(status)
 
 
 def say(line):

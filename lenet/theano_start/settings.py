@@ -114,15 +114,10 @@ def compile_cache():
     home = os.path.join(os.path.expanduser("~"), ".theano")
     if is_writable(home):
         return home
-    own = os.path.join(tempfile.gettempdir(), "lenet-theano-%s" % user_name())
+    own = os.path.join(tempfile.gettempdir(), "lenet-theano-%d" % os.getuid())
     if not is_writable(own) or os.stat(own).st_uid != os.getuid():
         own = tempfile.mkdtemp(prefix="lenet-theano-")
     return own
-
-
-def user_name():
-    """A name for this user's own temporary folder."""
-    return str(os.getuid()) if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
 
 
 def is_writable(folder):

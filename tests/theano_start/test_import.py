@@ -18,3 +18,9 @@ def test_a_theano_that_failed_before_is_one_line():
 def test_a_missing_package_is_one_line():
     process = run_python("-c", "import sys; sys.modules['six'] = None; import lenet")
     assert_refused(process, 2, "the package six is not installed", "pip install -e .")
+
+
+def test_ctrl_c_while_theano_is_imported(tmp_path):
+    (tmp_path / "theano.py").write_text("raise KeyboardInterrupt")
+    process = run_python("-c", "import sys; sys.path.insert(0, %r); import lenet" % str(tmp_path))
+    assert_refused(process, 130, "lenet: interrupted")
