@@ -12,7 +12,7 @@ import warnings
 
 import numpy
 
-from lenet.errors import DataError
+from lenet.errors import DataError, one_line
 from lenet.plain_pickle import NUMBER_KINDS
 
 PARTS = ("train", "valid", "test")
@@ -106,12 +106,6 @@ def to_floats(content, floats):
     """Write images of bytes into an array of floats of the same shape: byte / 256."""
     floats[...] = content
     floats /= 256  # exact, since 256 is a power of two
-
-
-def one_line(error):
-    """The beginning of what an exception says, which a damaged file may have filled with junk."""
-    text = " ".join(str(error).split())[:100] or type(error).__name__
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 # --- writing --------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from lenet.data import image_shape_of
 from lenet.errors import UsageError
 from lenet.logistic_sgd import LogisticRegression
 from lenet.mlp import HiddenLayer
+from lenet.rng import seeded
 
 
 class LeNetConvPoolLayer:
@@ -243,7 +244,7 @@ def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nke
         An argument cannot work; the dataset cannot be read; the cost is no longer finite.
     """
     check_nkerns(nkerns)
-    rng = experiments.seeded(seed)
+    rng = seeded(seed)
 
     def build(x, y, datasets):
         image_shape = image_shape_of(datasets, least=16)  # ((16 - 4) / 2 - 4) / 2 = 1

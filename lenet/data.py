@@ -19,9 +19,8 @@ import theano
 import theano.tensor as T
 
 from lenet import array_folder, digit, mnist, plain_pickle
-from lenet.array_folder import one_line
 from lenet.chunks import MEGABYTE, ChunkedSet, Window
-from lenet.errors import DataError
+from lenet.errors import DataError, one_line
 from lenet.gpu import memory
 
 SET_NAMES = ("training set", "validation set", "test set")

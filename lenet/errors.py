@@ -27,3 +27,9 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, message, signal):
         super().__init__(message)
         self.signal = signal
+
+
+def one_line(error):
+    """The beginning of what an exception says, which a damaged file may have filled with junk."""
+    text = " ".join(str(error).split())[:100] or type(error).__name__
+    return "".join(character if character.isprintable() else "?" for character in text)

@@ -17,19 +17,6 @@ from lenet.sgd import compile_functions
 from lenet.training import Result, early_stopping
 
 
-def seeded(seed):
-    """A generator of random numbers: ``numpy.random.RandomState(seed)``.
-
-    Raises
-    ------
-    UsageError
-        The seed is no number that NumPy takes.
-    """
-    if not 0 <= seed < 2 ** 32:
-        raise UsageError("seed %d; expected a number from 0 to 2 ** 32 - 1" % seed)
-    return numpy.random.RandomState(seed)
-
-
 def experiment(build, dataset, learning_rate, n_epochs, batch_size, file_name, chunk_mb=None,
                run=None, **options):
     """Load a dataset, build a model for it, and train it; print the tutorial's lines.

@@ -22,10 +22,10 @@ from tqdm import tqdm
 from lenet import array_folder, plain_pickle
 from lenet.array_folder import ArrayWriter
 from lenet.data import numbered, preparation_of
-from lenet.errors import DataError, UsageError
-from lenet.experiment import seeded
+from lenet.errors import DataError, UsageError, one_line
 from lenet.files import folder_beside, write_beside
 from lenet.picture import read_picture, shape_of
+from lenet.rng import seeded
 
 VALIDATION_PART = 0.1  # of the training folder's images, class by class
 
@@ -358,7 +358,7 @@ def reason(error):
         return error.strerror
     if isinstance(error, Image.UnidentifiedImageError):
         return "no image that Pillow can read"
-    return array_folder.one_line(error)
+    return one_line(error)
 
 
 def write_pickle(file, folder, image_shape, class_names, preparation):

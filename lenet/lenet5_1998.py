@@ -18,9 +18,10 @@ from theano.tensor.signal import pool
 
 from lenet.data import image_shape_of
 from lenet.errors import DataError, UsageError
-from lenet.experiment import experiment, seeded
+from lenet.experiment import experiment
 from lenet.logistic_sgd import LogisticRegression
 from lenet.mlp import HiddenLayer
+from lenet.rng import seeded
 
 # The values of a pixel without ink and of one full of it; they make the mean of the inputs about
 # 0 and their variance about 1 (section II.B).
@@ -75,7 +76,8 @@ def papers_bound(fan_in):
 
 
 def wide_bound(fan_in):
-    """Of the same purpose: the deviation is 1 / sqrt(fan_in), so that signals keep their size.
+    """A wider bound, for the head softmax: the deviation is 1 / sqrt(fan_in), so that signals keep
+    their size.
 
     The pictures that radial basis functions ask for pull the smallest signals up. A softmax that
     starts at zero does not, and would learn nothing for thousands of minibatches.

@@ -11,8 +11,9 @@ import theano
 import theano.tensor as T
 
 from lenet.errors import UsageError
-from lenet.experiment import experiment, seeded
+from lenet.experiment import experiment
 from lenet.logistic_sgd import LogisticRegression
+from lenet.rng import seeded
 
 
 class HiddenLayer:

@@ -24,10 +24,11 @@ from lenet.convolutional_mlp import LeNetConvPoolLayer, pooled_size
 from lenet.data import load_data as load_data_shared  # noqa: F401  (the book's name for it)
 from lenet.data import shape_of
 from lenet.errors import UsageError
-from lenet.experiment import seeded, train
+from lenet.experiment import train
 from lenet.logistic_sgd import LogisticRegression
 from lenet.mlp import HiddenLayer
 from lenet.report import NetworkReport
+from lenet.rng import seeded
 from lenet.sgd import compile_error, compile_predictions
 
 

@@ -9,7 +9,7 @@ import theano.tensor as T
 
 from lenet import command, plots, pooling
 from lenet.data import image_shape_of, load_data
-from lenet.experiment import seeded
+from lenet.rng import seeded
 
 
 def main():

@@ -9,7 +9,7 @@ import theano.tensor as T
 
 from lenet.data import shared_dataset
 from lenet.errors import TrainingError, UsageError
-from lenet.experiment import seeded, train
+from lenet.experiment import train
 from lenet.report import TutorialReport
 
 
@@ -71,11 +71,3 @@ def test_a_cost_that_is_not_finite_names_the_rate(capsys):
     with pytest.raises(TrainingError, match="cost is nan at iteration 0 with learning rate 0.5"):
         train(ball, x, y, [data] * 3, 0.5, 1, 2, "ball.py",
               cost=T.log(ball.negative_log_likelihood(y) - 1))
-
-
-def test_seeds():
-    expected = numpy.random.RandomState(5).rand(3)
-    numpy.testing.assert_array_equal(seeded(5).rand(3), expected)
-    for seed in (-1, 2 ** 32):
-        with pytest.raises(UsageError, match="seed %d; expected a number from 0" % seed):
-            seeded(seed)

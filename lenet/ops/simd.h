@@ -102,14 +102,6 @@ inline int threads() {
 #endif
 }
 
-inline int this_thread() {
-#if defined(LENET_OPENMP)
-  return omp_get_thread_num();
-#else
-  return 0;
-#endif
-}
-
 #if defined(Py_PYTHON_H)
 // A new reference to array itself where its memory is in C order, else to a copy in C order.
 inline PyArrayObject *in_c_order(PyArrayObject *array) {

@@ -1,10 +1,10 @@
 """Faults of Theano 1.0.5 in keeping compiled operations on disk.
 
-They lie there under a key. An operation without a version in that key is not looked up at all, and
-one whose version changes is never found: both cost a second or more at each start, and the second
-leaves another file on disk each time. All keys are read at each start, and those that hold a scalar
-graph build it anew; a program is compiled each time to see whether g++ knows OpenMP. And two
-processes that tidy the folder up at their ends trip over each other.
+Compiled operations lie on disk under a key. An operation without a version in that key is not
+looked up at all, and one whose version changes is never found: both cost a second or more at each
+start, and the second leaves another file on disk each time. All keys are read at each start, and
+those that hold a scalar graph build it anew; a program is compiled each time to see whether g++
+knows OpenMP. And two processes that tidy the folder up at their ends trip over each other.
 """
 
 import contextlib
