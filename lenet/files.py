@@ -1,4 +1,8 @@
-"""Write files so that a crash at any instant leaves the old or the new one, never half of one."""
+"""Write files so that a crash at any instant leaves the old or the new one, never half of one.
+
+A folder cannot be replaced as one step: a crash between the two that it takes leaves the old and
+the new one whole, under other names beside.
+"""
 
 import contextlib
 import os
@@ -12,6 +16,8 @@ from lenet.errors import DataError
 def write_beside(path):
     """Open a temporary file beside ``path`` for writing; rename it to ``path`` when complete.
 
+    What is no file, such as a pipe, is written to as it is.
+
     Yields
     ------
     binary file
@@ -22,7 +28,11 @@ def write_beside(path):
     DataError
         The folder is missing or read-only, or the disk is full.
     """
-    path = os.path.abspath(path)
+    if os.path.exists(path) and not os.path.isfile(path):
+        with _complaining_of(path), open(path, "wb") as file:
+            yield file
+        return
+    path = os.path.realpath(path)  # a link stays a link
     temporary = None
     try:
         with _complaining_of(path):
@@ -48,6 +58,8 @@ def _complaining_of(path):
     """Turn an OSError inside the ``with`` block into a DataError that says what cannot be done."""
     try:
         yield
+    except BrokenPipeError:  # of what is printed meanwhile, whose reader has gone
+        raise
     except OSError as error:
         raise DataError("%s: cannot be written (%s); make room or name another folder"
                         % (path, error.strerror or error)) from None

@@ -4,7 +4,6 @@ import gzip
 import os
 import pickle
 import resource
-import sys
 
 import numpy
 import pytest
@@ -348,20 +347,3 @@ def test_the_size_of_the_images(small_dataset, tmp_path):
     oblong = data.load_data(write_dataset(tmp_path / "oblong.pkl.gz", [(x, y)] * 3))
     with pytest.raises(DataError, match="12 pixels; expected square ones"):
         data.image_shape_of(oblong)
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /dev/full")
-def test_write_beside_keeps_the_old_file_when_the_disk_is_full(tmp_path, monkeypatch):
-    from lenet.files import write_beside
-
-    path = tmp_path / "file"
-    path.write_text("old")
-    with pytest.raises(DataError, match="No space left"):
-        with write_beside(str(path)) as file:
-            file.write(b"new")
-            os.dup2(os.open("/dev/full", os.O_WRONLY), file.fileno())
-    assert path.read_text() == "old"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
-    with write_beside(str(path)) as file:
-        file.write(b"new")
-    assert path.read_text() == "new"
