@@ -102,7 +102,22 @@ class Network:
         self.y_pred = layers[-1].y_out
         self.errors = layers[-1].errors
         self.named_layers = {"layer%d" % number: layer for number, layer in enumerate(layers)}
-        self.architecture = {"kind": "Network", "layers": [layer.architecture for layer in layers]}
+
+    @property
+    def architecture(self):
+        """What it takes to build the network again; see ``lenet.models``.
+
+        Raises
+        ------
+        UsageError
+            An activation is none of ``ACTIVATIONS``, so that a file could not name it.
+        """
+        layers = [layer.architecture for layer in self.layers]
+        for number, layer in enumerate(layers):
+            if layer.get("activation_fn", "") is None:
+                raise UsageError("layer %d: an activation that cannot be saved; expected one of %s"
+                                 % (number, ", ".join(ACTIVATIONS)))
+        return {"kind": "Network", "layers": layers}
 
     def SGD(self, training_data, epochs, mini_batch_size, eta, validation_data, test_data,
             lmbda=0.0, run=None):
@@ -439,9 +454,9 @@ def size(shape):
 
 
 def name_of(activation_fn):
-    """The name of an activation function: a key of ``ACTIVATIONS``, if it is one of these."""
+    """The name of an activation function: a key of ``ACTIVATIONS``, or None for any other."""
     names = [name for name, known in ACTIVATIONS.items() if known is activation_fn]
-    return names[0] if names else str(activation_fn)
+    return names[0] if names else None
 
 
 def check_dropout(p_dropout):

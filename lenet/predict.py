@@ -152,6 +152,9 @@ class Reader:
                 pixels = numpy.asarray(upright(image, GREY))[None]
         except DataError as error:
             raise DataError("%s: %s" % (path, error)) from None
+        except IsADirectoryError:
+            raise DataError("%s: a folder without images; expected files such as digit.png" % path
+                            ) from None
         except Exception as error:  # Pillow says in many ways that a file is damaged
             raise refusal(path, error) from None
         if pixels.shape != self.image_shape:
@@ -285,11 +288,7 @@ def find_images(names):
     Yields
     ------
     str
-
-    Raises
-    ------
-    DataError
-        A folder has no images, or cannot be read.
+        A folder without images, or one that cannot be read, is named itself.
     """
     for name in names:
         if name == "-":
@@ -304,15 +303,14 @@ def images_in(folder):
     """The paths of the images in a folder and the folders inside."""
     endings = tuple(Image.registered_extensions())
     found = False
-
-    def stop(error):
-        raise DataError("%s: cannot be read (%s)" % (error.filename, error.strerror))
-
-    for inside, folders, files in os.walk(folder, onerror=stop):
+    unreadable = []
+    for inside, folders, files in os.walk(folder, onerror=unreadable.append):
         folders.sort()
         for file in sorted(files):
             if file.lower().endswith(endings) and not file.startswith("."):
                 found = True
                 yield os.path.join(inside, file)
-    if not found:
-        raise DataError("%s: a folder without images; expected files such as digit.png" % folder)
+    if unreadable:
+        yield from (error.filename for error in unreadable)
+    elif not found:
+        yield folder

@@ -9,7 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # isort: split
 from lenet import command
 from lenet.data import image_shape_of, load_data
-from lenet.models import load_model
+from lenet.models import check_images, load_model
 from lenet.network3 import conv_network
 
 
@@ -40,7 +40,9 @@ def main():
     datasets = load_data(arguments["dataset"], arguments["chunk_mb"])
     training_data, validation_data, test_data = datasets
     if saved is not None:
-        net = load_model(saved, kind="Network").model
+        saved = load_model(saved, kind="Network")
+        check_images(saved, datasets)
+        net = saved.model
         print("Validation accuracy %.2f%%" % (100 * net.accuracy(validation_data)))
         print("The corresponding test accuracy is %.2f%%" % (100 * net.accuracy(test_data)))
         return

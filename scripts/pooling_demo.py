@@ -22,7 +22,9 @@ def main():
     parser.add_argument("--output", metavar="FILE", help="write the picture to this file")
     arguments = parser.parse_args()
     datasets = load_data(arguments.dataset)
-    digit = datasets[0][0].get_value(borrow=True)[0].reshape(image_shape_of(datasets, least=3)[1:])
+    image_shape = image_shape_of(datasets, least=3)
+    # (channels, height, width) -> (height, width), the grey of a colour
+    digit = datasets[0][0].get_value(borrow=True)[0].reshape(image_shape).mean(axis=0)
 
     x = T.tensor4("x")  # (images, maps, height, width)
     streams = T.shared_randomstreams.RandomStreams(seeded(arguments.seed).randint(2 ** 31))

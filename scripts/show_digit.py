@@ -26,12 +26,13 @@ def main():
         raise UsageError("index %d; expected 0 to %d, the images of the %s"
                          % (arguments.index, len(images) - 1, name))
 
-    channels, height, width = image_shape_of(datasets)
+    shape = image_shape_of(datasets)
     print("images of the %s: %s   (images, pixels)" % (name, images.shape))
-    print("one image as a row of pixels: (%d,) -> (%d, %d)" % (images.shape[1], height, width))
-    print("label of image %d: %d" % (arguments.index, labels[arguments.index]))
-    picture = images[arguments.index].reshape(height, width)
-    title = "image %d, label %d" % (arguments.index, labels[arguments.index])
+    picture = plots.as_image(images[arguments.index], shape)
+    print("one image as a row of pixels: (%d,) -> %s" % (images.shape[1], picture.shape))
+    label = datasets.class_names[labels[arguments.index]]
+    print("label of image %d: %s" % (arguments.index, label))
+    title = "image %d, label %s" % (arguments.index, label)
     plots.finish(plots.draw_panels([picture], [title], cell=3.5), arguments.output)
 
 

@@ -5,7 +5,7 @@ import pytest
 import theano
 import theano.tensor as T
 
-from lenet import network3
+from lenet import models, network3
 from lenet.data import shared_dataset
 from lenet.errors import UsageError
 from lenet.network3 import (
@@ -117,6 +117,13 @@ def test_parameters_are_drawn_layer_by_layer():
         numpy.testing.assert_array_equal(
             param.get_value(), rng.normal(0, scale, shape).astype("float32"))
     assert not net.params[4].get_value().any() and not net.params[5].get_value().any()
+
+
+def test_an_activation_without_a_name_cannot_be_saved(tmp_path):
+    net = Network([FullyConnectedLayer(4, 3, activation_fn=lambda x: x), SoftmaxLayer(3, 2)], 10)
+    with pytest.raises(UsageError, match="layer 0: an activation that cannot be saved"):
+        models.save_model(str(tmp_path / "model"), net, ["a", "b"], (1, 2, 2), "resize")
+    assert not (tmp_path / "model").exists()
 
 
 def test_activation_functions():

@@ -180,5 +180,12 @@ def test_find_images(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO("one.png\n\n%s\n" % (tmp_path / "sub")))
     assert list(find_images(["zero.png", "-"])) == ["zero.png", "one.png", folder[2]]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="a folder without images"):
-        list(find_images([str(tmp_path / "empty")]))
+    empty = str(tmp_path / "empty")
+    assert list(find_images([empty, "x.txt"])) == [empty, "x.txt"]
+
+
+def test_a_folder_without_images_does_not_stop_the_others(of_digits, digits, tmp_path):
+    (tmp_path / "empty").mkdir()
+    empty, right = of_digits[0].classify(find_images([str(tmp_path / "empty"), digits[1][0]]))
+    assert "empty: a folder without images" in str(empty.error) and empty.probabilities is None
+    assert right.error is None

@@ -7,8 +7,10 @@ import re
 
 import numpy
 import pytest
-from conftest import assert_refused
+from conftest import assert_refused, write_arrays
 from PIL import Image
+
+from lenet import models, network3
 
 NUMBER = r"\d+\.\d{6}"
 
@@ -82,6 +84,7 @@ def test_lenet5_1998_compares_its_steps(script, small_dataset, tmp_path):
 def test_lenet5_1998_options_that_exclude_each_other(script):
     for option, value in (("--head", "softmax"), ("--resume", "run")):
         assert_refused(script("lenet5_1998.py", "--compare", option, value), 2, option)
+    assert_refused(script("lenet5_1998.py", "--compare", "--output", "bars.xyz"), 2, "bars.xyz")
 
 
 # --- network3.py and plot_errors.py ---------------------------------------------------------
@@ -133,6 +136,13 @@ def test_network3_wrong_use(script, small_dataset, tmp_path):
     process = script("network3.py", "--load", tmp_path / "a", "--output", tmp_path / "b")
     assert_refused(process, 2, "--output: not allowed with argument --load")
     assert [path.name for path in tmp_path.iterdir() if path.name != "small.pkl.gz"] == ["file"]
+
+
+def test_network3_of_other_classes(script, small_dataset, tmp_path):
+    shoes = network3.Network([network3.SoftmaxLayer(784, 2)], 10)
+    models.save_model(str(tmp_path / "shoes"), shoes, ["shoe", "bag"], (1, 28, 28), "resize")
+    process = script("network3.py", "--dataset", small_dataset, "--load", tmp_path / "shoes")
+    assert_refused(process, 1, "the classes", "trained for ['shoe', 'bag']")
 
 
 # --- lessons --------------------------------------------------------------------------------
@@ -202,6 +212,18 @@ def test_a_digit_is_shown(script, tmp_path):
         grey = numpy.asarray(image.convert("L"))
     middle, left = grey[100:-60, 150:220], grey[100:-60, 20:100]
     assert middle.max() == 255 and left.max() == 0  # a one: white on black, upright
+
+
+@pytest.mark.parametrize("name", ["show_digit.py", "pooling_demo.py"])
+def test_a_set_in_colour(name, script, tmp_path, rng):
+    sets = [(rng.randint(0, 256, (12, 3, 16, 20)).astype("uint8"), numpy.arange(12) % 2)] * 3
+    pets = write_arrays(str(tmp_path / "pets"), sets, ["cat", "dog"])
+    process = script(name, "--dataset", pets, "--output", tmp_path / "picture.png")
+    assert process.returncode == 0, process.stderr
+    if name == "show_digit.py":
+        assert "-> (16, 20, 3)" in process.stdout
+        assert process.stdout.splitlines()[-1] == "label of image 8: cat"
+    assert picture(tmp_path / "picture.png")[0] > 300
 
 
 def test_digits_that_there_are_not(script, small_dataset):
