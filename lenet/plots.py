@@ -6,8 +6,9 @@ import sys
 
 import matplotlib
 import numpy
+from matplotlib.backend_bases import FigureCanvasBase
 
-from lenet.errors import UsageError
+from lenet.errors import DataError, UsageError
 from lenet.files import write_beside
 
 DPI = 100
@@ -457,6 +458,33 @@ def new_figure(width, height, **settings):
     return pyplot.figure(figsize=(width, height), dpi=DPI, **settings)
 
 
+def check_output(output):
+    """Refuse a name that ``finish`` could not write a picture to, before the work for it begins.
+
+    Parameters
+    ----------
+    output : str or None
+
+    Raises
+    ------
+    UsageError
+        Matplotlib does not know the format.
+    DataError
+        The folder is missing, or cannot be written to.
+    """
+    if output is None:
+        return
+    if ending_of(output) not in FigureCanvasBase.get_supported_filetypes():
+        raise UsageError("output %s; expected a name that ends in .png, .pdf or .svg" % output)
+    if not os.access(os.path.dirname(os.path.abspath(output)), os.W_OK):
+        raise DataError("output %s: its folder is missing or cannot be written to" % output)
+
+
+def ending_of(path):
+    """The format that the name of a file says: "png"."""
+    return os.path.splitext(path)[1][1:].lower()
+
+
 def finish(figure, output):
     """Write a figure to a file; without one show it, if there is a display.
 
@@ -470,17 +498,15 @@ def finish(figure, output):
     ------
     UsageError
         Matplotlib does not know the format.
-    lenet.errors.DataError
+    DataError
         The file cannot be written.
     """
     from matplotlib import pyplot
 
     if output is not None:
-        ending = os.path.splitext(output)[1][1:].lower()
-        if ending not in figure.canvas.get_supported_filetypes():
-            raise UsageError("output %s; expected a name that ends in .png, .pdf or .svg" % output)
+        check_output(output)
         with write_beside(output) as file:
-            figure.savefig(file, format=ending)
+            figure.savefig(file, format=ending_of(output))
     elif has_display() and matplotlib.get_backend().lower() != "agg":
         pyplot.show()
     else:

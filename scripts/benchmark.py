@@ -23,6 +23,9 @@ ROWS = (
     ("peak memory of the training", "peak_mb", "MiB"),
 )
 
+# Number of filters of each convolution that --peers measures.
+PEERS_NKERNS = [[20, 50], [6, 16]]
+
 
 def main():
     parser = command.Parser(
@@ -60,6 +63,7 @@ def main():
     arguments = parser.parse_args()
     if arguments.output and not arguments.peers:
         raise UsageError("--output draws what --peers measures; give both")
+    plots.check_output(arguments.output)
 
     with contextlib.ExitStack() as stack:
         # Before the measuring: a file that cannot be written is better known at once.
@@ -76,6 +80,10 @@ def main():
             result = measure_start(arguments)
         if file:
             file.write((json.dumps(result, indent=1) + "\n").encode())
+    if arguments.output:
+        size = 500 if 500 in arguments.minibatches else arguments.minibatches[-1]
+        nkerns = arguments.nkerns or PEERS_NKERNS[0]
+        plots.finish(picture.draw(result["rows"], size, nkerns), arguments.output)
 
 
 def say(line):
@@ -84,7 +92,7 @@ def say(line):
 
 
 def measure_peers(arguments):
-    nkerns = [arguments.nkerns] if arguments.nkerns else [[20, 50], [6, 16]]
+    nkerns = [arguments.nkerns] if arguments.nkerns else PEERS_NKERNS
     result = peers.run(arguments.peer, arguments.minibatches, nkerns, arguments.threads,
                        arguments.rounds, torch_python=arguments.torch_python, say=say)
     machine = result["machine"]
@@ -92,9 +100,6 @@ def measure_peers(arguments):
     for threads, speed in machine["sgemm_gflops"].items():
         print("sgemm with %s threads: %.0f GFLOP/s" % (threads, speed))
     print("\n".join(peers.table(result["rows"])))
-    if arguments.output:
-        size = 500 if 500 in arguments.minibatches else arguments.minibatches[-1]
-        plots.finish(picture.draw(result["rows"], size, nkerns[0]), arguments.output)
     return result
 
 

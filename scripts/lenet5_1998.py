@@ -54,6 +54,7 @@ def compare(parser):
         if arguments.pop(name) not in (parser.get_default(name), True):
             raise UsageError("--%s and --compare, which goes through all networks anew" % name)
     output = arguments.pop("output")
+    plots.check_output(output)
     errors = compare_steps(**arguments)
     print("\n%-20s  test error" % "network")
     for name, error in errors:

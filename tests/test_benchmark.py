@@ -11,7 +11,7 @@ from conftest import assert_refused, run_script
 
 from lenet.benchmark import keeping, minibatches, peers
 from lenet.data import load_arrays, open_arrays
-from lenet.errors import TrainingError
+from lenet.errors import TrainingError, UsageError
 
 TORCH_PYTHON = os.environ.get("TORCH_PYTHON", sys.executable)
 
@@ -73,6 +73,8 @@ def test_a_peer_that_is_not_installed_is_left_out_by_name():
     names = ["lenet", "theano", "torch-nchw", "torch-compile-nchw"]
     assert peers.installed(names, "no-such-python", lines.append) == ["lenet", "theano"]
     assert len(lines) == 2
+    with pytest.raises(UsageError, match="nothing is left to measure"):
+        peers.installed(names[2:], "no-such-python", lines.append)
     for line, name in zip(lines, names[2:]):
         assert line.startswith(name + " is left out: no-such-python has no torch")
 
@@ -132,6 +134,8 @@ def test_small_minibatches():
 def test_a_file_that_cannot_be_written(tmp_path):
     process = run_script("benchmark.py", "--json", tmp_path / "none" / "figures.json")
     assert_refused(process, 1, "figures.json: cannot be written")
+    process = run_script("benchmark.py", "--peers", "--output", tmp_path / "none" / "bars.png")
+    assert_refused(process, 1, "bars.png: its folder is missing or cannot be written to")
 
 
 def test_wrong_usage():
@@ -139,7 +143,9 @@ def test_wrong_usage():
         assert_refused(run_script("benchmark.py", *words), 2, words[0])
     for words, said in ((("--batch-size", "0"), "batch size 0"), (("--nkerns", "0", "1"), "nkerns"),
                         (("--peers", "--peer", "jax"), "peer jax"),
-                        (("--peers", "--minibatches", "0"), "minibatches 0")):
+                        (("--peers", "--minibatches", "0"), "minibatches 0"),
+                        (("--peers", "--output", "x.gif3"), "output x.gif3"),
+                        (("--network3", "--rounds", "0"), "rounds 0")):
         assert_refused(run_script("benchmark.py", *words), 2, said)
 
 

@@ -7,6 +7,7 @@ import statistics
 
 from lenet.benchmark.worker import time_step
 from lenet.data import load_data
+from lenet.errors import UsageError
 from lenet.network3 import conv_network
 from lenet.sgd import compile_functions
 
@@ -26,7 +27,14 @@ def run(sizes=(1, 10, 100, 500), rounds=7, seconds=0.3, say=lambda line: None):
     list of dicts
         ``minibatch``, ``ms`` (median), ``us_an_example`` and ``ratio``: the time of an example
         over that of the last size, as (median, least, greatest) of the rounds.
+
+    Raises
+    ------
+    UsageError
+        ``rounds`` is not positive.
     """
+    if rounds < 1:
+        raise UsageError("rounds %s; expected a positive number" % rounds)
     datasets = load_data()
     steps = {}
     for size in sizes:

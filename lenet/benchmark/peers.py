@@ -150,7 +150,9 @@ def installed(peers, torch_python, say):
             for name in wants_torch:
                 say("%s is left out: %s has no torch; pip install torch, or --torch-python PYTHON"
                     % (name, torch_python))
-            return [name for name in peers if name not in TORCH]
+            peers = [name for name in peers if name not in TORCH]
+            if not peers:
+                raise UsageError("nothing is left to measure")
     return peers
 
 
