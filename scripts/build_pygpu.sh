@@ -4,13 +4,14 @@
 #   scripts/build_pygpu.sh [SOURCE]
 #
 # SOURCE is the release's archive (.tar.gz) or its unpacked folder, which is not changed; without it
-# the release is fetched from its home page. PYTHON=... chooses another Python than `python`.
+# the release is fetched from its home page, or from a copy of that which LIBGPUARRAY_HOME names.
+# PYTHON=... chooses another Python than `python`.
 set -eu
 
 VERSION=0.7.6
 # What the build calls itself, since it differs from the release: see lenet/gpu/start.py.
 BUILT=$VERSION+lenet
-HOME_PAGE=https://github.com/Theano/libgpuarray
+HOME_PAGE=${LIBGPUARRAY_HOME:-https://github.com/Theano/libgpuarray}
 PYTHON=${PYTHON:-python}
 
 stop() {
@@ -71,7 +72,8 @@ if [ -z "$source" ]; then
     echo "fetching $address"
     "$PYTHON" - "$address" "$source" <<'FETCH' || stop "$address cannot be fetched; \
 download it elsewhere and give its path: scripts/build_pygpu.sh libgpuarray-$VERSION.tar.gz"
-import sys, urllib.request
+import socket, sys, urllib.request
+socket.setdefaulttimeout(60)
 try:
     urllib.request.urlretrieve(sys.argv[1], sys.argv[2])
 except OSError:

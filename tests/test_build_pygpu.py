@@ -1,10 +1,14 @@
 """scripts/build_pygpu.sh: what is missing is one line; and the build, where its source is given."""
 
+import functools
+import http.server
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
+import threading
 
 import pytest
 from conftest import REPOSITORY, environment
@@ -54,6 +58,27 @@ def test_a_source_that_is_none(tmp_path):
     assert_stopped(build(tmp_path), "is not the source of libgpuarray")
     (tmp_path / "file.tar.gz").write_text("no archive")
     assert_stopped(build(tmp_path / "file.tar.gz"), "is not an archive")
+
+
+@pytest.mark.skipif(not CAN_BUILD, reason="needs a virtual environment with Cython, and CMake")
+def test_the_release_is_fetched(tmp_path, monkeypatch):
+    (tmp_path / "archive").mkdir()
+    (tmp_path / "libgpuarray-0.7.6").mkdir()
+    (tmp_path / "libgpuarray-0.7.6" / "README.txt").write_text("no more than this")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    monkeypatch.setattr(http.server.SimpleHTTPRequestHandler, "log_message", lambda *a: None)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        home = "http://127.0.0.1:%d" % server.server_port
+        address = home + "/archive/v0.7.6.tar.gz"
+        assert_stopped(build(LIBGPUARRAY_HOME=home), address + " cannot be fetched",
+                       "give its path")
+        with tarfile.open(str(tmp_path / "archive" / "v0.7.6.tar.gz"), "w:gz") as archive:
+            archive.add(str(tmp_path / "libgpuarray-0.7.6"), "libgpuarray-0.7.6")
+        process = build(LIBGPUARRAY_HOME=home)
+        server.shutdown()
+    assert process.stdout == "fetching %s\n" % address
+    assert_stopped(process, "is not the source of libgpuarray (no src/gpuarray_buffer_cuda.c")
 
 
 @pytest.mark.skipif(not (CAN_BUILD and SOURCE), reason="needs CMake, Cython, and "
