@@ -24,12 +24,13 @@ setup(
     extras_require={
         "test": ["pytest>=7", "pytest-xdist>=3"],
         "bench": ["torch==2.13.0"],  # scripts/benchmark.py --peers; needs Python 3.10 or later
-        # CUDA 12 compiles for every GPU from compute capability 5.0 on. Cython, setuptools and
-        # wheel build pygpu (scripts/build_pygpu.sh), which imports mako and six.
+        # CUDA 12 compiles for every GPU from compute capability 5.0 on. CMake, Cython, setuptools
+        # and wheel build pygpu (scripts/build_pygpu.sh), which imports mako and six.
         "gpu": [
             "nvidia-cuda-nvrtc-cu12>=12.1",
             "nvidia-cuda-runtime-cu12>=12.1",
             "nvidia-cublas-cu12>=12.1",
+            "cmake>=3.18",
             "Cython>=0.29.32,<3",
             "mako>=1.1",
             "setuptools",
