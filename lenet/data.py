@@ -47,7 +47,7 @@ class Datasets(list):
     preparation : str
         How a new picture becomes an image such as these: "digit" (as MNIST's makers did it: light
         on dark, the digit in 20 x 20 pixels, centred by mass) or "resize" (brought to the size and
-        the colours of ``image_shape``).
+        the colours of ``image_shape``). A plain pickle does not say it: its first images tell.
     """
 
     def __init__(self, sets, image_shape, class_names, preparation):
