@@ -18,7 +18,7 @@ import numpy
 import theano
 import theano.tensor as T
 
-from lenet import array_folder, digit, mnist, plain_pickle
+from lenet import array_folder, digit_format, mnist, plain_pickle
 from lenet.chunks import MEGABYTE, ChunkedSet, Window
 from lenet.errors import DataError, one_line
 from lenet.gpu import memory
@@ -246,7 +246,8 @@ def numbered(n_classes):
 
 def preparation_of(images, image_shape):
     """How new pictures are prepared if nothing tells: as digits, if the first images are such."""
-    if image_shape == (1, digit.SIZE, digit.SIZE) and digit.are_in_format(images[:200]):
+    size = digit_format.SIZE
+    if image_shape == (1, size, size) and digit_format.are_in_format(images[:200]):
         return "digit"
     return "resize"
 

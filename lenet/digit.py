@@ -1,11 +1,6 @@
 """Bring the picture of a digit to the format of MNIST.
 
-MNIST's makers scaled each digit to fit a box of 20 x 20 pixels, its proportions kept, with grey
-levels where an edge crosses a pixel, and put it into 28 x 28 pixels with the centre of its mass
-in the middle; ink is light (255) on dark paper (0).
-
-Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits" (their page on
-the web); what to do about paper, light and noise is ours.
+``lenet/digit_format.py`` says what that is; what to do about paper, light and noise is ours.
 """
 
 import math
@@ -14,14 +9,12 @@ import numpy
 from PIL import Image
 from scipy import ndimage
 
+from lenet.digit_format import BOX, SIZE, centre_of, is_in_format
 from lenet.errors import DataError
 
-SIZE = 28  # rows and columns of an MNIST image
-BOX = 20  # rows and columns of the box that the digit fits
 LARGEST = 200  # rows and columns that are looked at: of a larger picture, means of its pixels
 FAINT = 0.03  # of the darkest ink: what is fainter is paper
 EDGE = 0.35  # of the darkest ink: how dark it is at the end of a stroke
-ONES = numpy.ones(SIZE, dtype="float32")
 EIGHT_NEIGHBOURS = numpy.ones((3, 3), dtype=bool)
 
 
@@ -54,38 +47,6 @@ def to_mnist(grey):
         if is_in_format(ink):
             return ink.astype("uint8")
     return centred(fitted(cut_out(ink, noise)))
-
-
-def is_in_format(ink):
-    """Whether a digit on even paper fits its box and is centered already."""
-    if ink.shape != (SIZE, SIZE):
-        return False
-    masses = ink @ ONES, ONES @ ink  # of the rows and the columns
-    return max(map(extent, masses)) == BOX and all(
-        SIZE / 2 - 0.5 <= centre_of(mass) < SIZE / 2 + 0.5 for mass in masses)
-
-
-def are_in_format(images):
-    """Whether images are digits such as MNIST's: all but a tenth of them, to be judged by a few.
-
-    Parameters
-    ----------
-    images : array of shape (n, 28 * 28)
-        Brightness, in any unit.
-    """
-    images = numpy.asarray(images, dtype="float32").reshape(-1, SIZE, SIZE)
-    return sum(map(is_in_format, images)) >= 0.9 * len(images)
-
-
-def extent(mass):
-    """From the first to the last mass that is not 0."""
-    inked = mass.nonzero()[0]
-    return inked[-1] - inked[0] + 1 if len(inked) else 0
-
-
-def centre_of(mass):
-    """The centre of masses at 0, 1, 2, ..."""
-    return float(mass @ numpy.arange(len(mass), dtype=mass.dtype)) / float(mass.sum())
 
 
 def ink_of(grey):

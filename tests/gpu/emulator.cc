@@ -10,7 +10,7 @@
 //   -DCUBLAS   libcublas.so.12: products as loops
 //
 // Environment: EMULATOR_LOG, a file that gets a line for each launch; EMULATOR_MEMORY, the bytes
-// that the device has.
+// that the device has; EMULATOR_PTX, a folder for what a real NVRTC compiled.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -166,8 +166,18 @@ API int cuLinkComplete(void *s, void **bin, size_t *n) {
 }
 API int cuLinkDestroy(void *s) { delete (std::string *)s; return OK; }
 static char ptx;  // stands for a module of real PTX
+static void keep(const char *text) {
+    static int number = 0;
+    const char *folder = getenv("EMULATOR_PTX");
+    if (!folder) return;
+    std::string path = std::string(folder) + "/" + std::to_string(number++) + ".ptx";
+    FILE *file = fopen(path.c_str(), "w");
+    fputs(text, file);
+    fclose(file);
+}
 API int cuModuleLoadData(void **m, const void *image) {
     if (!strncmp((const char *)image, "//", 2)) {
+        keep((const char *)image);
         *m = &ptx;
         return OK;
     }

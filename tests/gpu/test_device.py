@@ -4,6 +4,9 @@ import importlib
 import importlib.util
 import json
 import os
+import re
+import shutil
+import subprocess
 
 import numpy
 import pytest
@@ -17,6 +20,7 @@ NO_GPU = gpu_problem("cuda")
 NO_PYGPU = importlib.util.find_spec("pygpu") is None
 # Only the one that scripts/build_pygpu.sh builds knows compute capabilities from 10.0 on.
 OWN_PYGPU = not NO_PYGPU and start.is_own(importlib.import_module("pygpu"))
+PTXAS = shutil.which("ptxas")
 NVRTC = [library for folder in libraries.folders() for library in libraries.nvrtc_in(folder)]
 
 # Sums of a few hundred float32 products, in another order than on the CPU.
@@ -66,26 +70,57 @@ def test_training_agrees_with_the_cpu(on_device, on_cpu):
     assert on_device["errors"] == on_cpu["errors"]
 
 
-@pytest.mark.skipif(NO_PYGPU, reason="the package pygpu is not installed")
-@pytest.mark.skipif(not NVRTC, reason="no NVRTC of CUDA is installed")
-@pytest.mark.parametrize("nvrtc", NVRTC, ids=lambda nvrtc: libraries.text(nvrtc.version))
-@pytest.mark.parametrize("which", [min, max])
-def test_nvrtc_compiles_every_kernel_of_a_training(nvrtc, which, tmp_path):
-    """libgpuarray stops at the first kernel that does not compile. Those that do are launched on
-    the emulator, where what a real NVRTC compiled does nothing."""
+@pytest.fixture(scope="module", params=[
+    pytest.param((nvrtc, which), id="%s of %s" % (which.__name__, libraries.text(nvrtc.version)),
+                 marks=pytest.mark.skipif(NO_PYGPU, reason="the package pygpu is not installed"))
+    for nvrtc in NVRTC for which in (min, max)
+] or [pytest.param(None, marks=pytest.mark.skip("no NVRTC of CUDA is installed"))])
+def compiled(request, tmp_path_factory):
+    """(version of CUDA, capability, names of the kernels, files of PTX) of a training whose kernels
+    were compiled by a real NVRTC; libgpuarray stops at the first that cannot be. They are launched
+    on the emulator, where they do nothing."""
+    nvrtc, which = request.param
     capability = which(c for c in libraries.capabilities(nvrtc) if c < (10, 0) or OWN_PYGPU)
-    log = tmp_path / "log"
-    major, minor = nvrtc.version
+    folder = tmp_path_factory.mktemp("compiled")
+    log, ptx = folder / "log", folder / "ptx"
+    ptx.mkdir()
     process = run_python(
         os.path.join(HERE, "small_lenet.py"),
-        LD_LIBRARY_PATH=build_emulator(tmp_path, nvrtc), EMULATOR_LOG=str(log),
-        EMULATOR_DRIVER=str(1000 * major + 10 * minor),
-        EMULATOR_CAPABILITY=str(10 * capability[0] + capability[1]),
+        LD_LIBRARY_PATH=build_emulator(folder, nvrtc), EMULATOR_LOG=str(log),
+        EMULATOR_DRIVER="%d0%d0" % nvrtc.version, EMULATOR_PTX=str(ptx),
+        EMULATOR_CAPABILITY="%d%d" % capability, HOME=str(folder),
         THEANO_FLAGS="device=gpu,force_device=True,floatX=float32")
     assert output(process)["device"] == "cuda"
     launched = {line.split()[1] for line in log.read_text().splitlines()
                 if line.startswith("launch")}
+    return nvrtc.version, capability, launched, sorted(ptx.iterdir())
+
+
+def test_nvrtc_compiles_every_kernel_of_a_training(compiled):
+    _, capability, launched, files = compiled
     assert {"image_columns", "column_images", "max_pool2d_kernel"} <= launched
+    for file in files:
+        assert ".target sm_%d%d" % capability in file.read_text()
+
+
+@pytest.mark.skipif(not PTXAS, reason="no ptxas of CUDA is installed")
+def test_ptxas_takes_every_kernel_of_a_training(compiled, tmp_path):
+    """As the driver does with what NVRTC gives: machine code of the device, or of later ones."""
+    version, capability, _, files = compiled
+    if version > ptxas_version():
+        pytest.skip("NVRTC of CUDA %s is newer than ptxas" % libraries.text(version))
+    least = 10 * capability[0] + capability[1]
+    devices = [device for device in (75, 90, 121) if device >= least][:2]
+    assert files and devices
+    for file in files:
+        for device in devices:
+            subprocess.run([PTXAS, "-arch=sm_%d" % device, "-o", str(tmp_path / "code"), str(file)],
+                           check=True)
+
+
+def ptxas_version():
+    text = subprocess.run([PTXAS, "--version"], stdout=subprocess.PIPE, check=True).stdout
+    return tuple(int(n) for n in re.search(rb"release (\d+)\.(\d+)", text).groups())
 
 
 def test_datasets_and_parameters_lie_on_the_device(on_device):
