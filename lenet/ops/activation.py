@@ -139,7 +139,7 @@ class ActivationGrad(ActivationBase):
         return Apply(self, [gy, y], outputs)
 
     def infer_shape(self, node, shapes):
-        return [shapes[1]] + [(shapes[1][1],)] * self.bias
+        return [shapes[1]] + ([(shapes[1][1],)] if self.bias else [])
 
     def perform(self, node, inputs, outputs):
         gy, y = inputs

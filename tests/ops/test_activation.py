@@ -96,6 +96,17 @@ def test_bias_and_gradients(name):
                                            atol=tolerance * max(1, rows))
 
 
+@pytest.mark.parametrize("ndim", [1, 2, 4])
+def test_shapes_are_those_of_the_output(ndim):
+    x, gy = (T.TensorType("float32", (False,) * ndim)() for _ in range(2))
+    shape = tuple(range(2, 2 + ndim))
+    for bias in (False, True)[:ndim]:  # a vector has no bias
+        node = (ActivationGrad("tanh", bias=bias)(gy, x)[0] if bias
+                else ActivationGrad("tanh", bias=bias)(gy, x)).owner
+        expected = [shape, (3,)] if bias else [shape]
+        assert node.op.infer_shape(node, [shape, shape]) == expected
+
+
 def test_strided_inputs():
     x, b = T.tensor4("x", "float32"), T.vector("b", "float32")
     function = theano.function([x, b], Activation("tanh")(x, b), mode=RAW)
