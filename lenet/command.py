@@ -9,6 +9,8 @@ from lenet.errors import DataError, TrainingError, UsageError
 
 WRONG_USAGE, FAILED = 2, 1
 
+MNIST = "mnist.pkl.gz"
+
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
     """Gives the default of each option that has a value by default."""
@@ -41,10 +43,11 @@ class Parser(argparse.ArgumentParser):
         """Say in one line what is wrong with the arguments."""
         self.exit(WRONG_USAGE, "%s: %s; see --help\n" % (self.prog, message))
 
-    def add_dataset(self):
-        """Add the option --dataset."""
-        self.add_argument("--dataset", default="mnist.pkl.gz", metavar="SET",
-                          help="path of a dataset, or a name looked up here and in data/")
+    def add_dataset(self, of_run=False):
+        """Add the option --dataset; ``of_run``: None unless given, where a run may tell."""
+        self.add_argument("--dataset", default=None if of_run else MNIST, metavar="SET",
+                          help="path of a dataset, or a name looked up here and in data/"
+                               + ("; that of the run unless given" if of_run else ""))
 
     def add_training(self):
         """Add the options that all commands that train have.
@@ -105,6 +108,12 @@ class Parser(argparse.ArgumentParser):
                 raise UsageError("--%s %s, but %s was begun with %s; leave the option out, or "
                                  "begin another run with --output"
                                  % (name.replace("_", "-"), options[name], folder, value))
+        for name in set(may_change) & set(begun_with):
+            if options[name] < run.epochs_done:
+                raise UsageError("--%s %d, but %s has been trained for %d epochs; name more, or "
+                                 "begin another run with --output"
+                                 % (name.replace("_", "-"), options[name], folder,
+                                    run.epochs_done))
         options = {name: options[name] for name in begun_with}
         run.settings = dict(options, command=self.prog)
         return dict(options, run=run)

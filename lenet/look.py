@@ -145,14 +145,14 @@ def pictures(predictor, path, pixels, name, x, y, probabilities):
         # Those first of which it is most sure.
         wrong = wrong[numpy.argsort(-probabilities[wrong].max(axis=1), kind="stable")]
         shown = wrong[:MOST_ERRORS]
-        captions = ["%s: %.0f %%\nnot %s: %.0f %%" % (
+        captions = ["%s: %.0f %%\nis %s: %.0f %%" % (
             plots.shortened(names[predictions[i]], 8), 100 * probabilities[i, predictions[i]],
             plots.shortened(names[y[i]], 6), 100 * probabilities[i, y[i]]) for i in shown]
         yield Picture(
             "errors.png", "Misclassified images",
             "%d of the %d images of the test set that the network takes for another class, those "
-            "first of which it is most sure: above each its answer and the probability of that, "
-            "below the truth and the probability that the network gave it."
+            "first of which it is most sure. Above each: its answer with the probability of that, "
+            "and what it is with the probability that the network gave that."
             % (len(shown), len(wrong)),
             plots.draw_errors([plots.as_image(x[i], shape) for i in shown], captions))
 

@@ -279,7 +279,7 @@ def draw_errors(images, captions, columns=10):
         axes.axis("off")
     for axes, image, caption in zip(grid, images, captions):
         axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        axes.set_title(caption, fontsize=8, pad=3, linespacing=1.1)
+        axes.set_title(caption, fontsize=7, pad=3, linespacing=1.1)
     return figure
 
 

@@ -17,6 +17,7 @@ import io
 import json
 import os
 import time
+from collections import namedtuple
 
 from lenet import models, persistence, plots
 from lenet.errors import DataError, UsageError
@@ -53,6 +54,7 @@ class Run(Observer):
         self.cost_sum, self.n_costs = 0.0, 0  # of the minibatches since the last row
         self.seconds = 0.0  # of training in the processes before
         self.sizes = None  # of the three sets
+        self.trained_for = None  # the images and classes of an earlier process
         self.left = None  # the arrays, network and result that an earlier process left
         self.lock = locked(folder)
 
@@ -112,12 +114,13 @@ class Run(Observer):
             run.seconds = float(state["seconds"])
             run.sizes = list(state["sizes"])
             n_rows = int(state["n_rows"])
-            network = json.loads(metadata["network"])["architecture"]
+            network = json.loads(metadata["network"])
+            run.trained_for = TrainedFor(network["class_names"], tuple(network["image_shape"]))
             result = {name: state["result"][name] for name in RESULT}
             if not all(value is None or isinstance(value, (int, float))
                        for value in result.values()):
                 raise TypeError("result %.60s" % result)
-            run.left = arrays, network, result
+            run.left = arrays, network["architecture"], result
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise DataError("%s: no state of a run (%r); expected a file that --output wrote"
                             % (path, error)) from None
@@ -128,15 +131,23 @@ class Run(Observer):
         run.rows = rows[:n_rows]  # the log may be ahead of the state
         return run
 
+    @property
+    def epochs_done(self):
+        """The epoch of the last validation; 0 before the first."""
+        return self.rows[-1]["epoch"] if self.rows else 0
+
     def made_for(self, datasets):
         """Say which datasets the network is for; see ``lenet.data.Datasets``.
 
         Raises
         ------
         DataError
-            The sets are not as large as those that the run was begun with.
+            The sets are not as large as those that the run was begun with, or of other images or
+            classes.
         """
         self.description = (datasets.class_names, datasets.image_shape, datasets.preparation)
+        if self.left is not None:
+            models.check_images(self.trained_for, datasets)
         sizes = [size_of(a_set) for a_set in datasets]
         self.sizes = self.sizes or sizes
         if self.sizes != sizes:
@@ -242,10 +253,30 @@ class Run(Observer):
             file.write(as_csv(self.rows).encode())
 
 
+TrainedFor = namedtuple("TrainedFor", "class_names image_shape")
+
 LOCK = ".lock"
 
 # What is kept of a lenet.training.Result.
 RESULT = ("best_validation_error", "best_iteration", "test_error", "iteration", "patience")
+
+
+def dataset_of(path, otherwise):
+    """The dataset that a run was begun with, as it was named there.
+
+    Parameters
+    ----------
+    path : str
+        The folder of a run, or a file in it.
+    otherwise : str
+        What it is where there is no run, or it does not say.
+    """
+    folder = path if os.path.isdir(path) else os.path.dirname(path)
+    try:
+        _, metadata = persistence.read(os.path.join(folder, "last.safetensors"))
+        return str(json.loads(metadata["state"])["settings"]["dataset"])
+    except (DataError, KeyError, TypeError, ValueError, RecursionError):
+        return otherwise
 
 
 def others(folder):

@@ -2,6 +2,7 @@
 
 from lenet import command
 from lenet.look import look
+from lenet.run import dataset_of
 
 
 def main():
@@ -11,14 +12,14 @@ def main():
     parser.add_argument("model", metavar="MODEL", help="a model file, or the folder of a run")
     parser.add_argument("--output", required=True, metavar="FOLDER",
                         help="the folder for the pictures and their page, index.html")
-    parser.add_dataset()
+    parser.add_dataset(of_run=True)
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--image", metavar="FILE", help="an image file to show layer by layer")
     which.add_argument("--index", type=int, default=0, metavar="N",
                        help="or the number of an image of the test set, from 0")
     arguments = parser.parse_args()
-    written = look(arguments.model, arguments.output, arguments.dataset, arguments.image,
-                   arguments.index)
+    dataset = arguments.dataset or dataset_of(arguments.model, command.MNIST)
+    written = look(arguments.model, arguments.output, dataset, arguments.image, arguments.index)
     for path in written:
         print(path)
 

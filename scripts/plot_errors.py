@@ -4,6 +4,7 @@ from lenet import command, plots
 from lenet.data import load_data
 from lenet.models import check_images, load_model
 from lenet.network3 import get_error_locations
+from lenet.run import dataset_of
 
 
 def main():
@@ -13,17 +14,19 @@ def main():
     )
     parser.add_argument("model", metavar="MODEL",
                         help="a .safetensors file, or the folder of a run")
-    parser.add_dataset()
+    parser.add_dataset(of_run=True)
     parser.add_argument("--output", metavar="FILE", help="write the picture to this file")
     arguments = parser.parse_args()
 
     saved = load_model(arguments.model)
-    datasets = load_data(arguments.dataset)
+    datasets = load_data(arguments.dataset or dataset_of(arguments.model, command.MNIST))
     check_images(saved, datasets)
     test_data = datasets[2]
     error_locations, erroneous_predictions = get_error_locations(saved.model, test_data)
     print("%d of %d test digits are misclassified"
           % (len(error_locations), test_data[0].get_value(borrow=True).shape[0]))
+    print("drawn: the first %d, the truth in green at the top, the prediction in red at the bottom"
+          % min(120, len(error_locations)))
     plots.finish(
         plots.plot_errors(error_locations, erroneous_predictions, test_data, saved.image_shape),
         arguments.output,

@@ -80,6 +80,16 @@ def test_what_a_run_holds(kept):
         assert file.read(8) == b"\x89PNG\r\n\x1a\n"
 
 
+def test_the_dataset_of_a_run(kept, small_dataset, tmp_path):
+    assert runs.dataset_of(kept[0], "other") == "other"  # begun without a command
+    folder = str(tmp_path / "run")
+    trained(small_dataset, Run.create(folder, {"dataset": small_dataset}), epochs=1)
+    for path in (folder, os.path.join(folder, "model.safetensors")):
+        assert runs.dataset_of(path, "other") == small_dataset
+    for path in (str(tmp_path), str(tmp_path / "none")):
+        assert runs.dataset_of(path, "other") == "other"
+
+
 def test_the_log_has_a_row_for_each_validation(kept):
     folder, _, result = kept
     with open(os.path.join(folder, "log.csv")) as file:

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 import safetensors.numpy
-from conftest import REPOSITORY, assert_refused, environment
+from conftest import REPOSITORY, assert_refused, environment, write_dataset
 
 from lenet import persistence
 from lenet.run import read_log
@@ -50,6 +50,17 @@ def test_a_run_goes_on_with_the_options_that_were_given_last(script, small_datas
     settings = json.loads(persistence.read(str(run / "last.safetensors"))[1]["state"])["settings"]
     assert (settings["n_epochs"], settings["chunk_mb"], settings["command"]) == (3, 0.7, name)
     assert script(name, "--resume", run).returncode == 0  # with nothing left to do
+    assert_refused(script(name, "--resume", run, epochs, 2), 2, "--n-epochs 2", "for 3 epochs")
+
+
+def test_a_run_goes_on_with_images_of_its_shape_and_its_classes_only(
+        script, small_dataset, small_sets, tmp_path):
+    name, epochs, options = COMMANDS[2]
+    run = tmp_path / "run"
+    script(name, "--dataset", small_dataset, *options, epochs, 1, "--output", run)
+    bows = write_dataset(tmp_path / "bows.pkl.gz", [(x[:, :400], y) for x, y in small_sets])
+    assert_refused(script(name, "--resume", run, epochs, 2, "--dataset", bows), 1,
+                   "(1, 20, 20)", "(1, 28, 28)", "--dataset")
 
 
 def test_a_run_in_chunks_is_the_run_in_one_piece(script, small_dataset, tmp_path):
