@@ -14,7 +14,8 @@ setup(
         "Theano==1.0.5",
         "numpy>=1.20,<1.24",
         "scipy>=1.7",
-        "scipy-openblas32>=0.3.29",
+        # Before 0.3.34.106 it showed NumPy's OpenBLAS functions of its own, which crashed.
+        "scipy-openblas32>=0.3.34.106",
         "pillow>=9",
         "matplotlib>=3.5",
         "pooch>=1.6",

@@ -42,6 +42,12 @@ def test_vector_math_is_as_accurate_as_float32(function):
     assert (numpy.abs(compiled(values) - exact) <= 4 * ulp).all()
 
 
+def test_two_blas_in_one_process():
+    """NumPy's keeps to its own functions, whatever Theano's shows to all."""
+    process = run_python("-c", "import lenet, numpy; a = numpy.eye(3); print(a.dot(a).sum())")
+    assert (process.returncode, process.stdout) == (0, "3.0\n"), process.stderr
+
+
 def test_the_floating_point_mode_of_the_process_is_unchanged():
     x = T.vector(dtype="float32")
     values = numpy.array([1e-40, numpy.nan, numpy.inf, 1], dtype="float32")
