@@ -1,5 +1,8 @@
 from setuptools import find_packages, setup
 
+# What scripts/build_pygpu.sh builds pygpu with, and what pygpu imports.
+PYGPU = ["cmake>=3.18", "Cython>=0.29.32,<3", "mako>=1.1", "setuptools", "six", "wheel"]
+
 setup(
     name="lenet-theano",
     version="0.1.0",
@@ -14,7 +17,7 @@ setup(
         "Theano==1.0.5",
         "numpy>=1.20,<1.24",
         "scipy>=1.7",
-        # Before 0.3.34.106 it showed NumPy's OpenBLAS functions of its own, which crashed.
+        # Earlier ones export their internals; NumPy's OpenBLAS then calls these, and crashes.
         "scipy-openblas32>=0.3.34.106",
         "pillow>=9",
         "matplotlib>=3.5",
@@ -25,18 +28,12 @@ setup(
     extras_require={
         "test": ["pytest>=7", "pytest-xdist>=3"],
         "bench": ["torch==2.13.0"],  # scripts/benchmark.py --peers; needs Python 3.10 or later
-        # CUDA 12 compiles for every GPU from compute capability 5.0 on. CMake, Cython, setuptools
-        # and wheel build pygpu (scripts/build_pygpu.sh), which imports mako and six.
-        "gpu": [
+        "pygpu": PYGPU,
+        # CUDA 12 compiles for every GPU from compute capability 5.0 on.
+        "gpu": PYGPU + [
             "nvidia-cuda-nvrtc-cu12>=12.1",
             "nvidia-cuda-runtime-cu12>=12.1",
             "nvidia-cublas-cu12>=12.1",
-            "cmake>=3.18",
-            "Cython>=0.29.32,<3",
-            "mako>=1.1",
-            "setuptools",
-            "six",
-            "wheel",
         ],
     },
 )
