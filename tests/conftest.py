@@ -1,11 +1,15 @@
 """What several test modules need: small datasets, and commands run as a user runs them."""
 
+import contextlib
+import functools
 import gzip
+import http.server
 import json
 import os
 import runpy
 import subprocess
 import sys
+import threading
 import types
 
 import numpy
@@ -72,6 +76,23 @@ def write_arrays(path, sets, class_names, preparation="resize"):
         json.dump({"image_shape": sets[0][0].shape[1:], "class_names": class_names,
                    "preparation": preparation}, file)
     return str(path)
+
+
+@contextlib.contextmanager
+def serving(folder):
+    """The address at which the files of a folder are served inside the ``with`` block."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *arguments):
+            pass
+
+    handler = functools.partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield "http://127.0.0.1:%d/" % server.server_port
+        finally:
+            server.shutdown()
 
 
 @pytest.fixture(scope="session")

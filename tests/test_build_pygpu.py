@@ -1,17 +1,14 @@
 """scripts/build_pygpu.sh: what is missing is one line; and the build, where its source is given."""
 
-import functools
-import http.server
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
-import threading
 
 import pytest
-from conftest import REPOSITORY, environment
+from conftest import REPOSITORY, environment, serving
 
 SCRIPT = os.path.join(REPOSITORY, "scripts", "build_pygpu.sh")
 SOURCE = os.environ.get("LIBGPUARRAY_SOURCE")  # the release, as a folder or an archive
@@ -63,22 +60,18 @@ def test_a_source_that_is_none(tmp_path):
 
 
 @pytest.mark.skipif(not CAN_BUILD, reason="needs a virtual environment with Cython, and CMake")
-def test_the_release_is_fetched(tmp_path, monkeypatch):
+def test_the_release_is_fetched(tmp_path):
     (tmp_path / "archive").mkdir()
     (tmp_path / "libgpuarray-0.7.6").mkdir()
     (tmp_path / "libgpuarray-0.7.6" / "README.txt").write_text("no more than this")
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
-    monkeypatch.setattr(http.server.SimpleHTTPRequestHandler, "log_message", lambda *a: None)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        home = "http://127.0.0.1:%d" % server.server_port
+    with serving(tmp_path) as home:
+        home = home.rstrip("/")
         address = home + "/archive/v0.7.6.tar.gz"
         assert_stopped(build(LIBGPUARRAY_HOME=home), address + " cannot be fetched",
                        "give its path")
         with tarfile.open(str(tmp_path / "archive" / "v0.7.6.tar.gz"), "w:gz") as archive:
             archive.add(str(tmp_path / "libgpuarray-0.7.6"), "libgpuarray-0.7.6")
         process = build(LIBGPUARRAY_HOME=home)
-        server.shutdown()
     assert process.stdout == "fetching %s\n" % address
     assert_stopped(process, "is not the source of libgpuarray (no src/gpuarray_buffer_cuda.c")
 

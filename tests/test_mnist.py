@@ -1,16 +1,14 @@
 """lenet.mnist: the dataset in the repository, and how it is built and fetched."""
 
-import functools
 import gzip
 import hashlib
-import http.server
 import io
 import os
 import struct
-import threading
 
 import numpy
 import pytest
+from conftest import serving
 
 from lenet import data, mnist, plain_pickle
 from lenet.errors import DataError
@@ -106,16 +104,9 @@ def test_build_refuses_another_file_and_a_missing_one(originals, tmp_path):
 @pytest.fixture
 def server(originals, monkeypatch):
     """A mirror on this machine, behind one that does not answer."""
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(originals))
-    monkeypatch.setattr(http.server.SimpleHTTPRequestHandler, "log_message", lambda *a: None)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as mirror:
-        threading.Thread(target=mirror.serve_forever, daemon=True).start()
-        monkeypatch.setattr(
-            mnist, "MIRRORS",
-            ("http://127.0.0.1:9/", "http://127.0.0.1:%d/" % mirror.server_address[1]),
-        )
+    with serving(originals) as mirror:
+        monkeypatch.setattr(mnist, "MIRRORS", ("http://127.0.0.1:9/", mirror))
         yield mirror
-        mirror.shutdown()
 
 
 def test_fetch_goes_on_to_the_next_mirror(server, originals, tmp_path):

@@ -101,8 +101,7 @@ def test_shapes_are_those_of_the_output(ndim):
     x, gy = (T.TensorType("float32", (False,) * ndim)() for _ in range(2))
     shape = tuple(range(2, 2 + ndim))
     for bias in (False, True)[:ndim]:  # a vector has no bias
-        node = (ActivationGrad("tanh", bias=bias)(gy, x)[0] if bias
-                else ActivationGrad("tanh", bias=bias)(gy, x)).owner
+        node = ActivationGrad("tanh", bias=bias).make_node(gy, x)
         expected = [shape, (3,)] if bias else [shape]
         assert node.op.infer_shape(node, [shape, shape]) == expected
 
