@@ -9,8 +9,6 @@ from lenet.errors import DataError, TrainingError, UsageError
 
 WRONG_USAGE, FAILED = 2, 1
 
-MNIST = "mnist.pkl.gz"
-
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
     """Gives the default of each option that has a value by default."""
@@ -45,7 +43,8 @@ class Parser(argparse.ArgumentParser):
 
     def add_dataset(self, of_run=False):
         """Add the option --dataset; ``of_run``: None unless given, where a run may tell."""
-        self.add_argument("--dataset", default=None if of_run else MNIST, metavar="SET",
+        self.add_argument("--dataset", metavar="SET",
+                          default=None if of_run else "mnist.pkl.gz",
                           help="path of a dataset, or a name looked up here and in data/"
                                + ("; that of the run unless given" if of_run else ""))
 
@@ -68,13 +67,13 @@ class Parser(argparse.ArgumentParser):
                           help="go on with the training in this folder, with its options")
         return kept
 
-    def parse_training(self, may_change=("n_epochs",)):
+    def parse_training(self, epochs="n_epochs"):
         """Parse the command line of a training.
 
         Parameters
         ----------
-        may_change : tuple of str
-            Options that a run may go on with another value of.
+        epochs : str or None
+            The option for the number of epochs, if a run may be made longer.
 
         Returns
         -------
@@ -104,16 +103,15 @@ class Parser(argparse.ArgumentParser):
         self.set_defaults(**begun_with)
         options = vars(self.parse_args())
         for name, value in begun_with.items():
-            if options[name] != value and name not in ("dataset", "chunk_mb") + may_change:
+            if options[name] != value and name not in ("dataset", "chunk_mb", epochs):
                 raise UsageError("--%s %s, but %s was begun with %s; leave the option out, or "
                                  "begin another run with --output"
                                  % (name.replace("_", "-"), options[name], folder, value))
-        for name in set(may_change) & set(begun_with):
-            if options[name] < run.epochs_done:
-                raise UsageError("--%s %d, but %s has been trained for %d epochs; name more, or "
-                                 "begin another run with --output"
-                                 % (name.replace("_", "-"), options[name], folder,
-                                    run.epochs_done))
+        if epochs in begun_with and options[epochs] < run.epochs_done:
+            raise UsageError("--%s %d, but %s has been trained for %d epochs; name more, or "
+                             "begin another run with --output"
+                             % (epochs.replace("_", "-"), options[epochs], folder,
+                                run.epochs_done))
         options = {name: options[name] for name in begun_with}
         run.settings = dict(options, command=self.prog)
         return dict(options, run=run)

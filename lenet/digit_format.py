@@ -25,7 +25,7 @@ def is_in_format(ink):
 
 
 def are_in_format(images):
-    """Whether images are digits such as MNIST's: all but a tenth of them, to be judged by a few.
+    """Whether images are digits such as MNIST's; one in ten may be something else.
 
     Parameters
     ----------

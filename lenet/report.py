@@ -47,7 +47,7 @@ class TutorialReport(Observer):
 
     def training_ended(self, result):
         self.line("Optimization complete.")
-        if result.validated:
+        if result.has_best:
             self.line("Best validation score of %f %% obtained at iteration %i, "
                       "with test performance %f %%"
                       % (result.best_validation_error * 100.0, result.best_iteration + 1,
@@ -117,7 +117,7 @@ class NetworkReport(TutorialReport):
 
     def training_ended(self, result):
         self.line("Finished training network.")
-        if result.validated:
+        if result.has_best:
             self.line("Best validation accuracy of %.2f%% obtained at iteration %d"
                       % (100 * (1 - result.best_validation_error), result.best_iteration))
             self.line("Corresponding test accuracy of %.2f%%" % (100 * (1 - result.test_error)))

@@ -17,7 +17,6 @@ import io
 import json
 import os
 import time
-from collections import namedtuple
 
 from lenet import models, persistence, plots
 from lenet.errors import DataError, UsageError
@@ -54,7 +53,7 @@ class Run(Observer):
         self.cost_sum, self.n_costs = 0.0, 0  # of the minibatches since the last row
         self.seconds = 0.0  # of training in the processes before
         self.sizes = None  # of the three sets
-        self.trained_for = None  # the images and classes of an earlier process
+        self.trained_for = None  # a SavedModel of an earlier process, without the model
         self.left = None  # the arrays, network and result that an earlier process left
         self.lock = locked(folder)
 
@@ -115,7 +114,9 @@ class Run(Observer):
             run.sizes = list(state["sizes"])
             n_rows = int(state["n_rows"])
             network = json.loads(metadata["network"])
-            run.trained_for = TrainedFor(network["class_names"], tuple(network["image_shape"]))
+            run.trained_for = models.SavedModel(None, network["class_names"],
+                                                tuple(network["image_shape"]),
+                                                network["preparation"])
             result = {name: state["result"][name] for name in RESULT}
             if not all(value is None or isinstance(value, (int, float))
                        for value in result.values()):
@@ -146,7 +147,7 @@ class Run(Observer):
             classes.
         """
         self.description = (datasets.class_names, datasets.image_shape, datasets.preparation)
-        if self.left is not None:
+        if self.trained_for is not None:
             models.check_images(self.trained_for, datasets)
         sizes = [size_of(a_set) for a_set in datasets]
         self.sizes = self.sizes or sizes
@@ -253,16 +254,14 @@ class Run(Observer):
             file.write(as_csv(self.rows).encode())
 
 
-TrainedFor = namedtuple("TrainedFor", "class_names image_shape")
-
 LOCK = ".lock"
 
 # What is kept of a lenet.training.Result.
 RESULT = ("best_validation_error", "best_iteration", "test_error", "iteration", "patience")
 
 
-def dataset_of(path, otherwise):
-    """The dataset that a run was begun with, as it was named there.
+def dataset_of(path, otherwise="mnist.pkl.gz"):
+    """The dataset that a run was trained on, as it was last named there.
 
     Parameters
     ----------

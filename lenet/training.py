@@ -37,7 +37,7 @@ class Result:
         self.stopped = "n_epochs"
 
     @property
-    def validated(self):
+    def has_best(self):
         """Whether there was a validation, so that there is a best one."""
         return self.best_validation_error < math.inf
 

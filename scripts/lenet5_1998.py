@@ -42,7 +42,7 @@ def main():
         compare(parser)
         return
     # The learning rate falls with the number of epochs, so another number would be another run.
-    arguments = parser.parse_training(may_change=())
+    arguments = parser.parse_training(epochs=None)
     del arguments["compare"]
     evaluate_lenet5_1998(**arguments)
 

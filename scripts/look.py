@@ -18,7 +18,7 @@ def main():
     which.add_argument("--index", type=int, default=0, metavar="N",
                        help="or the number of an image of the test set, from 0")
     arguments = parser.parse_args()
-    dataset = arguments.dataset or dataset_of(arguments.model, command.MNIST)
+    dataset = arguments.dataset or dataset_of(arguments.model)
     written = look(arguments.model, arguments.output, dataset, arguments.image, arguments.index)
     for path in written:
         print(path)

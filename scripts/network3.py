@@ -34,7 +34,7 @@ def main():
     parser.add_training().add_argument(
         "--load", metavar="MODEL",
         help="evaluate the network in this file or run, without training")
-    arguments = parser.parse_training(may_change=("epochs",))
+    arguments = parser.parse_training(epochs="epochs")
     run, saved = arguments["run"], arguments["load"]
 
     datasets = load_data(arguments["dataset"], arguments["chunk_mb"])

@@ -6,6 +6,8 @@ from lenet.models import check_images, load_model
 from lenet.network3 import get_error_locations
 from lenet.run import dataset_of
 
+ROWS, COLUMNS = 12, 10  # of digits that are drawn
+
 
 def main():
     parser = command.Parser(
@@ -19,16 +21,17 @@ def main():
     arguments = parser.parse_args()
 
     saved = load_model(arguments.model)
-    datasets = load_data(arguments.dataset or dataset_of(arguments.model, command.MNIST))
+    datasets = load_data(arguments.dataset or dataset_of(arguments.model))
     check_images(saved, datasets)
     test_data = datasets[2]
     error_locations, erroneous_predictions = get_error_locations(saved.model, test_data)
     print("%d of %d test digits are misclassified"
           % (len(error_locations), test_data[0].get_value(borrow=True).shape[0]))
     print("drawn: the first %d, the truth in green at the top, the prediction in red at the bottom"
-          % min(120, len(error_locations)))
+          % min(ROWS * COLUMNS, len(error_locations)))
     plots.finish(
-        plots.plot_errors(error_locations, erroneous_predictions, test_data, saved.image_shape),
+        plots.plot_errors(error_locations, erroneous_predictions, test_data, saved.image_shape,
+                          ROWS, COLUMNS),
         arguments.output,
     )
 

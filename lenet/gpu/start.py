@@ -17,7 +17,7 @@ from lenet.gpu.driver import Driver
 from lenet.gpu.libraries import CudaError
 
 BUILD = "scripts/build_pygpu.sh"
-DRIVER_HELP = 'sudo apt-get install nvidia-driver  # from where, README.md says: "On a GPU"'
+DRIVER_HELP = 'sudo apt-get install nvidia-driver  # on Debian, see README.md first: "On a GPU"'
 
 
 def find_driver():
