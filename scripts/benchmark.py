@@ -96,7 +96,7 @@ def measure_peers(arguments):
     result = peers.run(arguments.peer, arguments.minibatches, nkerns, arguments.threads,
                        arguments.rounds, torch_python=arguments.torch_python, say=say)
     machine = result["machine"]
-    print(machine["processor"])
+    print(machine["name"])
     for threads, speed in machine["sgemm_gflops"].items():
         print("sgemm with %s threads: %.0f GFLOP/s" % (threads, speed))
     print("\n".join(peers.table(result["rows"])))

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import types
 
 import numpy
 import pytest
@@ -76,7 +77,13 @@ def test_a_peer_that_is_not_installed_is_left_out_by_name():
     with pytest.raises(UsageError, match="nothing is left to measure"):
         peers.installed(names[2:], "no-such-python", lines.append)
     for line, name in zip(lines, names[2:]):
-        assert line.startswith(name + " is left out: no-such-python has no torch")
+        assert line.startswith(name + " is left out: no-such-python has no torch for cpu;")
+
+
+def test_the_device_that_pytorch_is_given(monkeypatch):
+    for device, name in (("cpu", "cpu"), ("cuda", "cuda"), ("cuda12", "cuda:12")):
+        monkeypatch.setattr(peers.theano, "config", types.SimpleNamespace(device=device))
+        assert peers.torch_device() == name
 
 
 @pytest.mark.parametrize("answer, problem", [

@@ -24,11 +24,18 @@ def prepare(minibatch, nkerns, first_steps, **_):
 
 
 def sgemm():
-    """A function that multiplies two square matrices by Theano's BLAS."""
+    """A function that multiplies two square matrices by Theano's BLAS, and waits for the result."""
     rng = numpy.random.RandomState(0)
     a, b = (theano.shared(rng.rand(SGEMM_SIZE, SGEMM_SIZE).astype("float32")) for _ in range(2))
     c = theano.shared(a.get_value())
-    return theano.function([], updates=[(c, T.dot(a, b))])
+    multiply = theano.function([], updates=[(c, T.dot(a, b))])
+    corner = theano.function([], c[0, 0])  # on the host, so a GPU has to be done
+
+    def multiply_and_wait():
+        multiply()
+        return corner()
+
+    return multiply_and_wait
 
 
 if __name__ == "__main__":

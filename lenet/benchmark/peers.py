@@ -1,5 +1,7 @@
 """LeNet-5 of this package beside the same network in plain Theano and in PyTorch, in turn.
 
+All compute on the device that Theano has, the processor or a GPU; float32, PyTorch without TF32.
+
 Each peer is a process that stays alive (``worker.py``). All are asked for a few steps in turn,
 A B C A B C ..., so that what else happens on the machine meets all of them alike:
 
@@ -21,6 +23,7 @@ with the steps.
 """
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -28,9 +31,10 @@ import tempfile
 import time
 
 import numpy
+import theano
 import theano.tensor as T
 
-from lenet.benchmark.start import processor_name
+from lenet.benchmark.start import environment_of_a_process, machine_name
 from lenet.convolutional_mlp import LeNet5, check_nkerns
 from lenet.data import load_arrays
 from lenet.errors import TrainingError, UsageError
@@ -60,7 +64,7 @@ def run(peers=None, minibatches=(10, 100, 500, 2000), nkerns=((20, 50), (6, 16))
     nkerns : sequence of pairs of ints
         Number of filters of each convolution.
     threads : sequence of ints, optional
-        Numbers of threads; one and all unless given.
+        Numbers of threads; one and all unless given, on a GPU all.
     rounds : int
         How often each peer gets its turn.
     seconds : float
@@ -86,11 +90,12 @@ def run(peers=None, minibatches=(10, 100, 500, 2000), nkerns=((20, 50), (6, 16))
         A peer fails, or trains another network than the first one.
     """
     peers = list(peers or PEERS)
-    threads = list(threads or sorted({1, thread_count()}))
+    on_gpu = theano.config.device != "cpu"
+    threads = list(threads or sorted({1, thread_count()})[-1 if on_gpu else 0:])
     check(peers, minibatches, nkerns, threads, rounds)
     peers = installed(peers, torch_python, say)
-    machine = {"processor": processor_name(), "threads": threads, "sgemm_gflops": {},
-               "theano": theano_version()}
+    machine = {"name": machine_name(), "threads": threads, "sgemm_gflops": {},
+               "theano": theano.__version__}
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for count in threads:
@@ -142,24 +147,23 @@ def installed(peers, torch_python, say):
     wants_torch = [name for name in peers if name in TORCH]
     if wants_torch:
         try:
-            found = subprocess.run([torch_python, "-c", "import torch, numpy"],
-                                   capture_output=True).returncode == 0
+            code = "import torch, numpy; torch.zeros(1, device=%r)" % torch_device()
+            found = subprocess.run([torch_python, "-c", code], capture_output=True).returncode == 0
         except OSError:
             found = False
         if not found:
             for name in wants_torch:
-                say("%s is left out: %s has no torch; pip install torch, or --torch-python PYTHON"
-                    % (name, torch_python))
+                say("%s is left out: %s has no torch for %s; pip install torch, or "
+                    "--torch-python PYTHON" % (name, torch_python, torch_device()))
             peers = [name for name in peers if name not in TORCH]
             if not peers:
                 raise UsageError("nothing is left to measure")
     return peers
 
 
-def theano_version():
-    import theano
-
-    return theano.__version__
+def torch_device():
+    """What PyTorch calls the device that Theano has: cuda0 -> cuda:0."""
+    return re.sub(r"(\d+)$", r":\1", theano.config.device)
 
 
 def write_data(path, nkerns):
@@ -180,11 +184,11 @@ class Worker:
     def __init__(self, name, threads, torch_python):
         self.name = name
         self.answer = {}
-        environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
+        environment = environment_of_a_process(OMP_NUM_THREADS=str(threads))
         if name in TORCH:
             layout, compiled = TORCH[name]
             command = [torch_python, os.path.join(FOLDER, "torch_peer.py"), layout,
-                       str(int(compiled)), str(threads)]
+                       str(int(compiled)), str(threads), torch_device()]
             for setting in ("OMP_WAIT_POLICY", "OPENBLAS_THREAD_TIMEOUT"):  # ours, not PyTorch's
                 environment.pop(setting, None)
         else:

@@ -22,6 +22,8 @@ from lenet import command
 from lenet.convolutional_mlp import LeNet5, check_nkerns
 from lenet.data import load_data
 from lenet.errors import TrainingError, UsageError
+from lenet.gpu.libraries import text
+from lenet.gpu.start import find_cuda, find_device, find_driver
 from lenet.sgd import check_batch_size, compile_functions
 
 WARM_UP, COUNTED = 5, 30
@@ -53,7 +55,7 @@ def run(batch_size=500, nkerns=(20, 50), cold=True, say=lambda line: None):
     check_nkerns(nkerns)
     check_batch_size(batch_size, [])
     result = {
-        "machine": "%s, %s threads" % (processor_name(), os.environ.get("OMP_NUM_THREADS")),
+        "machine": "%s, %s threads" % (machine_name(), os.environ.get("OMP_NUM_THREADS")),
         "batch_size": batch_size,
         "nkerns": list(nkerns),
     }
@@ -79,7 +81,7 @@ def timed_start(arguments, compile_cache=None):
 
 def in_a_process(call, compile_cache=None, module="start", **variables):
     """Run one function of a module of this package in a new process; what it printed."""
-    environment = dict(os.environ, **variables)
+    environment = environment_of_a_process(**variables)
     if compile_cache is not None:
         flags = environment.get("THEANO_FLAGS", "")
         environment["THEANO_FLAGS"] = flags + ",base_compiledir=" + compile_cache
@@ -94,6 +96,14 @@ def in_a_process(call, compile_cache=None, module="start", **variables):
         failure = UsageError if process.returncode == command.WRONG_USAGE else TrainingError
         raise failure(process.stderr.strip().partition(": ")[2])
     return process.stdout
+
+
+def environment_of_a_process(**variables):
+    """This process's environment with ``variables``, for a process that starts Theano anew."""
+    # Theano marks the environment of a process that has a GPU: one forked from it could not use it.
+    kept = {name: value for name, value in os.environ.items()
+            if name != "THEANO_GPU_IS_ALREADY_ACTIVE"}
+    return dict(kept, **variables)
 
 
 def compiled_lenet5(batch_size, nkerns):
@@ -133,6 +143,18 @@ def median_ms(step):
         step(i)
         times.append(time.perf_counter() - begin)
     return 1e3 * statistics.median(times[WARM_UP:])
+
+
+def machine_name():
+    """What Theano computes on: the processor, or the GPU with its driver's CUDA and its own."""
+    device = theano.config.device
+    if device == "cpu":
+        return processor_name()
+    driver = find_driver()
+    gpu = find_device(driver, device)
+    cuda = find_cuda(driver, gpu)
+    return "%s, compute capability %s, driver for CUDA %s, NVRTC of CUDA %s" % (
+        gpu.name, text(gpu.capability), text(driver.version), text(cuda.nvrtc.version))
 
 
 def processor_name():

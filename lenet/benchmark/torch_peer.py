@@ -1,10 +1,11 @@
 """The worker that trains the same network in PyTorch: the peers "torch-...".
 
-    PYTHON torch_peer.py LAYOUT COMPILE THREADS      LAYOUT: nchw or channels_last; COMPILE: 0 or 1
+    PYTHON torch_peer.py LAYOUT COMPILE THREADS DEVICE
 
-PYTHON is one that has torch; it need not have Theano, so nothing of lenet is imported but
-``worker.py``, which lies beside this file. Data and first parameters come from a file that
-``peers.py`` writes, so that the costs are those of the other peers.
+LAYOUT is nchw or channels_last, COMPILE 0 or 1, DEVICE cpu, cuda, cuda:1, ... PYTHON is one that
+has torch; it need not have Theano, so nothing of lenet is imported but ``worker.py``, which lies
+beside this file. Data and first parameters come from a file that ``peers.py`` writes, so that the
+costs are those of the other peers.
 """
 import sys
 
@@ -43,14 +44,16 @@ class LeNet5(torch.nn.Module):
 
 def prepare(minibatch, data, first_steps, **_):
     """Build the network and make its first steps."""
-    layout, compiled = LAYOUTS[sys.argv[1]], sys.argv[2] == "1"
+    layout, compiled, device = LAYOUTS[sys.argv[1]], sys.argv[2] == "1", sys.argv[4]
     arrays = numpy.load(data)
     x, y = (torch.from_numpy(arrays[name]) for name in ("x", "y"))
     valid_x, valid_y = (torch.from_numpy(arrays[name]) for name in ("valid_x", "valid_y"))
-    x, valid_x = (images.to(memory_format=layout) for images in (x, valid_x))
+    x, valid_x = (images.to(device, memory_format=layout) for images in (x, valid_x))
+    y, valid_y = y.to(device), valid_y.to(device)
     n_batches = len(x) // minibatch
 
-    model = LeNet5([arrays["parameter%d" % i] for i in range(8)]).to(memory_format=layout)
+    model = LeNet5([arrays["parameter%d" % i] for i in range(8)])
+    model.to(device, memory_format=layout)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     if compiled:
         torch._dynamo.reset()
@@ -77,4 +80,6 @@ def prepare(minibatch, data, first_steps, **_):
 
 if __name__ == "__main__":
     torch.set_num_threads(int(sys.argv[3]))
+    # Products of float32 in float32, as Theano's: TF32 keeps 11 of its 24 bits.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     serve(prepare)
