@@ -1,8 +1,14 @@
 #!/usr/bin/env python
 """Say what is there for training on an NVIDIA GPU, what is missing, and what to type next."""
 
+import os
 import re
 
+# This process stays on the CPU, whatever the user's settings say: whether there is a GPU, and what
+# it takes, is to be found out first.  The last setting is the one that counts.
+os.environ["THEANO_FLAGS"] = os.environ.get("THEANO_FLAGS", "") + ",device=cpu,init_gpu_device="
+
+# isort: split
 from lenet import command
 from lenet.gpu import doctor
 from lenet.theano_start.device import gpu_tools, present_name

@@ -9,6 +9,15 @@ def test_a_device_that_is_none():
                    "check_gpu.py: --device 7: expected gpu0, gpu1, ...")
 
 
+def test_a_setting_that_insists_on_a_gpu(tmp_path):
+    """It is no reason to stop before what is missing is said."""
+    process = run_script("check_gpu.py", EMULATOR_DEVICES="0", HOME=str(tmp_path),
+                         LD_LIBRARY_PATH=build_emulator(tmp_path),
+                         THEANO_FLAGS="device=gpu,init_gpu_device=cuda,force_device=True")
+    assert process.returncode == 1 and process.stderr == ""
+    assert process.stdout.splitlines()[-1] == "next: nvidia-smi"
+
+
 def test_a_driver_without_a_device(tmp_path):
     process = run_script("check_gpu.py", "--device", "gpu1", EMULATOR_DEVICES="0",
                          LD_LIBRARY_PATH=build_emulator(tmp_path), HOME=str(tmp_path))

@@ -147,10 +147,24 @@ def test_chunks_are_sent_to_the_device(machine, on_cpu):
     numpy.testing.assert_allclose(found["costs"], on_cpu["costs"], rtol=TOLERANCE)
 
 
-def test_the_doctors_first_function(machine):
-    process = run(machine, "-m", "lenet.gpu.first")
+def test_the_doctor_is_content(machine):
+    process = run(machine, os.path.join(REPOSITORY, "scripts", "check_gpu.py"))
+    assert process.returncode == 0, process.stdout + process.stderr
+    *_, first_function, last = process.stdout.splitlines()
+    assert "a first function on cuda0 agrees with the CPU" in first_function
+    assert last == "ready"
+
+
+def test_the_benchmark_starts_the_device_again(machine):
+    """In a process of a process that has it, as each of its figures does."""
+    process = run(machine, "-c", "from lenet.benchmark import start; print(start.machine_name()); "
+                  "print(start.in_a_process('first_minibatch(10, (2, 3))'))")
     assert process.returncode == 0, process.stderr
-    assert "a first function on cuda agrees with the CPU" in process.stdout
+    name, cost = process.stdout.split("\n", 1)
+    assert re.fullmatch(r".+, compute capability \d+\.\d, driver for CUDA \d+\.\d+, "
+                        r"NVRTC of CUDA \d+\.\d+", name)
+    # The last layer begins with zeros: each of ten digits has probability 1 / 10.
+    numpy.testing.assert_allclose(float(cost), numpy.log(10), rtol=TOLERANCE)
 
 
 def test_a_full_memory_is_one_line(machine, tmp_path):
