@@ -257,7 +257,7 @@ def draw_errors(images, captions, columns=10):
     Parameters
     ----------
     images : list of arrays
-        As for ``draw_panels``; grey ones from 0 to 1, dark ink on white.
+        As for ``draw_panels``; grey ones from 0 (black) to 1 (white).
     captions : list of str
         What to write above each.
     columns : int
@@ -311,19 +311,21 @@ def mosaic(images, columns, stretch=True):
 
 
 def plot_errors(error_locations, erroneous_predictions, test_data, image_shape, rows=12,
-                columns=10):
-    """Draw misclassified digits: the truth at the top right, the prediction at the bottom right.
+                columns=10, class_names=None):
+    """Draw misclassified images: the truth at the top right, the prediction at the bottom right.
 
     Parameters
     ----------
     error_locations, erroneous_predictions : arrays of shape (number of errors,)
         As ``lenet.network3.get_error_locations`` returns them.
     test_data : pair (x, y)
-        The set that the locations are indexes of.
+        The set that the locations are indexes of, in shared variables.
     image_shape : tuple of 3 ints
         (channels, height, width) of an image.
     rows, columns : int
         The first rows * columns errors are drawn, in fewer rows if they do not fill them.
+    class_names : list of str, optional
+        What to write for each class; its number unless given.
 
     Returns
     -------
@@ -339,12 +341,14 @@ def plot_errors(error_locations, erroneous_predictions, test_data, image_shape, 
         axes.set_yticks([])
         axes.set_visible(False)
     for axes, location, prediction in zip(figure.axes, error_locations, erroneous_predictions):
+        truth, prediction = (shortened(class_names[number] if class_names else str(number), 10)
+                             for number in (labels[location], prediction))
         axes.set_visible(True)
         axes.imshow(as_image(images[location], image_shape), cmap="binary")
-        for text, where, colour in ((labels[location], "top", "tab:green"),
-                                    (prediction, "bottom", "tab:red")):
-            axes.text(0.96, 0.96 if where == "top" else 0.04, str(text), ha="right", va=where,
-                      color=colour, fontsize=11, fontweight="bold", transform=axes.transAxes)
+        for name, where, colour in ((truth, "top", "tab:green"), (prediction, "bottom", "tab:red")):
+            axes.text(0.96, 0.96 if where == "top" else 0.04, name, ha="right", va=where,
+                      color=colour, fontsize=11 if len(name) < 3 else 7, fontweight="bold",
+                      transform=axes.transAxes)
     return figure
 
 

@@ -1,4 +1,4 @@
-"""Draw the test digits that a saved network gets wrong: truth above, prediction below."""
+"""Draw the test images that a saved network gets wrong: truth above, prediction below."""
 
 from lenet import command, plots
 from lenet.data import load_data
@@ -6,7 +6,7 @@ from lenet.models import check_images, load_model
 from lenet.network3 import get_error_locations
 from lenet.run import dataset_of
 
-ROWS, COLUMNS = 12, 10  # of digits that are drawn
+ROWS, COLUMNS = 12, 10  # of images that are drawn
 
 
 def main():
@@ -25,13 +25,13 @@ def main():
     check_images(saved, datasets)
     test_data = datasets[2]
     error_locations, erroneous_predictions = get_error_locations(saved.model, test_data)
-    print("%d of %d test digits are misclassified"
+    print("%d of %d test images are misclassified"
           % (len(error_locations), test_data[0].get_value(borrow=True).shape[0]))
     print("drawn: the first %d, the truth in green at the top, the prediction in red at the bottom"
           % min(ROWS * COLUMNS, len(error_locations)))
     plots.finish(
         plots.plot_errors(error_locations, erroneous_predictions, test_data, saved.image_shape,
-                          ROWS, COLUMNS),
+                          ROWS, COLUMNS, saved.class_names),
         arguments.output,
     )
 

@@ -138,6 +138,14 @@ def test_misclassified_digits(rng):
     assert prediction.get_position()[0] > 0.9 and prediction.get_position()[1] < 0.1
 
 
+def test_misclassified_images_have_the_names_of_their_classes(rng):
+    test_data = shared_dataset((rng.rand(3, 4), [0, 1, 1]))
+    figure = plots.plot_errors([0, 2], [1, 0], test_data, (1, 2, 2), class_names=["cat", "dog"])
+    shown = [axes for axes in figure.axes if axes.get_visible()]
+    assert [[text.get_text() for text in axes.texts] for axes in shown] == [
+        ["cat", "dog"], ["dog", "cat"]]
+
+
 def test_as_many_errors_as_there_is_room_for(rng):
     test_data = shared_dataset((rng.rand(9, 4), numpy.zeros(9)))
     figure = plots.plot_errors(range(9), [1] * 9, test_data, (1, 2, 2), rows=2, columns=3)

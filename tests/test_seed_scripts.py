@@ -107,7 +107,7 @@ def test_network3_trains_saves_loads_and_shows_its_errors(script, small_dataset,
             "Validation accuracy %s" % best[0], "The corresponding test accuracy is %s" % last]
 
     process = script("plot_errors.py", run, "--output", output)  # with the dataset of the run
-    wrong, total = re.match(r"(\d+) of (\d+) test digits are misclassified\n"
+    wrong, total = re.match(r"(\d+) of (\d+) test images are misclassified\n"
                             r"drawn: the first \d+, the truth in green", process.stdout).groups()
     assert total == "120"
     assert "%.2f%%" % (100 * (1 - int(wrong) / 120)) == last
