@@ -72,7 +72,7 @@ def l2_pool(input, window=(2, 2), stride=None, epsilon=1e-8):
     Notes
     -----
     P. Sermanet, S. Chintala, Y. LeCun, "Convolutional neural networks applied to house numbers
-    digit classification", ICPR 2012: L_p pooling with p = 2.
+    digit classification", ICPR 2012: L_p pooling with p = 2, without its Gaussian weights.
     """
     return T.sqrt((windows(input, window, stride) ** 2).sum(axis=0) + epsilon)
 

@@ -122,7 +122,7 @@ def minibatch(index, x, y, a_set, batch_size):
 
 
 def in_the_set(function, a_set, batch_size):
-    """A function of the number of a minibatch in its whole set, whether that comes in chunks."""
+    """A function of a minibatch's number in the whole set, also where the set comes in chunks."""
     if not isinstance(a_set, ChunkedSet):
         return function
     return lambda index: function(a_set.window.show(a_set, batch_size, index))

@@ -54,7 +54,7 @@ def main():
 
     # Theano derives all of this from the cost alone.
     params = [theano.shared(value, name) for name, value in
-              (("dw2", w2), ("db2", b2), ("dw3", w3), ("db3", b3))]
+              (("w2", w2), ("b2", b2), ("w3", w3), ("b3", b3))]
     W2, B2, W3, B3 = params
     hidden = T.nnet.sigmoid(T.dot(W2, x) + B2)
     output = T.nnet.sigmoid(T.dot(W3, hidden) + B3)
@@ -63,7 +63,7 @@ def main():
 
     print("largest difference from T.grad:")
     for param, by_theano, by_hand in zip(params, gradients, (dw2, db2, dw3, db3)):
-        print("    %s  %.1e" % (param.name, abs(by_theano - by_hand).max()))
+        print("    d%s  %.1e" % (param.name, abs(by_theano - by_hand).max()))
 
 
 def show(**values):

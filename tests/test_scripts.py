@@ -67,8 +67,7 @@ def test_two_runs_agree_and_the_seed_matters(small_dataset):
 
 
 def test_the_bare_name_of_mnist_is_found_from_any_folder(tmp_path):
-    # One epoch of the tutorial's minibatches, with few filters to be quick. Rate 0 is refused, so
-    # the smallest step stands for none: the error is that of the untrained network.
+    # One epoch of five minibatches, with few filters to be quick.
     process = run_script(
         LENET, "--n-epochs", 1, "--nkerns", 1, 1, "--batch-size", 10000, cwd=tmp_path
     )
