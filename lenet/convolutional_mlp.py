@@ -2,13 +2,16 @@
 
 It simplifies the network of the 1998 paper in these ways: pooling takes the maximum, without
 gains and biases of its own; the second convolution sees all the maps of the first; and the last
-layer is a logistic regression instead of radial basis functions.
+layer is a logistic regression instead of radial basis functions. Besides, it takes 28 x 28 pixels
+instead of 32 x 32, has 20 and 50 maps and 500 hidden units instead of 6, 16, 120 and 84, and
+applies tanh once a layer, after pooling.
 
 References: Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-based learning applied to
 document recognition", Proceedings of the IEEE 86(11):2278-2324, 1998; the deeplearning.net
 tutorial, "Convolutional neural networks (LeNet)".
 """
 
+import numbers
 import os
 
 import numpy
@@ -17,10 +20,10 @@ import theano.tensor as T
 from theano.tensor.nnet import conv2d
 from theano.tensor.signal import pool
 
-from lenet import experiment as experiments
 from lenet.data import image_shape_of
 from lenet.errors import UsageError
-from lenet.logistic_sgd import LogisticRegression
+from lenet.experiment import run_experiment
+from lenet.logistic_sgd import LogisticRegression, check_shape
 from lenet.mlp import HiddenLayer
 from lenet.rng import seeded
 
@@ -59,6 +62,12 @@ class LeNetConvPoolLayer:
     ------
     ValueError
         The shapes do not fit each other.
+
+    Notes
+    -----
+    The initial filters are uniform in +-sqrt(6 / (fan_in + fan_out)) (X. Glorot, Y. Bengio,
+    "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010,
+    equation 16).
     """
 
     def __init__(self, rng, input, filter_shape, image_shape, poolsize=(2, 2), W=None, b=None,
@@ -80,7 +89,8 @@ class LeNetConvPoolLayer:
             # "number of input feature maps * filter height * filter width" inputs.
             fan_in = int(numpy.prod(filter_shape[1:]))
             # Each unit of the layer below gets a gradient from "number of filters *
-            # filter height * filter width" / "size of a pooling window" units.
+            # filter height * filter width" / "size of a pooling window" units, rounded down as by
+            # the tutorial's Python 2.
             fan_out = (filter_shape[0] * int(numpy.prod(filter_shape[2:]))
                        // int(numpy.prod(poolsize)))
             W_bound = numpy.sqrt(6.0 / (fan_in + fan_out))
@@ -97,6 +107,8 @@ class LeNetConvPoolLayer:
             b = theano.shared(
                 numpy.zeros((filter_shape[0],), dtype=theano.config.floatX), name="b", borrow=True
             )
+        check_shape("W", W, filter_shape)
+        check_shape("b", b, filter_shape[:1])
         self.W = W
         self.b = b
 
@@ -207,7 +219,7 @@ class LeNet5:
 
 def check_nkerns(nkerns):
     """Raise a UsageError unless there are two positive whole numbers of filters."""
-    if len(nkerns) != 2 or any(int(n) != n or n < 1 for n in nkerns):
+    if len(nkerns) != 2 or not all(isinstance(n, numbers.Integral) and n > 0 for n in nkerns):
         raise UsageError("nkerns %s; expected two positive whole numbers, such as 20 50"
                          % " ".join(str(n) for n in nkerns))
 
@@ -231,7 +243,7 @@ def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nke
     seed : int
         Seed of the initial parameters.
     **keep
-        ``chunk_mb`` and ``run``; see ``lenet.experiment.experiment``.
+        ``chunk_mb`` and ``run``; see ``lenet.experiment.run_experiment``.
 
     Returns
     -------
@@ -251,8 +263,8 @@ def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nke
         model = LeNet5(rng, x, image_shape, nkerns, n_out=len(datasets.class_names))
         return model, model.negative_log_likelihood(y)
 
-    return experiments.experiment(build, dataset, learning_rate, n_epochs, batch_size,
-                                  file_name=os.path.basename(__file__), **keep)
+    return run_experiment(build, dataset, learning_rate, n_epochs, batch_size,
+                          file_name=os.path.basename(__file__), **keep)
 
 
 def experiment(state, channel):

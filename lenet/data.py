@@ -106,6 +106,12 @@ def shape_of(a_set):
     return tuple(x.shape)
 
 
+def labels_of(a_set):
+    """The labels of a set, one pair (x, y) from ``load_data``: integers of shape (n,)."""
+    y = a_set[1]
+    return y.eval() if hasattr(y, "eval") else y
+
+
 def shared_dataset(data_xy, borrow=True):
     """Place one set in shared variables.
 

@@ -3,8 +3,14 @@
     input  32 x 32      C1  6 maps 28 x 28    S2  6 maps 14 x 14    C3  16 maps 10 x 10
     S4  16 maps 5 x 5   C5  120 maps 1 x 1    F6  84 units          output  10 classes
 
+The network is the paper's, the training is not. The paper steps after each of all 60,000 images,
+each weight with a rate of its own (a stochastic diagonal Levenberg-Marquardt method, appendix C).
+Here it is plain gradient descent on minibatches of 10 of 50,000 images, with a rate that falls
+along a cosine; the validation error chooses the network, and j of equation 9 is 1.
+
 Source: Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-based learning applied to document
-recognition", Proceedings of the IEEE 86(11):2278-2324, 1998, sections II.B, II.C and III.A.
+recognition", Proceedings of the IEEE 86(11):2278-2324, 1998, sections II.B, II.C and III.A,
+appendix A.
 """
 
 import math
@@ -18,7 +24,7 @@ from theano.tensor.signal import pool
 
 from lenet.data import image_shape_of
 from lenet.errors import DataError, UsageError
-from lenet.experiment import experiment
+from lenet.experiment import run_experiment
 from lenet.logistic_sgd import LogisticRegression
 from lenet.mlp import HiddenLayer
 from lenet.rng import seeded
@@ -53,7 +59,11 @@ BITMAPS = """
 .......  .......  .......  .......  .......  .......  .......  .......  .......  .......
 """
 
-# From the paper's network to the tutorials', one simplification more in each.
+# What can be chosen, the paper's way first.
+CHOICES = {"connections": ("table", "full"), "pooling": ("mean", "max"), "head": ("rbf", "softmax"),
+           "loss": ("discriminative", "distance")}
+
+# From the paper's network towards the tutorials', one of its choices less in each.
 STEPS = (
     ("the paper of 1998", {}),
     ("C3 sees all maps", {"connections": "full"}),
@@ -67,7 +77,7 @@ def squash(a):
 
     It sends 1 to 1 and -1 to -1, where it bends most (appendix A).
     """
-    return T.cast(1.7159, theano.config.floatX) * T.tanh(T.cast(2.0 / 3.0, a.dtype) * a)
+    return T.cast(1.7159, a.dtype) * T.tanh(T.cast(2.0 / 3.0, a.dtype) * a)
 
 
 def papers_bound(fan_in):
@@ -106,8 +116,8 @@ def bitmaps():
     return numpy.array(pictures, dtype=theano.config.floatX)
 
 
-def framed(input, image_shape, size=32):
-    """Images as the network takes them: centred in size x size pixels, from -0.1 to 1.175.
+def framed(input, image_shape):
+    """Images as the network takes them: centred in 32 x 32 pixels, from -0.1 to 1.175.
 
     Parameters
     ----------
@@ -119,12 +129,12 @@ def framed(input, image_shape, size=32):
     Returns
     -------
     4-d expression
-        Of shape (batch size, 1, size, size).
+        Of shape (batch size, 1, 32, 32).
     """
     channels, height, width = image_shape
-    top, left = (size - height) // 2, (size - width) // 2
+    top, left = (32 - height) // 2, (32 - width) // 2
     background, ink = (T.cast(value, theano.config.floatX) for value in (BACKGROUND, INK))
-    frame = T.alloc(background, input.shape[0], channels, size, size)
+    frame = T.alloc(background, input.shape[0], channels, 32, 32)
     # 28 x 28 pixels lie in rows and columns 2 ... 29 of 32.
     return T.set_subtensor(
         frame[:, :, top:top + height, left:left + width],
@@ -155,8 +165,11 @@ class ConvolutionLayer:
     output : 4-d expression
         Of shape (batch size, number of filters, height - filter height + 1,
         width - filter width + 1).
-    n_parameters : int
-        Number of trainable parameters: filters that see nothing are not counted.
+
+    Raises
+    ------
+    ValueError
+        connections is not a list of maps that there are, at least one, for each filter.
     """
 
     def __init__(self, rng, input, filter_shape, image_shape, connections=None,
@@ -167,7 +180,11 @@ class ConvolutionLayer:
             if len(connections) != n_filters:
                 raise ValueError("connections for %d filters, but filter_shape is %s"
                                  % (len(connections), filter_shape))
-            seen = numpy.array([[map in maps for map in range(n_maps)] for maps in connections])
+            for maps in connections:
+                if not maps or not set(maps) <= set(range(n_maps)):
+                    raise ValueError("connections %s of a filter; expected some of 0 to %d"
+                                     % (maps, n_maps - 1))
+            seen = numpy.array([[m in maps for m in range(n_maps)] for maps in connections])
         mask = numpy.broadcast_to(seen[:, :, None, None], filter_shape)
 
         # Each unit has "number of maps that its filter sees * filter height * filter width" inputs.
@@ -175,9 +192,8 @@ class ConvolutionLayer:
         self.W = theano.shared(weights(rng, filter_shape, bound(fan_in)) * mask, name="W")
         self.b = zeros(n_filters)
         self.params = [self.W, self.b]
-        self.n_parameters = int(mask.sum()) + n_filters
 
-        # The mask is part of the graph, so the gradient of a filter that sees nothing is zero, too.
+        # The mask is part of the graph, so weights on maps that are not seen stay zero in training.
         filters = self.W
         if not seen.all():
             filters = self.W * T.constant(mask.astype(theano.config.floatX))
@@ -210,7 +226,6 @@ class SubsamplingLayer:
         )
         self.b = zeros(n_maps)
         self.params = [self.coefficient, self.b]
-        self.n_parameters = 2 * n_maps
 
         sums = pool.pool_2d(input, (2, 2), ignore_border=True, mode="sum")
         self.output = squash(sums * self.coefficient.dimshuffle("x", 0, "x", "x")
@@ -222,7 +237,6 @@ class MaxPoolingLayer:
 
     def __init__(self, input):
         self.params = []
-        self.n_parameters = 0
         self.output = pool.pool_2d(input, (2, 2), ignore_border=True, mode="max")
 
 
@@ -252,7 +266,6 @@ class RBFLayer:
 
     def __init__(self, input, centres):
         self.params = []
-        self.n_parameters = 0
         # (x - w)^2 = x^2 - 2 x w + w^2 summed over 84 units: a product of matrices is faster than
         # the differences, of shape (batch size, number of classes, 84).
         centres = numpy.asarray(centres, dtype=theano.config.floatX)
@@ -300,14 +313,21 @@ class LeNet5_1998:
 
     Attributes
     ----------
-    layers : dict from str to layer
+    named_layers : dict from str to layer
         The layers "C1", "S2", "C3", "S4", "C5", "F6" and "output".
     params : list of shared variables
         All trainable parameters, from the first layer to the last.
+
+    Raises
+    ------
+    UsageError
+        connections, pooling, head or loss is none of these.
     """
 
     def __init__(self, rng, input, image_shape=(1, 28, 28), connections="table", pooling="mean",
                  head="rbf", loss="discriminative"):
+        check_choices(connections=connections, pooling=pooling, head=head, loss=loss)
+
         def pooled(maps, n_maps):
             return SubsamplingLayer(maps, n_maps) if pooling == "mean" else MaxPoolingLayer(maps)
 
@@ -328,26 +348,33 @@ class LeNet5_1998:
         # (batch size, 120, 1, 1) -> (batch size, 120) -> (batch size, 84)
         F6 = HiddenLayer(rng, C5.output.flatten(2), 120, 84, activation=squash,
                          W=theano.shared(weights(rng, (120, 84), bound(120)), name="W"))
-        F6.n_parameters = 120 * 84 + 84
         # (batch size, 84) -> (batch size, 10)
         if head == "rbf":
             output = RBFLayer(F6.output, bitmaps())
             self.loss = getattr(output, loss)
         else:
             output = LogisticRegression(F6.output, n_in=84, n_out=10)
-            output.n_parameters = 84 * 10 + 10
             self.loss = output.negative_log_likelihood
 
-        self.layers = {"C1": C1, "S2": S2, "C3": C3, "S4": S4, "C5": C5, "F6": F6,
-                       "output": output}
-        self.params = [param for layer in self.layers.values() for param in layer.params]
         self.input = input
-        self.named_layers = self.layers
+        self.named_layers = {"C1": C1, "S2": S2, "C3": C3, "S4": S4, "C5": C5, "F6": F6,
+                             "output": output}
+        self.params = [param for layer in self.named_layers.values() for param in layer.params]
         self.architecture = {"kind": "LeNet5_1998", "connections": connections,
                              "pooling": pooling, "head": head, "loss": loss}
         self.p_y_given_x = output.p_y_given_x
         self.y_pred = output.y_pred
         self.errors = output.errors
+
+
+def check_choices(**chosen):
+    """Raise a UsageError unless each argument is one of its ``CHOICES``, and they go together."""
+    for name, value in chosen.items():
+        if value not in CHOICES[name]:
+            raise UsageError("%s %s; expected %s" % (name, value, " or ".join(CHOICES[name])))
+    if chosen["head"] == "softmax" and chosen["loss"] != "discriminative":
+        raise UsageError("loss %s is of the head rbf; the head softmax has one of its own"
+                         % chosen["loss"])
 
 
 def learning_rates(learning_rate, n_epochs, final=0.02):
@@ -381,7 +408,7 @@ def evaluate_lenet5_1998(learning_rate=None, n_epochs=20, dataset="mnist.pkl.gz"
     seed : int
         Seed of the initial parameters.
     **keep
-        ``chunk_mb`` and ``run``; see ``lenet.experiment.experiment``.
+        ``chunk_mb`` and ``run``; see ``lenet.experiment.run_experiment``.
 
     Returns
     -------
@@ -393,12 +420,7 @@ def evaluate_lenet5_1998(learning_rate=None, n_epochs=20, dataset="mnist.pkl.gz"
     lenet.errors.UsageError, lenet.errors.DataError, lenet.errors.TrainingError
         An argument cannot work; the dataset cannot be read; the cost is no longer finite.
     """
-    for name, value, known in (("connections", connections, ("table", "full")),
-                               ("pooling", pooling, ("mean", "max")),
-                               ("head", head, ("rbf", "softmax")),
-                               ("loss", loss, ("discriminative", "distance"))):
-        if value not in known:
-            raise UsageError("%s %s; expected %s" % (name, value, " or ".join(known)))
+    check_choices(connections=connections, pooling=pooling, head=head, loss=loss)
     if learning_rate is None:
         learning_rate = 0.002 if head == "rbf" else 0.05
     rng = seeded(seed)
@@ -412,8 +434,9 @@ def evaluate_lenet5_1998(learning_rate=None, n_epochs=20, dataset="mnist.pkl.gz"
         model = LeNet5_1998(rng, x, image_shape, connections, pooling, head, loss)
         return model, model.loss(y)
 
-    return experiment(build, dataset, learning_rates(learning_rate, n_epochs), n_epochs, batch_size,
-                      file_name=os.path.basename(__file__), patience=math.inf, **keep)
+    return run_experiment(build, dataset, learning_rates(learning_rate, n_epochs), n_epochs,
+                          batch_size, file_name=os.path.basename(__file__), patience=math.inf,
+                          **keep)
 
 
 def compare_steps(**arguments):
@@ -422,7 +445,7 @@ def compare_steps(**arguments):
     Parameters
     ----------
     **arguments
-        What ``evaluate_lenet5_1998`` takes, but for connections, pooling and head.
+        What ``evaluate_lenet5_1998`` takes, but for connections, pooling, head and loss.
 
     Returns
     -------

@@ -14,7 +14,7 @@ import numpy
 import theano
 import theano.tensor as T
 
-from lenet.experiment import experiment
+from lenet.experiment import run_experiment
 
 
 class LogisticRegression:
@@ -38,6 +38,11 @@ class LogisticRegression:
         Probability of each class, of shape (batch size, n_out).
     y_pred : vector expression
         The most probable class of each example, int64 of shape (batch size,).
+
+    Raises
+    ------
+    ValueError
+        W or b do not have the shape that n_in and n_out ask for.
     """
 
     def __init__(self, input, n_in, n_out, W=None, b=None):
@@ -49,6 +54,8 @@ class LogisticRegression:
             b = theano.shared(
                 numpy.zeros((n_out,), dtype=theano.config.floatX), name="b", borrow=True
             )
+        check_shape("W", W, (n_in, n_out))
+        check_shape("b", b, (n_out,))
         self.W = W
         self.b = b
 
@@ -92,9 +99,16 @@ class LogisticRegression:
         if y.ndim != self.y_pred.ndim:
             raise TypeError("y is %s; expected the shape of y_pred, which is %s"
                             % (y.type, self.y_pred.type))
-        if not y.dtype.startswith("int"):
+        if not y.dtype.startswith(("int", "uint")):
             raise TypeError("y is of type %s; expected integers" % y.dtype)
         return T.mean(T.neq(self.y_pred, y))
+
+
+def check_shape(name, parameter, shape):
+    """Raise a ValueError unless a layer's parameter, a shared variable, has this shape."""
+    found = parameter.get_value(borrow=True).shape
+    if found != tuple(shape):
+        raise ValueError("%s has shape %s; expected %s" % (name, found, tuple(shape)))
 
 
 def sgd_optimization_mnist(learning_rate=0.13, n_epochs=1000, dataset="mnist.pkl.gz",
@@ -112,7 +126,7 @@ def sgd_optimization_mnist(learning_rate=0.13, n_epochs=1000, dataset="mnist.pkl
     batch_size : int
         Examples a minibatch.
     **keep
-        ``chunk_mb`` and ``run``; see ``lenet.experiment.experiment``.
+        ``chunk_mb`` and ``run``; see ``lenet.experiment.run_experiment``.
 
     Returns
     -------
@@ -130,5 +144,5 @@ def sgd_optimization_mnist(learning_rate=0.13, n_epochs=1000, dataset="mnist.pkl
         classifier = LogisticRegression(input=x, n_in=n_in, n_out=len(datasets.class_names))
         return classifier, classifier.negative_log_likelihood(y)
 
-    return experiment(build, dataset, learning_rate, n_epochs, batch_size,
+    return run_experiment(build, dataset, learning_rate, n_epochs, batch_size,
                       file_name=os.path.basename(__file__), patience=5000, **keep)

@@ -11,8 +11,8 @@ import theano
 import theano.tensor as T
 
 from lenet.errors import UsageError
-from lenet.experiment import experiment
-from lenet.logistic_sgd import LogisticRegression
+from lenet.experiment import run_experiment
+from lenet.logistic_sgd import LogisticRegression, check_shape
 from lenet.rng import seeded
 
 
@@ -57,11 +57,8 @@ class HiddenLayer:
             b = theano.shared(
                 numpy.zeros((n_out,), dtype=theano.config.floatX), name="b", borrow=True
             )
-        for name, parameter, shape in (("W", W, (n_in, n_out)), ("b", b, (n_out,))):
-            found = parameter.get_value(borrow=True).shape
-            if found != shape:
-                raise ValueError("%s has shape %s, but n_in=%d and n_out=%d ask for %s"
-                                 % (name, found, n_in, n_out, shape))
+        check_shape("W", W, (n_in, n_out))
+        check_shape("b", b, (n_out,))
         self.W = W
         self.b = b
 
@@ -140,7 +137,7 @@ def test_mlp(learning_rate=0.01, L1_reg=0.0, L2_reg=0.0001, n_epochs=1000,
     seed : int
         Seed of the initial weights.
     **keep
-        ``chunk_mb`` and ``run``; see ``lenet.experiment.experiment``.
+        ``chunk_mb`` and ``run``; see ``lenet.experiment.run_experiment``.
 
     Returns
     -------
@@ -170,7 +167,7 @@ def test_mlp(learning_rate=0.01, L1_reg=0.0, L2_reg=0.0001, n_epochs=1000,
             cost += L2_reg * classifier.L2_sqr
         return classifier, cost
 
-    return experiment(build, dataset, learning_rate, n_epochs, batch_size,
+    return run_experiment(build, dataset, learning_rate, n_epochs, batch_size,
                       file_name=os.path.basename(__file__), **keep)
 
 

@@ -4,6 +4,11 @@ Each layer answers three questions: what are its parameters, what is its output,
 output while training, when dropout leaves units out. The formulas of the layers themselves are
 those of the tutorial's LeNetConvPoolLayer, HiddenLayer and LogisticRegression.
 
+Unlike in the book, ``Network`` draws all parameters from one seed, and hands the layers the
+streams of random numbers for their dropout; every example counts in an accuracy;
+``lenet.models.save_model`` and ``load_model`` keep a network; ``plot_errors`` is in
+``lenet.plots``.
+
 Sources: M. Nielsen, "Neural Networks and Deep Learning", chapter 6 (network3.py); dropout:
 N. Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR
 15:1929-1958, 2014.
@@ -21,8 +26,8 @@ from theano.tensor import tanh
 from theano.tensor.nnet import sigmoid
 
 from lenet.convolutional_mlp import LeNetConvPoolLayer, pooled_size
+from lenet.data import labels_of, shape_of
 from lenet.data import load_data as load_data_shared  # noqa: F401  (the book's name for it)
-from lenet.data import shape_of
 from lenet.errors import UsageError
 from lenet.experiment import train
 from lenet.logistic_sgd import LogisticRegression
@@ -180,7 +185,7 @@ class Network:
     def check_images(self, data):
         """Raise a UsageError if the images of a set do not fit the first layer."""
         n_pixels = shape_of(data)[1]
-        if n_pixels != size(self.layers[0].in_shape):
+        if n_pixels != n_elements(self.layers[0].in_shape):
             raise UsageError("images of %d pixels, but the first layer takes %s"
                              % (n_pixels, self.layers[0].in_shape))
 
@@ -247,8 +252,9 @@ class ConvPoolLayer(Layer):
     def initialize(self, rng):
         """Draw the initial parameters."""
         # 20 * (5 * 5) / (2 * 2) = 125 for 20 filters.
-        n_out = self.filter_shape[0] * size(self.filter_shape[2:]) // size(self.poolsize)
-        self.draw(rng, numpy.sqrt(1.0 / n_out))
+        n_out = (self.filter_shape[0] * n_elements(self.filter_shape[2:])
+                 // n_elements(self.poolsize))
+        self.draw(rng, numpy.sqrt(1.0 / max(1, n_out)))
 
     def set_inpt(self, inpt, inpt_dropout, streams):
         """Build the outputs from those of the layer before."""
@@ -398,7 +404,7 @@ def conv_network(image_shape, conv_layers=1, p_dropout=0.0, mini_batch_size=10, 
         layers.append(ConvPoolLayer(filter_shape=(n_filters, image_shape[0], 5, 5),
                                     image_shape=(mini_batch_size,) + tuple(image_shape)))
         image_shape = layers[-1].out_shape
-    layers.append(FullyConnectedLayer(n_in=size(image_shape), n_out=100, p_dropout=p_dropout))
+    layers.append(FullyConnectedLayer(n_in=n_elements(image_shape), n_out=100, p_dropout=p_dropout))
     layers.append(SoftmaxLayer(n_in=100, n_out=n_out))
     return Network(layers, mini_batch_size, seed)
 
@@ -444,11 +450,11 @@ def get_error_locations(net, test_data):
         Indexes into the set, ascending, and the wrong predictions there.
     """
     predictions = compile_predictions(net, net.input, None, test_data, batch_size=500)()
-    error_locations = numpy.flatnonzero(predictions != test_data[1].eval())
+    error_locations = numpy.flatnonzero(predictions != labels_of(test_data))
     return error_locations, predictions[error_locations]
 
 
-def size(shape):
+def n_elements(shape):
     """Number of elements of an array of that shape."""
     return int(numpy.prod(shape))
 
@@ -479,7 +485,7 @@ def check_layers(layers, mini_batch_size):
         if isinstance(layer, ConvPoolLayer):
             fits = before.out_shape == layer.in_shape
         else:
-            fits = size(before.out_shape) == layer.n_in
+            fits = n_elements(before.out_shape) == layer.n_in
         if not fits:
             raise UsageError("layer %d takes examples of shape %s, but layer %d gives %s"
                              % (number, layer.in_shape, number - 1, before.out_shape))

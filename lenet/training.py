@@ -107,7 +107,7 @@ def early_stopping(train_minibatch, validation_error, test_error, n_train_batche
 
     result = result or Result()
     # Validate after every epoch, or more often if patience is shorter than two epochs.
-    validation_frequency = int(min(n_train_batches, patience / 2))
+    validation_frequency = max(1, int(min(n_train_batches, patience / 2)))
 
     if result.patience is None:
         result.patience = patience

@@ -9,7 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # isort: split
 from lenet import command, plots
 from lenet.errors import UsageError
-from lenet.lenet5_1998 import compare_steps, evaluate_lenet5_1998
+from lenet.lenet5_1998 import CHOICES, compare_steps, evaluate_lenet5_1998
 
 
 def main():
@@ -23,14 +23,13 @@ def main():
                         help="passes over the training set")
     parser.add_argument("--batch-size", type=int, default=10, metavar="N",
                         help="examples a minibatch")
-    parser.add_argument("--connections", choices=["table", "full"], default="table",
+    parser.add_argument("--connections", choices=CHOICES["connections"], default="table",
                         help="C3 sees the maps of the paper's table I, or all")
-    parser.add_argument("--pooling", choices=["mean", "max"], default="mean",
+    parser.add_argument("--pooling", choices=CHOICES["pooling"], default="mean",
                         help="S2 and S4: a trainable mean, or the maximum")
-    parser.add_argument("--head", choices=["rbf", "softmax"], default="rbf",
+    parser.add_argument("--head", choices=CHOICES["head"], default="rbf",
                         help="output: distances to pictures of the digits, or probabilities")
-    parser.add_argument("--loss", choices=["discriminative", "distance"],
-                        default="discriminative",
+    parser.add_argument("--loss", choices=CHOICES["loss"], default="discriminative",
                         help="with the head rbf: the paper's equation 9, or 8")
     parser.add_argument("--seed", type=int, default=1998, metavar="N",
                         help="seed of the initial parameters")
@@ -50,8 +49,9 @@ def main():
 def compare(parser):
     """Train all steps, print their errors as a table and draw them as bars."""
     arguments = vars(parser.parse_args())
-    for name in ("connections", "pooling", "head", "resume", "compare"):
-        if arguments.pop(name) not in (parser.get_default(name), True):
+    del arguments["compare"]
+    for name in ("connections", "pooling", "head", "loss", "resume"):
+        if arguments.pop(name) != parser.get_default(name):
             raise UsageError("--%s and --compare, which goes through all networks anew" % name)
     output = arguments.pop("output")
     plots.check_output(output)

@@ -6,7 +6,8 @@ import scipy.signal
 import theano
 import theano.tensor as T
 
-from lenet.convolutional_mlp import LeNet5, LeNetConvPoolLayer
+from lenet.convolutional_mlp import LeNet5, LeNetConvPoolLayer, check_nkerns
+from lenet.errors import UsageError
 
 
 def conv_pool(images, W, b, poolsize):
@@ -64,6 +65,20 @@ def test_shapes_that_do_not_fit(rng, filter_shape, image_shape):
     with pytest.raises(ValueError) as error:
         LeNetConvPoolLayer(rng, T.tensor4(), filter_shape, image_shape)
     assert str(filter_shape) in str(error.value) and str(image_shape) in str(error.value)
+
+
+@pytest.mark.parametrize("W_shape, b_shape, name", [((3, 1, 5, 4), (3,), "W"),
+                                                    ((3, 1, 5, 5), (2,), "b")])
+def test_given_parameters_that_do_not_fit(W_shape, b_shape, name):
+    W, b = theano.shared(numpy.zeros(W_shape)), theano.shared(numpy.zeros(b_shape))
+    with pytest.raises(ValueError, match="%s has shape .*; expected .*3" % name):
+        LeNetConvPoolLayer(None, T.tensor4(), (3, 1, 5, 5), (None, 1, 28, 28), W=W, b=b)
+
+
+@pytest.mark.parametrize("nkerns", [(20,), (20, 0), (20.0, 50.0), ("20", "50")])
+def test_numbers_of_filters_that_cannot_be(nkerns):
+    with pytest.raises(UsageError, match="nkerns .*; expected two positive whole numbers"):
+        check_nkerns(nkerns)
 
 
 def forward(model, images):

@@ -38,15 +38,16 @@ def test_probabilities_and_predictions(layer, rng):
     assert predicted.tolist() == expected.argmax(axis=1).tolist()
 
 
-def test_cost_is_the_mean_and_errors_the_fraction(layer, rng):
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint8"])
+def test_cost_is_the_mean_and_errors_the_fraction(layer, rng, dtype):
     x = rng.randn(6, 7).astype(theano.config.floatX)
     p = probabilities(layer, x)
     labels = p.argmax(axis=1)
     labels[:2] = (labels[:2] + 1) % 4  # two of six are wrong
-    y = T.ivector("y")
+    y = T.vector("y", dtype)
     cost, errors = theano.function(
         [layer.input, y], [layer.negative_log_likelihood(y), layer.errors(y)]
-    )(x, labels.astype("int32"))
+    )(x, labels.astype(dtype))
     expected = -sum(numpy.log(p[i, labels[i]]) for i in range(6)) / 6
     assert cost == pytest.approx(expected, rel=1e-5)
     assert errors == pytest.approx(2 / 6)
@@ -75,6 +76,13 @@ def test_given_parameters_are_used(rng):
     W, b = theano.shared(rng.randn(4, 3)), theano.shared(rng.randn(3))
     layer = LogisticRegression(T.matrix(), n_in=4, n_out=3, W=W, b=b)
     assert layer.params == [W, b]
+
+
+@pytest.mark.parametrize("W_shape, b_shape, name", [((4, 7), (3,), "W"), ((4, 3), (4,), "b")])
+def test_given_parameters_that_do_not_fit(W_shape, b_shape, name):
+    W, b = theano.shared(numpy.zeros(W_shape)), theano.shared(numpy.zeros(b_shape))
+    with pytest.raises(ValueError, match="%s has shape .*; expected .*3" % name):
+        LogisticRegression(T.matrix(), n_in=4, n_out=3, W=W, b=b)
 
 
 def test_the_command_trains_as_numpy_does(small_dataset, small_sets, capsys):

@@ -6,6 +6,7 @@ import theano
 import theano.tensor as T
 
 from lenet import models, network3
+from lenet.chunks import ChunkedSet, Window
 from lenet.data import shared_dataset
 from lenet.errors import UsageError
 from lenet.network3 import (
@@ -206,6 +207,22 @@ def test_error_locations(datasets, rng):
     assert locations.tolist() == [j for j in range(17) if expected[j] != y[j]]
     assert predictions.tolist() == [expected[j] for j in locations]
     assert 1 - len(locations) / 17 == pytest.approx(net.accuracy(datasets[2]))
+
+
+def test_error_locations_of_a_set_in_chunks(datasets, rng):
+    net = small_network()
+    randomized(net, rng)
+    in_chunks = ChunkedSet(*(part.eval() for part in datasets[2]), Window(0.2))
+    for found, expected in zip(get_error_locations(net, in_chunks),
+                               get_error_locations(net, datasets[2])):
+        assert found.tolist() == expected.tolist()
+
+
+def test_a_filter_smaller_than_its_window_of_pooling(rng):
+    layer = ConvPoolLayer((2000, 1, 1, 1), (5, 1, 100, 100), poolsize=(50, 50))
+    layer.initialize(rng)
+    # 2000 * (1 * 1) / (50 * 50) is no whole unit: the deviation is that of one.
+    assert layer.w.get_value().std() == pytest.approx(1, rel=0.05)
 
 
 @pytest.mark.parametrize("layers, words", [

@@ -71,6 +71,11 @@ def test_patience_runs_out():
     assert len(trained) == 11 and result.stopped == "patience"
 
 
+def test_the_least_patience_validates_after_each_minibatch():
+    result, trained, _ = run([0.5] * 9, patience=1)
+    assert trained == [0, 1] and result.stopped == "patience"
+
+
 def test_patience_grows_with_an_improvement():
     # At iteration 7 the error falls enough: patience becomes max(10, 2 * 7) = 14.
     result, trained, _ = run([0.5, 0.4] + [0.4] * 9, patience=10)
