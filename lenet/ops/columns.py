@@ -25,11 +25,13 @@ from theano import tensor
 from theano.gof import Apply, Op, local_optimizer
 from theano.gof.opt import copy_stack_trace
 from theano.tensor import TensorType, as_tensor_variable
+from theano.tensor.elemwise import DimShuffle
 from theano.tensor.nnet.abstract_conv import (
     AbstractConv2d,
     AbstractConv2d_gradInputs,
     AbstractConv2d_gradWeights,
 )
+from theano.tensor.signal.pool import MaxPoolGrad, Pool
 
 from .rewrites import plain_convolution
 
@@ -125,9 +127,15 @@ def as_matrix(x):
     return x.reshape((x.shape[0], x.shape[1] * x.shape[2] * x.shape[3]))
 
 
+def is_by_map(x):
+    """Whether `by_map` made this variable."""
+    return (x.owner is not None and isinstance(x.owner.op, DimShuffle)
+            and x.owner.op.new_order == (1, 0, 2, 3))
+
+
 def by_map(x):
     """(n, m, y, x) -> (m, n, y, x), and back"""
-    return x.dimshuffle(1, 0, 2, 3)
+    return x.owner.inputs[0] if is_by_map(x) else x.dimshuffle(1, 0, 2, 3)
 
 
 def convolve(images, filters, size, flip):
@@ -171,3 +179,21 @@ def local_convolution_by_columns(node):
         return
     copy_stack_trace(old, new)
     return [tensor.patternbroadcast(new, old.broadcastable)]
+
+
+@local_optimizer([Pool, MaxPoolGrad])
+def local_pool_by_map(node):
+    """Pooling of what a convolution by one product gives -> in the order of the product.
+
+    Pooling takes each map by itself, in whatever order they come, but needs them without gaps:
+    otherwise all maps would be copied before and after it, of a size that pooling divides by four.
+    """
+    if (not isinstance(node.op, (Pool, MaxPoolGrad)) or node.op.ndim != 2
+            or not is_by_map(node.inputs[0])):
+        return
+    # the maps; and of a gradient the pooled maps, and the gradient of these
+    n_maps = 1 if isinstance(node.op, Pool) else 3
+    maps = [by_map(x) for x in node.inputs[:n_maps]]
+    new = by_map(node.op(*maps + node.inputs[n_maps:]))
+    copy_stack_trace(node.outputs[0], new)
+    return [new]

@@ -1,6 +1,7 @@
 """Where the ops of this package enter a graph that is compiled for a GPU.
 
-    1.3     lenet_ops_columns   convolutions -> one product for the whole minibatch
+    1.3     lenet_ops_products  convolutions -> one product for the whole minibatch,
+                                gradients of biases -> products with ones
     1.7     products -> calls of BLAS, 48.5 everything to the GPU           (Theano)
     48.55   lenet_ops_scalars   single numbers back to the host
     49      element-wise ops are fused                                      (Theano)
@@ -24,8 +25,14 @@ from theano.gpuarray.reduction import GpuMaxAndArgmax
 from theano.gpuarray.type import GpuArrayConstant
 from theano.tensor.basic import Argmax
 
-from .columns import ColumnImages, ImageColumns, local_convolution_by_columns
+from .columns import (
+    ColumnImages,
+    ImageColumns,
+    local_convolution_by_columns,
+    local_pool_by_map,
+)
 from .gpu_columns import GpuColumnImages, GpuImageColumns
+from .sums import local_sum_by_product
 
 
 def is_transfer(variable, op):
@@ -80,11 +87,12 @@ def column_images(op, context_name, inputs, outputs):
 
 def register():
     """Put the rewrites into Theano's database, with the tag ``lenet_ops``; only the first time."""
-    if "lenet_ops_columns" in optdb.__db__:
+    if "lenet_ops_products" in optdb.__db__:
         return
     tags = ("fast_run", "lenet_ops")
-    optdb.register("lenet_ops_columns", EquilibriumOptimizer(
-        [local_convolution_by_columns], max_use_ratio=10), 1.3, *tags)
+    optdb.register("lenet_ops_products", EquilibriumOptimizer(
+        [local_convolution_by_columns, local_pool_by_map, local_sum_by_product],
+        max_use_ratio=10), 1.3, *tags)
     optdb.register("lenet_ops_scalars", EquilibriumOptimizer(
         [local_scalar_on_host, local_cut_gpu_transfers], max_use_ratio=10), 48.55, *tags)
     # Theano has two ways to the GPU, the whole graph at once and op by op.

@@ -141,6 +141,10 @@ def test_a_minibatch_is_one_product_a_layer_and_direction(on_device):
     assert not [op for ops in on_device["ops"] for op in ops if op.startswith("GpuCorrMM")]
 
 
+def test_only_the_cost_is_summed_by_theanos_kernel(on_device):
+    assert on_device["ops"][0].count("GpuCAReduceCuda") == 1  # and the biases by products
+
+
 def test_chunks_are_sent_to_the_device(machine, on_cpu):
     found = output(run(machine, os.path.join(HERE, "small_lenet.py"), 0.03))
     assert set(found["types"]) == {"GpuArrayType"}

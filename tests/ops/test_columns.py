@@ -9,13 +9,16 @@ import pytest
 import theano
 import theano.tensor as T
 from theano.tensor.nnet import conv2d
+from theano.tensor.signal.pool import MaxPoolGrad, Pool, pool_2d
 
 from lenet.gpu import libraries
 from lenet.ops.columns import (
     KERNELS,
     ColumnImages,
     ImageColumns,
+    is_by_map,
     local_convolution_by_columns,
+    local_pool_by_map,
 )
 
 # filters' rows and columns, then images: number, channels, rows, columns
@@ -198,6 +201,27 @@ def test_convolution_and_gradients_as_products(rng, flip):
               for shape in ((5, 2, 8, 7), (4, 2, 3, 2))]
     mode = theano.Mode("py", "fast_compile")
     found = theano.function(after.inputs, after.outputs, mode=mode)(*values)
+    expected = theano.function(before.inputs, before.outputs)(*values)
+    for a, b in zip(found, expected):
+        assert a.shape == b.shape
+        numpy.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("mode", ["max", "average_exc_pad"])
+def test_pooling_in_the_order_of_the_product(rng, mode):
+    x, w = T.tensor4("x"), T.tensor4("w")
+    pooled = pool_2d(conv2d(x, w, filter_shape=(4, 2, 3, 2)), (2, 2), ignore_border=True, mode=mode)
+    wanted = [pooled] + T.grad((pooled ** 2).sum(), [x, w])
+    before = theano.gof.FunctionGraph([x, w], wanted, clone=True)
+    after = before.clone()
+    theano.gof.opt.EquilibriumOptimizer(
+        [local_convolution_by_columns, local_pool_by_map], max_use_ratio=10).optimize(after)
+    pools = [node for node in after.apply_nodes if isinstance(node.op, (Pool, MaxPoolGrad))]
+    assert pools and not [node for node in pools if is_by_map(node.inputs[0])]
+    values = [rng.normal(size=shape).astype(theano.config.floatX)
+              for shape in ((5, 2, 8, 7), (4, 2, 3, 2))]
+    found = theano.function(after.inputs, after.outputs,
+                            mode=theano.Mode("cvm", "fast_compile"))(*values)
     expected = theano.function(before.inputs, before.outputs)(*values)
     for a, b in zip(found, expected):
         assert a.shape == b.shape
