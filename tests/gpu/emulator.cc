@@ -2,15 +2,17 @@
 // libgpuarray, so that Theano's graphs for the GPU can be compiled and run where there is none.
 // It shows that results are right, not that a GPU gives them, and nothing about speed.
 //
-//   -DDRIVER   libcuda.so.1: memory of the device is memory of the host; a kernel is launched
-//              block by block, its threads as coroutines that take turns at each barrier; a
-//              kernel that a real NVRTC compiled does nothing (which tests that it compiles)
+//   -DDRIVER   libcuda.so.1: memory of the device is memory of the host, and what reads or writes
+//              past its end kills the process; a kernel is launched block by block, its threads
+//              as coroutines that take turns at each barrier; a kernel that a real NVRTC compiled
+//              does nothing (which tests that it compiles)
 //   -DNVRTC    libnvrtc.so.12: a kernel is compiled by g++; what stands for its PTX is the name of
 //              the resulting library
 //   -DCUBLAS   libcublas.so.12: products as loops
 //
 // Environment: EMULATOR_LOG, a file that gets a line for each launch; EMULATOR_MEMORY, the bytes
-// that the device has; EMULATOR_PTX, a folder for what a real NVRTC compiled.
+// that the device has; EMULATOR_ORDER=reverse, the last block and thread first; EMULATOR_PTX, a
+// folder for what a real NVRTC compiled.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -21,13 +23,14 @@
 
 #ifdef DRIVER
 #include <dlfcn.h>
+#include <sys/mman.h>
 #include <ucontext.h>
 
 #include <map>
 #include <string>
 #include <vector>
 
-enum { OK = 0, OUT_OF_MEMORY = 2, NO_DEVICE = 100, NOT_FOUND = 500 };
+enum { OK = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, NOT_FOUND = 500 };
 
 static int number_from(const char *name, int otherwise) {
     const char *text = getenv(name);
@@ -94,20 +97,30 @@ API int cuMemGetInfo_v2(size_t *free_, size_t *total) {
     *free_ = *total - in_use;
     return OK;
 }
+// A block lies in pages of its own, up to their end; the pages before and after are forbidden.
+// libgpuarray cuts blocks of 4 MiB into pieces, but for gpuarray.preallocate=-1.
+static const size_t PAGE = 4096, ALIGNED = 64;
+static size_t whole(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
+
 API int cuMemAlloc_v2(uintptr_t *p, size_t n) {
+    if (!n) return INVALID_VALUE;
     if (in_use + n > memory()) return OUT_OF_MEMORY;
-    void *block = NULL;
-    if (posix_memalign(&block, 256, n ? n : 1)) return OUT_OF_MEMORY;
-    memset(block, 0xff, n);  // NaN: what is read before it is written shows
-    *p = (uintptr_t)block;
+    size_t pages = whole(n, PAGE);
+    char *area = (char *)mmap(NULL, pages + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (area == MAP_FAILED) return OUT_OF_MEMORY;
+    mprotect(area + PAGE, pages, PROT_READ | PROT_WRITE);
+    memset(area + PAGE, 0xff, pages);  // NaN: what is read before it is written shows
+    *p = (uintptr_t)area + PAGE + pages - whole(n, ALIGNED);
     blocks[*p] = n;
     in_use += n;
     return OK;
 }
 API int cuMemFree_v2(uintptr_t p) {
-    in_use -= blocks[p];
+    if (!blocks.count(p)) return INVALID_VALUE;
+    size_t n = blocks[p];
+    munmap((char *)(p / PAGE * PAGE - PAGE), whole(n, PAGE) + 2 * PAGE);
+    in_use -= n;
     blocks.erase(p);
-    free((void *)p);
     return OK;
 }
 API int cuMemAllocHost_v2(void **p, size_t n) { *p = malloc(n); return *p ? OK : OUT_OF_MEMORY; }
@@ -225,7 +238,12 @@ API int cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned 
                        unsigned bz, unsigned, void *, void **args, void **) {
     Kernel *k = (Kernel *)f;
     note("launch", k->name);
+    if (!gx || !gy || !gz || !bx || !by || !bz || gx > 2147483647u || gy > 65535 || gz > 65535 ||
+        bz > 64 || (size_t)bx * by * bz > 1024)
+        return INVALID_VALUE;
     if (!k->call) return OK;
+    const char *order = getenv("EMULATOR_ORDER");
+    bool reverse = order && !strcmp(order, "reverse");
     unsigned *index = k->index;
     unsigned sizes[] = {bx, by, bz, gx, gy, gz};
     memcpy(index + 6, sizes, sizeof sizes);
@@ -234,10 +252,11 @@ API int cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned 
     running_args = args;
     *k->yield = switch_to_scheduler;
     for (unsigned z = 0; z < gz; z++) for (unsigned y = 0; y < gy; y++)
-    for (unsigned x = 0; x < gx; x++) {
-        index[3] = x; index[4] = y; index[5] = z;
+    for (unsigned i = 0; i < gx; i++) {
+        index[3] = reverse ? gx - 1 - i : i; index[4] = y; index[5] = z;
         if (!k->barriers) {
-            for (size_t t = 0; t < n; t++) {
+            for (size_t j = 0; j < n; j++) {
+                size_t t = reverse ? n - 1 - j : j;
                 index[0] = t % bx; index[1] = t / bx % by; index[2] = t / bx / by;
                 k->call(args);
             }
@@ -255,7 +274,8 @@ API int cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned 
         }
         for (size_t left = n; left;) {   // from barrier to barrier
             left = 0;
-            for (current = 0; current < n; current++) {
+            for (size_t j = 0; j < n; j++) {
+                current = reverse ? n - 1 - j : j;
                 if (done[current]) continue;
                 index[0] = current % bx;
                 index[1] = current / bx % by;
