@@ -96,9 +96,20 @@ cd "$work/source"
 
 # --- changes to the released source, each for a reason ----------------------------------------
 
+change() {  # file, sed's arguments: edit a file that must differ after it
+    cp "$1" "$work/before"
+    sed -i.orig "${@:2}" "$1"
+    ! cmp -s "$1" "$work/before" || stop "$1 is not that of libgpuarray $VERSION"
+}
+
 # A device of compute capability 10.0 or more (Blackwell) has a name of three digits, compute_100;
 # the release leaves room for two and would ask the compiler for compute_10.
-sed -i.orig 's/strlen(prefix) + 3;/strlen(prefix) + 4;/' src/gpuarray_buffer_cuda.c
+change src/gpuarray_buffer_cuda.c 's/strlen(prefix) + 3;/strlen(prefix) + 4;/'
+# The release takes it that a copy from or to the host's memory is done when the call returns. Since
+# CUDA 12.2 it only may be: where the device uses that memory itself, it need not.
+change src/gpuarray_buffer_cuda.c -E \
+    's/cuMemcpy(DtoH|HtoD)Async\(.*, sz, ctx->mem_s\)\);/&\
+      CUDA_EXIT_ON_ERROR(ctx, cuStreamSynchronize(ctx->mem_s));/'
 # The version is asked from git, or from the folder's name; neither need be there.
 cat >pygpu/_version.py <<VERSION
 def get_versions():
@@ -118,7 +129,7 @@ def get_cmdclass():
 VERSIONEER
 # The tests of the C library are not built; they would need the library "check". And CMake 4 no
 # longer knows an old behaviour, about which symbols are visible, that the release asks for.
-sed -i.orig -e '/add_subdirectory(tests)/d' -e '/cmake_policy(SET CMP0063 OLD)/d' CMakeLists.txt
+change CMakeLists.txt -e '/add_subdirectory(tests)/d' -e '/cmake_policy(SET CMP0063 OLD)/d'
 
 # --- build ------------------------------------------------------------------------------------
 

@@ -1,24 +1,31 @@
 """The NVIDIA driver and its devices, asked through ``libcuda.so.1`` itself."""
 
 import collections
+import contextlib
 import ctypes
+import glob
 import os
 
-# Folders of the driver that the dynamic linker may not know: containers, WSL, Debian.
+# Folders of the driver that the dynamic linker may not know: containers, WSL, NixOS, Debian.
 FOLDERS = (
     "/usr/local/nvidia/lib64", "/usr/local/nvidia/lib", "/usr/lib/wsl/lib",
+    "/run/opengl-driver/lib",
     "/usr/lib/x86_64-linux-gnu/nvidia/current", "/usr/lib/x86_64-linux-gnu",
     "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib",
 )
 FILE = "libcuda.so.1"
+# The driver's parts that it opens by name when it makes machine code of PTX.
+PARTS = ("libnvidia-gpucomp.so.*", "libnvidia-nvvm.so.*", "libnvidia-ptxjitcompiler.so.*")
 
-# From cuda.h: what cuDeviceGetAttribute calls the two parts of the compute capability, and the
-# error that cuInit gives where there is a driver but no device.
-CAPABILITY_MAJOR, CAPABILITY_MINOR = 75, 76
+# From cuda.h: what cuDeviceGetAttribute calls the two parts of the compute capability, and whether
+# the device uses the host's memory without a copy; and the error that cuInit gives where there is a
+# driver but no device.
+CAPABILITY_MAJOR, CAPABILITY_MINOR, PAGEABLE_MEMORY_ACCESS = 75, 76, 88
 NO_DEVICE = 100
 
-Device = collections.namedtuple("Device", "number name capability memory")
-Device.__doc__ = "A GPU: its number, its name, (major, minor), and its memory in bytes."
+Device = collections.namedtuple("Device", "number name capability memory host_pages")
+Device.__doc__ = ("A GPU: its number, its name, (major, minor), its memory in bytes, and whether "
+                  "it uses the host's memory, too.")
 
 
 class Driver:
@@ -57,7 +64,10 @@ class Driver:
                 library = ctypes.CDLL(path)
             except OSError:
                 continue
-            return loaded_from(path), library
+            if path == FILE:
+                return loaded_from(path), library
+            load_parts(os.path.dirname(path))
+            return path, library
         raise OSError("no NVIDIA driver found (%s cannot be loaded)" % FILE)
 
     def find_devices(self):
@@ -72,12 +82,21 @@ class Driver:
         self.library.cuDeviceGetName(name, len(name), handle)
         memory = ctypes.c_size_t(0)
         self.library.cuDeviceTotalMem_v2(ctypes.byref(memory), handle)
-        capability = []
-        for attribute in (CAPABILITY_MAJOR, CAPABILITY_MINOR):
+        attributes = []
+        for attribute in (CAPABILITY_MAJOR, CAPABILITY_MINOR, PAGEABLE_MEMORY_ACCESS):
             value = ctypes.c_int(0)
             self.library.cuDeviceGetAttribute(ctypes.byref(value), attribute, handle)
-            capability.append(value.value)
-        return Device(number, name.value.decode(), tuple(capability), memory.value)
+            attributes.append(value.value)
+        return Device(number, name.value.decode(), tuple(attributes[:2]), memory.value,
+                      bool(attributes[2]))
+
+
+def load_parts(folder):
+    """Load the driver's other parts, since the linker would not find them by name in ``folder``."""
+    for pattern in PARTS:
+        for path in sorted(glob.glob(os.path.join(glob.escape(folder), pattern))):
+            with contextlib.suppress(OSError):
+                ctypes.CDLL(path)
 
 
 def loaded_from(path):

@@ -42,13 +42,15 @@ class CudaError(Exception):
 def folders():
     """Folders that may hold CUDA's libraries, the user's choices first, none of them twice.
 
-    LD_LIBRARY_PATH; the toolkit that CUDA_HOME names; the packages of PyPI; toolkits in their
-    usual places; what the dynamic linker knows; the system's folders.
+    LD_LIBRARY_PATH; the toolkit that CUDA_HOME names; the packages of PyPI; Python's own folders,
+    where conda has a toolkit; toolkits in their usual places; what the dynamic linker knows; the
+    system's folders.
     """
     found = os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)
     for name in ("CUDA_HOME", "CUDA_PATH", "CUDA_ROOT"):
         found += toolkit_folders(os.environ.get(name, ""))
     found += package_folders(sys.path)
+    found += toolkit_folders(sys.prefix) + toolkit_folders(sys.base_prefix)
     for pattern in TOOLKITS:
         for root in sorted(glob.glob(pattern), reverse=True):
             found += toolkit_folders(root)
@@ -151,23 +153,18 @@ def text(version):
     return ".".join(map(str, version))
 
 
-def package_names(version):
-    """What pip calls NVRTC and cuBLAS of a version of CUDA that does not exceed ``version``.
+def install(version, newest=12):
+    """The command that installs NVRTC and cuBLAS of a version of CUDA up to ``version``.
 
-    Packages of CUDA 12 are the choice wherever the driver has it: they compile for everything
-    from 5.0 (Maxwell) on.
+    Packages of CUDA 12 are the choice wherever the driver has it: they compile for almost
+    everything from 5.0 (Maxwell) on; ``newest``, 13, for the rest.
     """
-    major = min(version[0], 12)
+    major = min(version[0], newest)
     limit = "<%d.%d" % (major, version[1] + 1) if version[0] == major else ""
-    # cuBLAS of CUDA 11 counts differently: 11.11 belongs to CUDA 11.8.
-    return ["nvidia-cuda-nvrtc-cu%d%s" % (major, limit),
-            "nvidia-cublas-cu%d%s" % (major, limit if major == 12 else "")]
-
-
-def install(version, which=(0, 1)):
-    """The command that installs the packages of PyPI which suit a driver."""
-    names = package_names(version)
-    return "pip install " + " ".join("'%s'" % names[i] for i in which)
+    suffix = "-cu%d" % major if major < 13 else ""
+    # cuBLAS counts like CUDA in CUDA 12 alone: 11.11 belongs to CUDA 11.8, 13.10 to CUDA 13.5.
+    return "pip install 'nvidia-cuda-nvrtc%s%s' 'nvidia-cublas%s%s'" % (
+        suffix, limit, suffix, limit if major == 12 else "")
 
 
 def choose(driver_version, capability, where=None):
@@ -220,9 +217,10 @@ def choose(driver_version, capability, where=None):
         if capability in known:
             return Cuda(nvrtc, cublas)
         reasons.append(CudaError(
-            "the device has compute capability %s, NVRTC of CUDA %s (%s) compiles for %s to %s"
-            % (text(capability), text(nvrtc.version), nvrtc.path, text(min(known)),
-               text(max(known))), help_both))
+            "the device has compute capability %s, for which NVRTC of CUDA %s (%s) does not compile"
+            % (text(capability), text(nvrtc.version), nvrtc.path),
+            # CUDA 13 has some later capabilities than 12, and lacks those before 7.5.
+            install(driver_version, 13 if nvrtc.version[0] == 12 else 12)))
     raise reasons[0]
 
 

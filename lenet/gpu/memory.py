@@ -2,15 +2,17 @@
 
 import contextlib
 
-from lenet.errors import DataError
+from lenet.errors import DataError, UsageError
 
+# CUDA's own word, and what libgpuarray makes of cuBLAS's.
+FULL = ("CUDA_ERROR_OUT_OF_MEMORY", "(cublas) GPU ressource allocation failed")
 ADVICE = ("keep the data set on the host and send pieces of it (--chunk-mb 64), or take a smaller "
           "--batch-size")
 
 
 @contextlib.contextmanager
 def in_one_line(needs):
-    """Turn the failure of an allocation on the GPU into a `DataError`.
+    """Turn what does not fit the GPU into an error of one line.
 
     Parameters
     ----------
@@ -21,20 +23,20 @@ def in_one_line(needs):
     ------
     DataError
         The GPU's memory is full.
+    UsageError
+        A minibatch is larger than the GPU's functions can count.
     """
     try:
         yield
     except Exception as error:
-        if not is_out_of_memory(error):
+        text = str(error)
+        if "take smaller minibatches" in text:
+            raise UsageError(text.splitlines()[0] + ": a smaller --batch-size") from None
+        if not any(word in text for word in FULL):
             raise
         parts = " and ".join("%.1f MiB for %s" % (size / 2 ** 20, what)
                              for what, size in needs().items())
         raise DataError("the GPU's memory is full: needed are %s; %s" % (parts, ADVICE)) from None
-
-
-def is_out_of_memory(error):
-    """Whether an exception says that the GPU's memory is full: pygpu's have CUDA's own word."""
-    return "CUDA_ERROR_OUT_OF_MEMORY" in str(error)
 
 
 def of_datasets(datasets):

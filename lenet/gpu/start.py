@@ -33,11 +33,14 @@ def find_device(driver, device):
     number = device[len("cuda"):]
     if number and not number.isdigit():
         raise CudaError("%r is not cuda or cuda followed by a number" % device)
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    limited = "" if visible is None else " (of CUDA_VISIBLE_DEVICES=%s)" % visible
     if not driver.devices:
-        raise CudaError("the NVIDIA driver finds no GPU", "nvidia-smi")
+        raise CudaError("the NVIDIA driver finds no GPU" + limited,
+                        "unset CUDA_VISIBLE_DEVICES" if limited else "nvidia-smi")
     if int(number or 0) >= len(driver.devices):
-        raise CudaError("this machine has %d NVIDIA GPU(s), numbered from 0" % len(driver.devices),
-                        "THEANO_FLAGS=device=gpu0")
+        raise CudaError("this machine has %d NVIDIA GPU(s), numbered from 0%s"
+                        % (len(driver.devices), limited), "THEANO_FLAGS=device=gpu0")
     return driver.devices[int(number or 0)]
 
 
@@ -88,10 +91,16 @@ def is_own(pygpu):
 
 
 def check_generation(device, pygpu):
-    """libgpuarray as released names no device beyond compute capability 9.9 right."""
-    if device.capability >= (10, 0) and not is_own(pygpu):
+    """libgpuarray as released names no device beyond compute capability 9.9 right, and leaves it to
+    the driver to wait for the end of a copy to the host."""
+    if is_own(pygpu):
+        return
+    if device.capability >= (10, 0):
         raise CudaError("the device has compute capability %d.%d, which libgpuarray 0.7.6 as "
                         "released and in Debian cannot name" % device.capability, BUILD)
+    if device.host_pages:
+        raise CudaError("the device uses the host's memory as its own, and libgpuarray 0.7.6 as "
+                        "released and in Debian may not wait for copies to it", BUILD)
 
 
 def find_headers():

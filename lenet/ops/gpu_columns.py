@@ -39,7 +39,7 @@ class GpuColumns(GpuKernelBase, Columns):
         return super(GpuColumns, self).c_header_dirs() + [gpuarray_helper_inc_dir()]
 
     def c_code_cache_version(self):
-        return (1, kernel_text())
+        return (2, kernel_text())
 
     def gpu_kernels(self, node, name):
         dtype = node.inputs[0].dtype
@@ -53,7 +53,7 @@ class GpuColumns(GpuKernelBase, Columns):
         return """
         const size_t *in = PyGpuArray_DIMS(%(x)s);
         size_t out[4], blocks[2], threads[2] = {256, 1};
-        size_t n, channels, height, width, positions;
+        size_t n, channels, height, width, positions, numbers;
         int err;
         %(shapes)s
         if (%(impossible)s) {
@@ -61,9 +61,10 @@ class GpuColumns(GpuKernelBase, Columns):
                          "an array of %%zu x %%zu x %%zu x %%zu", in[0], in[1], in[2], in[3]);
             %(fail)s
         }
-        if (n * height * width >> 32 || channels * %(rows)d * %(columns)d >> 32) {
-            PyErr_SetString(PyExc_ValueError, "%(op)s: more than 2 ** 32 positions; "
-                            "take smaller minibatches");
+        // of the columns, which are never fewer than the images; BLAS counts with 31 bits
+        if (numbers >> 31) {
+            PyErr_Format(PyExc_ValueError, "%(op)s: the columns of a convolution are %%zu numbers, "
+                         "more than 2 ** 31; take smaller minibatches", numbers);
             %(fail)s
         }
         if (theano_prep_output(&%(z)s, 4, out, %(x)s->ga.typecode, GA_C_ORDER,
@@ -97,7 +98,8 @@ class GpuImageColumns(GpuColumns, ImageColumns):
         n = in[0]; channels = in[1]; height = in[2]; width = in[3];
         out[0] = channels * %(rows)d * %(columns)d; out[1] = n;
         out[2] = height - %(rows)d + 1; out[3] = width - %(columns)d + 1;
-        positions = n * out[2] * out[3];"""
+        positions = n * out[2] * out[3];
+        numbers = out[0] * positions;"""
     # sizes are unsigned: what is below 0 is large
     c_impossible = "out[2] > height || out[3] > width || !out[2] || !out[3]"
     c_blocks = "out[0]"
@@ -109,7 +111,8 @@ class GpuColumnImages(GpuColumns, ColumnImages):
         n = in[1]; channels = in[0] / (%(rows)d * %(columns)d);
         height = in[2] + %(rows)d - 1; width = in[3] + %(columns)d - 1;
         out[0] = n; out[1] = channels; out[2] = height; out[3] = width;
-        positions = n * height * width;"""
+        positions = n * height * width;
+        numbers = in[0] * n * in[2] * in[3];"""
     c_impossible = "!in[2] || !in[3]"
     c_blocks = "channels"
 

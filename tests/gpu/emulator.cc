@@ -10,7 +10,8 @@
 //              the resulting library
 //   -DCUBLAS   libcublas.so.12: products as loops
 //
-// Environment: EMULATOR_LOG, a file that gets a line for each launch; EMULATOR_MEMORY, the bytes
+// Environment: EMULATOR_HOST_PAGES=1, the device uses the host's memory as its own, and copies to and
+// from it wait until the stream is waited for; EMULATOR_LOG, a file that gets a line for each launch; EMULATOR_MEMORY, the bytes
 // that the device has; EMULATOR_ORDER=reverse, the last block and thread first; EMULATOR_PTX, a
 // folder for what a real NVRTC compiled.
 #include <cstddef>
@@ -76,6 +77,7 @@ API int cuDeviceGetAttribute(int *v, int attribute, int) {
     case 16: *v = 4; break;                              // multiprocessors
     case 75: *v = number_from("EMULATOR_CAPABILITY", 90) / 10; break;
     case 76: *v = number_from("EMULATOR_CAPABILITY", 90) % 10; break;
+    case 88: *v = number_from("EMULATOR_HOST_PAGES", 0); break;
     default: *v = 1;                                     // unified addressing, ...
     }
     return OK;
@@ -125,21 +127,28 @@ API int cuMemFree_v2(uintptr_t p) {
 }
 API int cuMemAllocHost_v2(void **p, size_t n) { *p = malloc(n); return *p ? OK : OUT_OF_MEMORY; }
 API int cuMemFreeHost(void *p) { free(p); return OK; }
-static int copy(const char *what, void *to, const void *from, size_t n) {
+struct Copy { void *to; const void *from; size_t n; };
+static std::vector<Copy> late;
+static void finish() {
+    for (const Copy &c : late) memmove(c.to, c.from, c.n);
+    late.clear();
+}
+static int copy(const char *what, void *to, const void *from, size_t n, bool at_once = true) {
     char size[32];
     snprintf(size, sizeof size, "%zu", n);
     note(what, size);
-    memmove(to, from, n);
+    late.push_back(Copy{to, from, n});
+    if (at_once || !number_from("EMULATOR_HOST_PAGES", 0)) finish();
     return OK;
 }
 API int cuMemcpyHtoD_v2(uintptr_t d, const void *s, size_t n) {
     return copy("to_device", (void *)d, s, n);
 }
 API int cuMemcpyHtoDAsync_v2(uintptr_t d, const void *s, size_t n, void *) {
-    return copy("to_device", (void *)d, s, n);
+    return copy("to_device", (void *)d, s, n, false);
 }
 API int cuMemcpyDtoHAsync_v2(void *d, uintptr_t s, size_t n, void *) {
-    return copy("to_host", d, (void *)s, n);
+    return copy("to_host", d, (void *)s, n, false);
 }
 API int cuMemcpyDtoDAsync_v2(uintptr_t d, uintptr_t s, size_t n, void *) {
     return copy("on_device", (void *)d, (void *)s, n);
@@ -156,14 +165,14 @@ struct IpcHandle { char bytes[64]; };
 API int cuIpcOpenMemHandle(uintptr_t *, IpcHandle, unsigned) { return NOT_FOUND; }
 API int cuIpcCloseMemHandle(uintptr_t) { return NOT_FOUND; }
 
-// --- streams and events: everything is done at once ---
+// --- streams and events: everything but late copies is done at once ---
 API int cuEventCreate(void **e, unsigned) { *e = (void *)1; return OK; }
 API int cuEventRecord(void *, void *) { return OK; }
-API int cuEventSynchronize(void *) { return OK; }
+API int cuEventSynchronize(void *) { finish(); return OK; }
 API int cuEventDestroy_v2(void *) { return OK; }
 API int cuStreamCreate(void **s, unsigned) { *s = (void *)1; return OK; }
 API int cuStreamWaitEvent(void *, void *, unsigned) { return OK; }
-API int cuStreamSynchronize(void *) { return OK; }
+API int cuStreamSynchronize(void *) { finish(); return OK; }
 API int cuStreamDestroy_v2(void *) { return OK; }
 
 // --- modules: a "cubin" is the path of a shared library ---

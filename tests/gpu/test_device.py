@@ -135,6 +135,16 @@ def test_the_order_of_threads_does_not_matter(machine, on_device):
     assert found["costs"] == on_device["costs"] and found["params"] == on_device["params"]
 
 
+def test_copies_are_waited_for(machine, on_device):
+    """Where the driver does not; only our build of libgpuarray does it itself."""
+    if OWN_PYGPU:
+        assert train(machine, EMULATOR_HOST_PAGES="1")["costs"] == on_device["costs"]
+    else:
+        process = run(machine, "-m", "lenet.gpu.first", EMULATOR_HOST_PAGES="1")
+        assert process.returncode == 2
+        assert "may not wait for copies" in process.stderr
+
+
 def test_datasets_and_parameters_lie_on_the_device(on_device):
     assert set(on_device["types"]) == {"GpuArrayType"}
 

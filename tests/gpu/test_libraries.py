@@ -87,8 +87,10 @@ def test_cublas_beside_nvrtc_goes_before_others(make):
      "pip install 'nvidia-cuda-nvrtc-cu12<12.5' 'nvidia-cublas-cu12<12.5'"),
     (PACKAGES_12, (11, 7), (9, 0), ["driver supports CUDA 11.7"],
      "pip install 'nvidia-cuda-nvrtc-cu11<11.8' 'nvidia-cublas-cu11'"),
-    (PACKAGES_13, (13, 5), (6, 1), ["capability 6.1", "CUDA 13.5", "7.5 to 9.0"],
+    (PACKAGES_13, (13, 5), (6, 1), ["capability 6.1", "CUDA 13.5", "does not compile"],
      "pip install 'nvidia-cuda-nvrtc-cu12' 'nvidia-cublas-cu12'"),
+    (PACKAGES_12, (13, 0), (11, 0), ["capability 11.0", "CUDA 12.9", "does not compile"],
+     "pip install 'nvidia-cuda-nvrtc<13.1' 'nvidia-cublas'"),
 ])
 def test_what_cannot_be_used_is_one_line(make, names, driver, capability, words, command):
     folder = make("lib", *names)
@@ -104,14 +106,17 @@ def test_folders_the_users_choice_first(make, tmp_path, monkeypatch):
     toolkit = make("toolkit/lib64", *TOOLKIT_124)
     together = make("site-packages/nvidia/cu13/lib", *PACKAGES_13)
     apart = make("site-packages/nvidia/cublas/lib", "libcublas.so.12")
+    conda = make("conda/lib", *PACKAGES_12)
     usual = make("usual/cuda-12.4/targets/x86_64-linux/lib", *TOOLKIT_124)
     monkeypatch.setenv("LD_LIBRARY_PATH", os.pathsep.join([chosen, "", "/nonexistent", chosen]))
     monkeypatch.setenv("CUDA_HOME", str(tmp_path / "toolkit"))
     monkeypatch.setattr("sys.path", [str(tmp_path / "site-packages")])
+    monkeypatch.setattr(libraries.sys, "prefix", str(tmp_path / "conda"))
+    monkeypatch.setattr(libraries.sys, "base_prefix", "/nonexistent")
     monkeypatch.setattr(libraries, "TOOLKITS", (str(tmp_path / "usual" / "cuda-*"),))
     monkeypatch.setattr(libraries, "linker_folders", lambda: [])
     monkeypatch.setattr(libraries, "SYSTEM", ())
-    assert libraries.folders() == [chosen, toolkit, apart, together, usual]
+    assert libraries.folders() == [chosen, toolkit, apart, together, conda, usual]
 
 
 def test_a_file_that_is_no_library_is_refused(make, monkeypatch):

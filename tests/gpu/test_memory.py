@@ -6,7 +6,7 @@ import theano.tensor as T
 
 from lenet.convolutional_mlp import LeNet5
 from lenet.data import shared_dataset
-from lenet.errors import DataError
+from lenet.errors import DataError, UsageError
 from lenet.gpu import memory
 
 
@@ -14,17 +14,24 @@ class PygpuError(Exception):
     """As pygpu raises it."""
 
 
-FULL = PygpuError("cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY: out of memory\nApply node that ...")
-
-
-def test_a_full_memory_is_one_line():
+@pytest.mark.parametrize("text", [
+    "cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY: out of memory\nApply node that ...",
+    "cublasCreate: (cublas) GPU ressource allocation failed.\n",
+])
+def test_a_full_memory_is_one_line(text):
     with pytest.raises(DataError) as error:
         with memory.in_one_line(lambda: {"the data set": 3 << 20, "a minibatch": 1 << 19}):
-            raise FULL
+            raise PygpuError(text)
     assert str(error.value) == (
         "the GPU's memory is full: needed are 3.0 MiB for the data set and 0.5 MiB for a "
         "minibatch; " + memory.ADVICE)
     assert "--chunk-mb" in memory.ADVICE
+
+
+def test_a_minibatch_that_is_too_large_to_count():
+    with pytest.raises(UsageError, match="^9 numbers; take smaller minibatches: .* --batch-size$"):
+        with memory.in_one_line(dict):
+            raise ValueError("9 numbers; take smaller minibatches\nApply node that ...")
 
 
 def test_other_errors_pass():

@@ -5,6 +5,7 @@ import shutil
 import types
 
 import pytest
+from conftest import run_python
 from made import build_emulator, build_library
 
 from lenet.gpu import doctor, driver, libraries, start
@@ -32,7 +33,22 @@ def test_the_driver_describes_its_devices(machine, monkeypatch):
     monkeypatch.setenv("EMULATOR_MEMORY", str(3 << 30))
     found = start.find_driver()
     assert found.version == (12, 4)
-    assert found.devices == [(0, "Emulator", (6, 1), 3 << 30), (1, "Emulator", (6, 1), 3 << 30)]
+    assert found.devices == [(number, "Emulator", (6, 1), 3 << 30, False) for number in (0, 1)]
+    monkeypatch.setenv("EMULATOR_HOST_PAGES", "1")
+    assert start.find_driver().devices[0].host_pages
+
+
+def test_a_driver_in_a_folder_that_the_linker_does_not_know(tmp_path):
+    """What it opens by name later on is loaded with it."""
+    build_library(tmp_path, "libcuda.so.1", "libcuda.so.1",
+                  "int cuInit(int n) { return 100; } int cuDriverGetVersion(int *v) { return 0; }")
+    build_library(tmp_path, "libnvidia-ptxjitcompiler.so.5", "libnvidia-ptxjitcompiler.so.1", "")
+    (tmp_path / "libnvidia-nvvm.so.4").write_text("no library")
+    process = run_python("-c", "import ctypes, sys; from lenet.gpu import driver; "
+                         "driver.FOLDERS = sys.argv[1:]; print(driver.Driver().path); "
+                         "ctypes.CDLL('libnvidia-ptxjitcompiler.so.1')", tmp_path)
+    assert process.returncode == 0, process.stderr
+    assert process.stdout == "%s/libcuda.so.1\n" % tmp_path
 
 
 def test_no_driver(monkeypatch):
@@ -62,9 +78,18 @@ def test_the_device_that_is_named(machine, monkeypatch, device, number):
 ])
 def test_a_device_that_is_not_there(machine, monkeypatch, device, count, words):
     monkeypatch.setenv("EMULATOR_DEVICES", count)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     with pytest.raises(CudaError) as error:
         start.find_device(start.find_driver(), device)
     assert str(error.value) == words
+
+
+def test_devices_that_the_environment_hides(machine, monkeypatch):
+    monkeypatch.setenv("EMULATOR_DEVICES", "0")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(CudaError, match="no GPU .of CUDA_VISIBLE_DEVICES=.$") as error:
+        start.find_device(start.find_driver(), "cuda")
+    assert error.value.command == "unset CUDA_VISIBLE_DEVICES"
 
 
 def make_pygpu(folder, monkeypatch, *names, code=""):
@@ -109,11 +134,15 @@ def test_no_pygpu(monkeypatch):
 def test_a_device_that_the_released_libgpuarray_cannot_name():
     released = types.SimpleNamespace(__version__="0.7.6")
     own = types.SimpleNamespace(__version__="0.7.6+lenet")
-    new = driver.Device(0, "new", (10, 0), 0)
+    new = driver.Device(0, "new", (10, 0), 0, False)
     with pytest.raises(CudaError, match="compute capability 10.0"):
         start.check_generation(new, released)
     start.check_generation(new, own)
-    start.check_generation(new._replace(capability=(9, 0)), released)
+    old = new._replace(capability=(9, 0))
+    start.check_generation(old, released)
+    with pytest.raises(CudaError, match="may not wait for copies"):
+        start.check_generation(old._replace(host_pages=True), released)
+    start.check_generation(old._replace(host_pages=True), own)
 
 
 def test_headers_in_the_virtual_environment_are_shown_to_the_compiler(tmp_path, monkeypatch):
@@ -165,6 +194,7 @@ def test_ready(all_is_there, emulator, capsys):
     ("EMULATOR_DEVICES", "0", "finds no GPU", "next: nvidia-smi"),
     ("EMULATOR_CAPABILITY", "35", "compute capability 3.5",
      "next: pip install 'nvidia-cuda-nvrtc-cu12<12.10' 'nvidia-cublas-cu12<12.10'"),
+    ("EMULATOR_HOST_PAGES", "1", "may not wait for copies", "next: scripts/build_pygpu.sh"),
 ])
 def test_what_is_missing_ends_with_one_command(all_is_there, monkeypatch, capsys, variable, value,
                                                words, command):
