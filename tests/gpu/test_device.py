@@ -193,6 +193,21 @@ def test_the_benchmark_starts_the_device_again(machine):
     numpy.testing.assert_allclose(float(cost), numpy.log(10), rtol=TOLERANCE)
 
 
+TOO_MANY = """
+import lenet, numpy, theano, theano.tensor as T
+from theano.tensor.nnet import conv2d
+x, w = T.tensor4(), T.tensor4()
+f = theano.function([x, w], conv2d(x, w, filter_shape=(1, 1, 50, 50)))
+f(numpy.zeros((400, 1, 99, 99), "float32"), numpy.zeros((1, 1, 50, 50), "float32"))
+"""
+
+
+def test_more_columns_than_blas_can_count(machine):
+    process = run(machine, "-c", TOO_MANY)
+    # (50 x 50) numbers of a filter at each of 400 x (50 x 50) places
+    assert "columns of a convolution are 2500000000 numbers, more than 2 ** 31" in process.stderr
+
+
 def test_a_full_memory_is_one_line(machine, tmp_path):
     if "LD_LIBRARY_PATH" not in machine:
         pytest.skip("only the emulator can be told how much memory it has")
