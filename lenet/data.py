@@ -20,7 +20,7 @@ import theano.tensor as T
 
 from lenet import array_folder, digit_format, mnist, plain_pickle
 from lenet.chunks import MEGABYTE, ChunkedSet, Window
-from lenet.errors import DataError, one_line
+from lenet.errors import DataError, UsageError, one_line
 from lenet.gpu import memory
 
 SET_NAMES = ("training set", "validation set", "test set")
@@ -48,17 +48,20 @@ class Datasets(list):
         How a new picture becomes an image such as these: "digit" (as MNIST's makers did it: light
         on dark, the digit in 20 x 20 pixels, centred by mass) or "resize" (brought to the size and
         the colours of ``image_shape``). A plain pickle does not say it: its first images tell.
+    fingerprint : int, optional
+        What tells these examples from others; see ``fingerprint_of``.
     """
 
-    def __init__(self, sets, image_shape, class_names, preparation):
+    def __init__(self, sets, image_shape, class_names, preparation, fingerprint=None):
         super().__init__(sets)
         self.image_shape = image_shape
         self.class_names = class_names
         self.preparation = preparation
+        self.fingerprint = fingerprint
 
-    def with_sets(self, sets):
+    def with_sets(self, sets, fingerprint=None):
         """Other sets of the same images."""
-        return Datasets(sets, self.image_shape, self.class_names, self.preparation)
+        return Datasets(sets, self.image_shape, self.class_names, self.preparation, fingerprint)
 
 
 def load_data(dataset="mnist.pkl.gz", chunk_mb=None):
@@ -92,10 +95,22 @@ def load_data(dataset="mnist.pkl.gz", chunk_mb=None):
     stored = open_arrays(dataset)
     itemsize = numpy.dtype(theano.config.floatX).itemsize
     size = sum(x.size + y.size for x, y in stored) * itemsize
+    fingerprint = fingerprint_of(stored)
     if window is not None and size > chunk_mb * MEGABYTE:
-        return stored.with_sets([ChunkedSet(x, y, window) for x, y in stored])
+        return stored.with_sets([ChunkedSet(x, y, window) for x, y in stored], fingerprint)
     with memory.in_one_line(lambda: {"the data set": size}):
-        return stored.with_sets([shared_dataset((as_floats(x), y)) for x, y in stored])
+        return stored.with_sets([shared_dataset((as_floats(x), y)) for x, y in stored],
+                                fingerprint)
+
+
+def fingerprint_of(sets):
+    """A checksum of all labels, and of up to a thousand images of each set."""
+    checksum = 0
+    for x, y in sets:
+        some = as_floats(x[::-(-len(x) // 1000)]).astype("float32", copy=False)
+        for array in (some, y.astype("int64", copy=False)):
+            checksum = zlib.crc32(numpy.ascontiguousarray(array), checksum)
+    return checksum
 
 
 def shape_of(a_set):
@@ -235,6 +250,9 @@ def checked(sets, description, path):
         why = "as a class needs at least one of the %d training images" % n_training
     for pair, where in zip(sets, places):
         pair[1] = checked_labels(pair[1], where, n_classes, why)
+        if description is Unsaid and pair is sets[0] and len(pair[1]):
+            n_classes = max(10, 1 + int(pair[1].max()))
+            why = "the classes of the training images"
         if len(pair[0]) != len(pair[1]):
             raise DataError("%s: %d images but %d labels; expected one label for each image"
                             % (where, len(pair[0]), len(pair[1])))
@@ -266,6 +284,8 @@ def shape_of_rows(n_pixels):
 
 def find_dataset(dataset):
     """The path of a dataset, which is downloaded if it is ``mnist.pkl.gz`` and found nowhere."""
+    if not dataset:
+        raise UsageError("the dataset has an empty name; expected a path, or mnist.pkl.gz")
     if os.path.dirname(dataset) or os.path.exists(dataset):
         return dataset
     import pooch  # slow to import, and not needed for a path
@@ -276,7 +296,7 @@ def find_dataset(dataset):
         if os.path.exists(path):
             return path
     if dataset != "mnist.pkl.gz":
-        raise DataError("%s: not found in this folder, in %s or in %s; give its path"
+        raise DataError("%s: not found in this folder, in %s or in %s; give its path (--dataset)"
                         % (dataset, REPOSITORY_DATA, cache))
     path = os.path.join(cache, dataset)
     try:

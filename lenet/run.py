@@ -15,6 +15,7 @@ import csv
 import fcntl
 import io
 import json
+import math
 import os
 import time
 
@@ -52,7 +53,7 @@ class Run(Observer):
         self.rows = []
         self.cost_sum, self.n_costs = 0.0, 0  # of the minibatches since the last row
         self.seconds = 0.0  # of training in the processes before
-        self.sizes = None  # of the three sets
+        self.sizes, self.fingerprint = None, None  # of the three sets
         self.trained_for = None  # a SavedModel of an earlier process, without the model
         self.left = None  # the arrays, network and result that an earlier process left
         self.lock = locked(folder)
@@ -111,20 +112,26 @@ class Run(Observer):
             run.settings = dict(state["settings"])
             run.cost_sum, run.n_costs = float(state["cost_sum"]), int(state["n_costs"])
             run.seconds = float(state["seconds"])
-            run.sizes = list(state["sizes"])
+            run.sizes, run.fingerprint = list(state["sizes"]), state.get("fingerprint")
             n_rows = int(state["n_rows"])
             network = json.loads(metadata["network"])
             run.trained_for = models.SavedModel(None, network["class_names"],
                                                 tuple(network["image_shape"]),
                                                 network["preparation"])
             result = {name: state["result"][name] for name in RESULT}
-            if not all(value is None or isinstance(value, (int, float))
-                       for value in result.values()):
-                raise TypeError("result %.60s" % result)
+            check_result(result)
+            if run.n_costs < 0:
+                raise ValueError("n_costs %d" % run.n_costs)
             run.left = arrays, network["architecture"], result
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise DataError("%s: no state of a run (%r); expected a file that --output wrote"
                             % (path, error)) from None
+        if result["best_validation_error"] < math.inf:
+            try:
+                persistence.read(os.path.join(folder, "model.safetensors"))
+            except DataError as error:
+                raise DataError("the best parameters of the run are lost: %s; bring the file back, "
+                                "or begin another run" % error) from None
         rows = read_log(os.path.join(folder, "log.csv"))
         if len(rows) < n_rows:
             raise DataError("%s: %d rows in log.csv, but %d validations are done; bring the file "
@@ -143,8 +150,7 @@ class Run(Observer):
         Raises
         ------
         DataError
-            The sets are not as large as those that the run was begun with, or of other images or
-            classes.
+            The sets are not those that the run was begun with.
         """
         self.description = (datasets.class_names, datasets.image_shape, datasets.preparation)
         if self.trained_for is not None:
@@ -156,6 +162,10 @@ class Run(Observer):
                             "the dataset with --dataset"
                             % (self.folder, ", ".join(map(str, self.sizes)),
                                ", ".join(map(str, sizes))))
+        if self.fingerprint not in (None, datasets.fingerprint):
+            raise DataError("%s: begun with other examples than this dataset has; name the dataset "
+                            "with --dataset, or begin another run" % self.folder)
+        self.fingerprint = datasets.fingerprint
 
     def begin(self, model, result):
         """Take up the training of a network.
@@ -232,7 +242,8 @@ class Run(Observer):
         """Write the best parameters and the log; then the state."""
         begin = time.perf_counter()
         self.save_best()
-        state = {"settings": self.settings, "sizes": self.sizes, "n_rows": len(self.rows),
+        state = {"settings": self.settings, "sizes": self.sizes,
+                 "fingerprint": self.fingerprint, "n_rows": len(self.rows),
                  "cost_sum": self.cost_sum, "n_costs": self.n_costs,
                  "seconds": self.seconds + begin - self.began_at,
                  "result": {name: getattr(result, name) for name in RESULT}}
@@ -258,6 +269,16 @@ LOCK = ".lock"
 
 # What is kept of a lenet.training.Result.
 RESULT = ("best_validation_error", "best_iteration", "test_error", "iteration", "patience")
+
+
+def check_result(values):
+    """Raise a ValueError unless these are values that the attributes of a Result can have."""
+    numbers = {name: value for name, value in values.items() if value is not None}
+    for name in RESULT:
+        value = numbers.get(name, 0 if name == "patience" else None)
+        whole = name in ("best_iteration", "iteration")
+        if not isinstance(value, int if whole else (int, float)) or not value >= -1:
+            raise ValueError("%s %.60s" % (name, value))
 
 
 def dataset_of(path, otherwise="mnist.pkl.gz"):
@@ -333,12 +354,21 @@ def read_log(path):
             reader = csv.DictReader(file)
             if tuple(reader.fieldnames or ()) != COLUMNS:
                 raise ValueError("the columns are %.80s" % reader.fieldnames)
-            return [{column: _number(row[column]) for column in COLUMNS} for row in reader]
+            return [_row(row) for row in reader]
     except OSError as error:
         raise DataError("%s: cannot be read (%s)" % (path, error.strerror)) from None
     except (ValueError, TypeError, csv.Error) as error:
         raise DataError("%s: no log of a run (%s); expected %s and numbers"
                         % (path, error, ",".join(COLUMNS))) from None
+
+
+def _row(cells):
+    """A row of the log; of its values only the test error may be missing."""
+    row = {column: _number(cells[column] or "") for column in COLUMNS}
+    for column, value in row.items():
+        if value is None and column != "test":
+            raise ValueError("a row has no %s" % column)
+    return row
 
 
 def _number(text):

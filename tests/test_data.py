@@ -251,7 +251,11 @@ def test_no_three_pairs(tmp_path, value):
 
 
 def change_labels(sets):
-    sets[1][1][3] = 250
+    sets[0][1][3] = 250
+
+
+def change_labels_unseen(sets):
+    sets[1][1][3] = 10
 
 
 def change_labels_below(sets):
@@ -293,8 +297,9 @@ def label_matrix(sets):
 @pytest.mark.parametrize(
     "change, words",
     [
-        (change_labels, ["validation set", "label 250", "0 to 249", "250 training images"]),
-        (change_labels_below, ["validation set", "label -1", "0 to 249"]),
+        (change_labels, ["training set", "label 250", "0 to 249", "250 training images"]),
+        (change_labels_below, ["validation set", "label -1", "0 to 9"]),
+        (change_labels_unseen, ["validation set", "label 10", "0 to 9", "the training images"]),
         (change_labels_between, ["validation set", "label", "whole numbers"]),
         (change_pixels, ["test set", "NaN"]),
         (change_pixels_infinite, ["training set", "infinite"]),

@@ -317,10 +317,41 @@ def test_a_run_of_another_network(kept, small_dataset):
         trained(small_dataset, Run.resume(kept[0]), network=other)
 
 
+def test_another_dataset_of_the_same_size(kept, small_sets, tmp_path):
+    for change in ("labels", "images", "order"):
+        sets = [[x.copy(), y.copy()] for x, y in small_sets]
+        if change == "labels":
+            sets[2][1][:2] = (sets[2][1][:2] + 1) % 10
+        elif change == "images":
+            sets[1][0][7, 300] += 0.5
+        else:
+            sets[0] = [part[::-1] for part in sets[0]]
+        run = Run.resume(kept[0])
+        with pytest.raises(DataError, match="begun with other examples.*--dataset"):
+            trained(write_dataset(tmp_path / "other.pkl.gz", sets), run)
+        run.lock.close()
+    trained(write_dataset(tmp_path / "same.pkl.gz", small_sets), Run.resume(kept[0]))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\x08"])
+def test_the_best_parameters_are_lost(kept, content):
+    path = os.path.join(kept[0], "model.safetensors")
+    os.unlink(path)
+    if content is not None:
+        with open(path, "wb") as file:
+            file.write(content)
+    with pytest.raises(DataError, match="the best parameters of the run are lost.*bring"):
+        Run.resume(kept[0])
+
+
 @pytest.mark.parametrize("damage", [
     lambda state: state.pop("result"), lambda state: state["result"].pop("patience"),
     lambda state: state["result"].update(patience="none"), lambda state: state.update(n_rows="x"),
-    lambda state: state.update(settings=3),
+    lambda state: state.update(settings=3), lambda state: state.update(n_costs=-25),
+    lambda state: state["result"].update(iteration=1.5),
+    lambda state: state["result"].update(iteration=None),
+    lambda state: state["result"].update(best_validation_error=math.nan),
+    lambda state: state["result"].update(best_validation_error=None),
 ])
 def test_a_damaged_state(kept, damage):
     path = os.path.join(kept[0], "last.safetensors")
@@ -338,7 +369,9 @@ def test_a_log_that_lost_rows(kept):
         lines = file.readlines()
     for text, match in (("".join(lines[:-1]), "2 rows in log.csv, but 3"),
                         ("".join(lines[1:]), "no log of a run"),
-                        ("".join(lines).replace("75", "x"), "no log of a run")):
+                        ("".join(lines).replace("75", "x"), "no log of a run"),
+                        ("".join(lines)[:-12], "no log of a run .a row has no"),
+                        ("".join(lines[:-1]) + ",,,,,\n", "a row has no iteration")):
         with open(path, "w") as file:
             file.write(text)
         with pytest.raises(DataError, match=match):
