@@ -1,13 +1,17 @@
 """What every command does in the same way: options, one-line errors, exit statuses."""
 
 import argparse
+import codecs
 import os
 import signal
 import sys
 
-from lenet.errors import DataError, TrainingError, UsageError
+from lenet.errors import DataError, Interrupted, TrainingError, UsageError
 
 WRONG_USAGE, FAILED = 2, 1
+
+# What Python and NumPy say of sizes beyond their own integers.
+TOO_LARGE = ("int too large to convert", "Maximum allowed dimension", "array is too big")
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -133,13 +137,19 @@ def run(main):
 
     0: done; 1: a file or the training failed; 2: wrong usage; 130: Ctrl-C; 143: SIGTERM.
     """
-    for stream in (sys.stdin, sys.stdout):
+    codecs.register_error("lenet.command.written", written)
+    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "lenet.command.written")):
         if hasattr(stream, "reconfigure"):  # file names may be any bytes
-            stream.reconfigure(errors="surrogateescape")
+            stream.reconfigure(errors=errors)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed before the start
+            setattr(sys, name, open(os.devnull, "w"))
+    before = signal.getsignal(signal.SIGTERM)
+    if before is signal.SIG_DFL:  # let what was begun be taken away, as after Ctrl-C
+        signal.signal(signal.SIGTERM, terminate)
     try:
         status = main() or 0
-        if sys.stdout is not None:  # as it is where it was closed before the start
-            sys.stdout.flush()
+        sys.stdout.flush()
     except UsageError as error:
         status = fail(error, WRONG_USAGE)
     except (DataError, TrainingError) as error:
@@ -148,14 +158,36 @@ def run(main):
         status = fail(str(interrupt) or "interrupted",
                       128 + getattr(interrupt, "signal", signal.SIGINT))
     except BrokenPipeError:
-        # Whoever read our output has gone: nothing more can be said there.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = FAILED
+        status = FAILED  # whoever read our output has gone
     except OSError as error:
-        status = fail(error, FAILED)
+        status = fail(error if error.filename else "standard output cannot be written (%s)"
+                      % error.strerror, FAILED)
     except MemoryError as error:
         status = fail("more memory is needed than there is: %s" % error, FAILED)
+    except (OverflowError, ValueError) as error:
+        if not any(words in str(error) for words in TOO_LARGE):
+            raise
+        status = fail("a number is too large to compute with: %s" % error, WRONG_USAGE)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    try:
+        sys.stdout.flush()
+    except OSError:  # nothing more can be said there, not even by Python at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(status)
+
+
+def terminate(number, frame):
+    raise Interrupted("terminated", number)
+
+
+def written(error):
+    """How standard output writes a character that its encoding lacks: a byte of a file name that
+    is no text as that byte, any other as \\xfc."""
+    character, after = error.object[error.start], error.start + 1
+    if "\udc80" <= character <= "\udcff":
+        return bytes([ord(character) - 0xdc00]), after
+    return character.encode("ascii", "backslashreplace").decode(), after
 
 
 def fail(reason, status):

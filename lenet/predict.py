@@ -266,6 +266,7 @@ class Worker:
 def serve(reader, connection, others):
     """What a worker does: read batches until nobody asks for more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for other in others:
         other.close()  # so that each end is closed when the process that asks is gone
     try:
@@ -292,6 +293,8 @@ def find_images(names):
     """
     for name in names:
         if name == "-":
+            if sys.stdin is None:
+                raise UsageError("- is for a list on standard input, which is closed")
             yield from find_images(line.rstrip("\r\n") for line in sys.stdin if line.strip())
         elif os.path.isdir(name):
             yield from images_in(name)

@@ -176,6 +176,65 @@ def test_a_network_that_no_memory_holds(small_dataset):
     assert_refused(process, 1, "mlp.py: more memory is needed than there is", "2000000000000")
 
 
+def test_numbers_beyond_all_integers(small_dataset):
+    many = 10 ** 20
+    assert_refused(run_script("mlp.py", "--dataset", small_dataset, "--n-hidden", many), 2,
+                   "mlp.py: a number is too large")
+    assert_refused(run_script(LENET, "--dataset", small_dataset, "--nkerns", 5, many), 2,
+                   "a number is too large")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_standard_output_without_room():
+    script = os.path.join(REPOSITORY, "scripts", "maxpool_demo.py")
+    with open("/dev/full", "w") as full:
+        process = subprocess.run([sys.executable, script], env=environment(), stdout=full,
+                                 stderr=subprocess.PIPE, text=True)
+    assert process.returncode == 1
+    assert process.stderr == ("maxpool_demo.py: standard output cannot be written "
+                              "(No space left on device)\n")
+
+
+def test_characters_that_standard_output_lacks():
+    code = r"from lenet import command; command.run(lambda: print('\xfc 7 \udcff'))"
+    process = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE,
+                             env=environment(PYTHONIOENCODING="ascii"))
+    assert (process.returncode, process.stdout) == (0, b"\\xfc 7 \xff\n")
+
+
+TERMINATED = """
+import os, signal, sys
+from lenet import command
+from lenet.files import write_beside
+
+
+def main():
+    with write_beside(sys.argv[1]) as file:
+        file.write(b"half")
+        file.flush()
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pause()
+
+
+command.run(main)
+"""
+
+
+def test_a_command_that_is_terminated_takes_away_what_it_began(tmp_path):
+    process = run_python("-c", TERMINATED, tmp_path / "file")
+    assert_refused(process, 143, "terminated")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_closed_standard_error(small_dataset):
+    script = os.path.join(REPOSITORY, "scripts", LENET)
+    process = subprocess.run(["sh", "-c", '"$@" 2>&-', "sh", sys.executable, script,
+                              *map(str, SMALL), "--dataset", small_dataset, "--n-epochs", "1"],
+                             env=environment(), stdout=subprocess.PIPE, text=True)
+    assert process.returncode == 0
+    assert "Best validation score" in process.stdout
+
+
 def test_a_closed_standard_output(tmp_path):
     script = os.path.join(REPOSITORY, "scripts", "show_digit.py")
     process = subprocess.run(["sh", "-c", '"$@" >&-', "sh", sys.executable, script, "--output",
@@ -254,7 +313,7 @@ def with_tiny_images(path, sets):
         (truncated, ["truncated"]),
         (with_code, ["system"]),
         (short_of_labels, ["250 images but 249 labels"]),
-        (with_labels_outside_the_classes, ["label 250", "0 to 249"]),
+        (with_labels_outside_the_classes, ["label 250", "0 to 9"]),
         (with_nan, ["NaN"]),
         (with_tiny_images, ["15 x 15", "at least 16 x 16"]),
     ],
