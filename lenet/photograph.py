@@ -1,10 +1,9 @@
 """Read a photograph of any kind and size as an array of red, green and blue."""
 
 import numpy
-from PIL import Image
 
 from lenet.errors import DataError
-from lenet.picture import COLOUR, refusal, upright
+from lenet.picture import COLOUR, open_image, refusal, upright
 
 
 def read_photograph(path=None, least=1):
@@ -32,7 +31,7 @@ def read_photograph(path=None, least=1):
 
         path = matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             pixels = numpy.asarray(upright(image, COLOUR)) / 255
     except Exception as error:  # Pillow says in many ways that a file is damaged
         raise refusal(path, error) from None

@@ -1,5 +1,8 @@
 """Read an image file of any kind as the bytes of a dataset: a size and grey or colour."""
 
+import os
+import stat
+
 import numpy
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -10,6 +13,13 @@ GREY, COLOUR = 1, 3  # channels
 ORIENTATION = 0x112  # the tag of EXIF that says how the camera was held
 
 GREY_MODES = ("1", "L", "LA", "La", "I", "F")
+
+
+def open_image(path):
+    """``Image.open``, which would wait for what may never come through a pipe."""
+    if os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode):
+        raise ValueError("a pipe; expected a file")
+    return Image.open(path)
 
 
 def read_picture(path, image_shape):
@@ -33,7 +43,7 @@ def read_picture(path, image_shape):
         The file cannot be read or holds no image; Pillow says it in many ways.
     """
     channels, height, width = image_shape
-    with Image.open(path) as image:
+    with open_image(path) as image:
         if image.size != (width, height):
             # A JPEG decodes faster to a half or a quarter, which is still twice what is needed.
             image.draft(None, (2 * max(width, height),) * 2)
@@ -64,6 +74,8 @@ def in_channels(image, channels, of_16_bits):
     elif image.mode in ("I", "F"):
         # Grey of a range that the format does not tell: from the darkest to the lightest pixel.
         grey = numpy.asarray(image, dtype="float64")
+        if not numpy.isfinite(grey).all():
+            raise ValueError("a pixel is NaN or infinite")
         low, high = grey.min(), grey.max()
         image = Image.fromarray(((grey - low) / max(high - low, 1e-12) * 255).astype("uint8"))
     elif "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
@@ -75,7 +87,7 @@ def in_channels(image, channels, of_16_bits):
 
 def shape_of(path):
     """(channels, height, width) of an image file as it is; raises as ``read_picture`` does."""
-    with Image.open(path) as image:
+    with open_image(path) as image:
         image = ImageOps.exif_transpose(image)
         image.load()
         return GREY if is_grey(image) else COLOUR, image.height, image.width

@@ -21,7 +21,7 @@ from PIL import Image
 
 from lenet import digit, models
 from lenet.errors import DataError, UsageError
-from lenet.picture import GREY, read_picture, refusal, upright
+from lenet.picture import GREY, open_image, read_picture, refusal, upright
 from lenet.theano_start.threads import usable_processors
 
 BATCH = 128  # images that are read, and classified, at once
@@ -145,7 +145,7 @@ class Reader:
         try:
             if not self.of_digits:
                 return read_picture(path, self.image_shape)
-            with Image.open(path) as image:
+            with open_image(path) as image:
                 if self.center:
                     image.draft("L", (digit.LARGEST, digit.LARGEST))  # decodes a JPEG to about that
                     return digit.to_mnist(numpy.asarray(upright(image, GREY)))[None]

@@ -1,5 +1,7 @@
 """lenet.picture: image files of every kind as bytes of a given size."""
 
+import os
+
 import numpy
 import pytest
 from PIL import Image
@@ -68,6 +70,20 @@ def test_floats_reach_from_dark_to_light(tmp_path):
     pixels = numpy.array([[-3.0, 7.0], [2.0, 7.0]], "float32")
     path = saved(tmp_path, pixels, "image.tiff")
     assert read_picture(path, (1, 2, 2)).tolist() == [[[0, 255], [127, 255]]]
+
+
+@pytest.mark.parametrize("value", [numpy.nan, numpy.inf])
+def test_floats_without_a_range(tmp_path, value):
+    path = saved(tmp_path, numpy.array([[0.0, value]], "float32"), "image.tiff")
+    with pytest.raises(ValueError, match="a pixel is NaN or infinite"):
+        read_picture(path, (1, 1, 2))
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(str(tmp_path / "pipe.png"))
+    for read in (shape_of, lambda path: read_picture(path, (1, 2, 2))):
+        with pytest.raises(ValueError, match="a pipe; expected a file"):
+            read(str(tmp_path / "pipe.png"))
 
 
 def test_what_is_transparent_lies_on_white_paper(tmp_path):

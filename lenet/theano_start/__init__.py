@@ -35,6 +35,7 @@ def start():
         check_theano_imported_before()
     else:
         user = settings.UserSettings.read()
+        settings.check_floats(user)
         compiler.check(user)
         threads.limit()
         device.choose(user)
@@ -45,6 +46,9 @@ def start():
 
 def import_theano():
     """Import Theano; whatever stops it becomes one line."""
+    if sys.flags.optimize > 1:
+        raise SetupError("Theano needs docstrings, which Python leaves out with -OO and "
+                         "PYTHONOPTIMIZE=2; start Python without them")
     try:
         with warnings.catch_warnings():
             # Theano 1.0.5 uses parts of NumPy and distutils that later versions deprecate.

@@ -4,10 +4,11 @@ import importlib.util
 import os
 import platform
 import shutil
+import subprocess
 import sys
 import sysconfig
 
-from lenet.theano_start.refusal import SetupError
+from lenet.theano_start.refusal import SetupError, say
 
 # The BLAS routines that Theano calls; in the package scipy-openblas32 each is called scipy_NAME_.
 BLAS_ROUTINES = (
@@ -23,19 +24,34 @@ BLAS_THREAD_FUNCTIONS = ("openblas_get_num_threads", "openblas_set_num_threads")
 def check(user):
     """Stop with one line where Theano would fall back to interpreting graphs in Python.
 
-    A user who says ``cxx=`` wants just that, and is left alone.
+    A user who says ``cxx=`` wants just that, and is told what it means.
     """
     compiler = user.get("cxx")
     if compiler == "":
+        say("cxx is empty: Theano interprets graphs, slowly, and fails at convolutions")
         return
     if compiler is None and not found():
         raise SetupError("no C++ compiler found; install one: sudo apt-get install g++")
+    if compiler is not None and not shutil.which(compiler):
+        raise SetupError("cxx=%s: no such compiler; leave the setting out for g++" % compiler)
+    flags = user.get("gcc.cxxflags")
+    if flags:
+        check_flags(compiler or found(), flags)
     header = os.path.join(sysconfig.get_paths()["include"], "Python.h")
     if not os.path.exists(header):
         raise SetupError(
             "Python's C headers are missing (%s); install them: "
             "sudo apt-get install python%d.%d-dev" % ((header,) + sys.version_info[:2])
         )
+
+
+def check_flags(compiler, flags):
+    """Stop with one line if the compiler refuses the user's flags, as it would for each module."""
+    command = [compiler] + flags.split() + ["-fsyntax-only", "-x", "c++", os.devnull]
+    process = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    if process.returncode:
+        lines = process.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
+        raise SetupError("gcc.cxxflags=%s: %s" % (flags, lines[0]))
 
 
 def found():

@@ -71,6 +71,13 @@ class UserSettings:
         )
 
 
+def check_floats(user):
+    """Stop with one line if the user asks for numbers that Theano cannot train with."""
+    name = user.get("floatX")
+    if name not in (None, "float32", "float64"):
+        raise SetupError("floatX=%s; expected float32 or float64" % name)
+
+
 def user_files():
     """The user's ``.theanorc`` files, in Theano's order."""
     names = os.environ.get("THEANORC", os.path.join("~", ".theanorc"))

@@ -3,6 +3,10 @@
 import contextlib
 import os
 
+from lenet.theano_start.refusal import SetupError
+
+MOST_THREADS = 1024  # each needs a stack; many more than processors help nobody
+
 
 def thread_count():
     """How many threads to compute with: ``OMP_NUM_THREADS``, or the processors we may use."""
@@ -73,6 +77,9 @@ def limit():
     waiting halves the time of a minibatch (README, "Speed"), on a machine that does other things
     as well even more. OpenBLAS gives up after 2 ** 4 processor cycles, the least it accepts.
     """
+    if thread_count() > MOST_THREADS:
+        raise SetupError("OMP_NUM_THREADS=%s; expected 1 to %d"
+                         % (os.environ["OMP_NUM_THREADS"], MOST_THREADS))
     os.environ.setdefault("OMP_NUM_THREADS", str(thread_count()))
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")

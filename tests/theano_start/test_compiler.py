@@ -66,6 +66,21 @@ def test_no_compiler_is_one_line(tmp_path):
     assert_refused(process, 2, "no C++ compiler", "apt-get install g++")
 
 
+@pytest.mark.parametrize("flags, words", [
+    ("cxx=nope", ["cxx=nope: no such compiler"]),
+    ("gcc.cxxflags=-fnope", ["gcc.cxxflags=-fnope", "-fnope"]),
+])
+def test_a_compiler_that_cannot_be(flags, words):
+    assert_refused(run_python("-c", "import lenet", THEANO_FLAGS=flags), 2, *words)
+
+
+def test_no_compiler_by_wish_is_said():
+    process = run_python("-c", "import lenet, theano; print(repr(theano.config.cxx))",
+                         THEANO_FLAGS="cxx=")
+    assert process.stdout == "''\n"
+    assert process.stderr.splitlines()[0].startswith("lenet: cxx is empty")
+
+
 def test_no_headers_is_one_line(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(sysconfig, "get_paths", lambda: {"include": str(tmp_path)})
     with pytest.raises(SystemExit) as stop:

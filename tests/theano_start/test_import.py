@@ -20,6 +20,15 @@ def test_a_missing_package_is_one_line():
     assert_refused(process, 2, "the package six is not installed", "pip install -e .")
 
 
+def test_python_without_docstrings():
+    assert_refused(run_python("-OO", "-c", "import lenet"), 2, "Theano needs docstrings", "-OO")
+
+
+def test_numbers_that_cannot_be_trained_with():
+    process = run_python("-c", "import lenet", THEANO_FLAGS="floatX=float16")
+    assert_refused(process, 2, "floatX=float16; expected float32 or float64")
+
+
 def test_ctrl_c_while_theano_is_imported(tmp_path):
     (tmp_path / "theano.py").write_text("raise KeyboardInterrupt")
     process = run_python("-c", "import sys; sys.path.insert(0, %r); import lenet" % str(tmp_path))

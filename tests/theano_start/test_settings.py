@@ -61,7 +61,7 @@ def test_each_setting_of_the_theanorc_goes_before_our_default(tmp_path, name):
 
 @pytest.mark.parametrize("name", USER_VALUES)
 def test_each_theano_flag_goes_before_the_theanorc(tmp_path, name):
-    flag = {"floatX": "float16", "openmp": "True"}.get(name, USER_VALUES[name] + "2")
+    flag = {"floatX": "float32", "openmp": "True"}.get(name, USER_VALUES[name] + "2")
     found, _ = settings(
         tmp_path, in_theanorc(USER_VALUES), THEANO_FLAGS="%s=%s" % (name, flag)
     )
@@ -82,7 +82,7 @@ def test_the_environment_is_left_as_it_was():
 
 @pytest.mark.parametrize(
     "flags, theanorc",
-    [("floatX=float32,gcc.cxxflags='-O1", ""), ("", "floatX = float64\n"), ("floatX=float3", "")],
+    [("floatX=float32,gcc.cxxflags='-O1", ""), ("", "floatX = float64\n"), ("openmp=maybe", "")],
 )
 def test_unreadable_settings_are_one_line(tmp_path, flags, theanorc):
     (tmp_path / ".theanorc").write_text(theanorc)
