@@ -162,12 +162,16 @@ def run(main):
     except OSError as error:
         status = fail(error if error.filename else "standard output cannot be written (%s)"
                       % error.strerror, FAILED)
-    except MemoryError as error:
-        status = fail("more memory is needed than there is: %s" % error, FAILED)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "failed to allocate" not in str(error):
+            raise  # what Theano's convolution says stands for no other trouble
+        status = fail("more memory is needed than there is: %s" % str(error).partition("\n")[0],
+                      FAILED)
     except (OverflowError, ValueError) as error:
         if not any(words in str(error) for words in TOO_LARGE):
             raise
-        status = fail("a number is too large to compute with: %s" % error, WRONG_USAGE)
+        status = fail("a number is too large to compute with: %s" % str(error).partition("\n")[0],
+                      WRONG_USAGE)
     finally:
         signal.signal(signal.SIGTERM, before)
     try:

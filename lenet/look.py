@@ -52,6 +52,8 @@ def look(path, output, dataset="mnist.pkl.gz", image=None, index=0):
     predictor = Predictor(path)
     datasets = open_arrays(dataset)
     models.check_images(predictor, datasets)
+    log = os.path.join(path, "log.csv")
+    rows = read_log(log) if os.path.isdir(path) and os.path.exists(log) else None
     x, y = as_floats(datasets[2][0]), datasets[2][1]
     if image is not None:
         pixels = Reader(predictor.image_shape, predictor.preparation).read(image)[None] / 256
@@ -69,7 +71,7 @@ def look(path, output, dataset="mnist.pkl.gz", image=None, index=0):
     except OSError as error:
         raise DataError("%s: cannot be made (%s); name another folder"
                         % (output, error.strerror)) from None
-    for picture in pictures(predictor, path, pixels, name, x, y, probabilities):
+    for picture in pictures(predictor, rows, pixels, name, x, y, probabilities):
         written.append(os.path.join(output, picture.file))
         plots.finish(picture.figure, written[-1])
         shown.append(picture._replace(figure=None))
@@ -81,14 +83,14 @@ def look(path, output, dataset="mnist.pkl.gz", image=None, index=0):
     return written
 
 
-def pictures(predictor, path, pixels, name, x, y, probabilities):
+def pictures(predictor, rows, pixels, name, x, y, probabilities):
     """The pictures of a network, one at a time, in the order of the page.
 
     Parameters
     ----------
     predictor : lenet.predict.Predictor
-    path : str
-        What it was loaded from.
+    rows : list of dicts, or None
+        The log of its training, where there is one; see ``lenet.run.read_log``.
     pixels, name : array of shape (1, ...), str
         The image to show layer by layer, in the format of the training.
     x, y, probabilities : arrays of shape (n, number of pixels), (n,), (n, number of classes)
@@ -108,11 +110,10 @@ def pictures(predictor, path, pixels, name, x, y, probabilities):
         % name, plots.draw_network(plots.as_image(pixels[0], shape), layers,
                                    predictor.probabilities(pixels)[0], names))
 
-    log = os.path.join(path, "log.csv")
-    if os.path.isdir(path) and os.path.exists(log):
+    if rows is not None:
         yield Picture("curves.png", "The training",
                       "The cost, and the errors on the validation set and on the test set, after "
-                      "each epoch.", plots.draw_curves(read_log(log)))
+                      "each epoch.", plots.draw_curves(rows))
 
     for layer, filters in models.filters(model):
         n, below, height, width = filters.get_value(borrow=True).shape

@@ -124,6 +124,15 @@ def saved(tmp_path):
     return str(tmp_path / "model")
 
 
+def test_a_damaged_log_is_found_before_anything_is_drawn(saved, tmp_path, small_dataset):
+    (tmp_path / "RUN").mkdir()
+    os.rename(saved, str(tmp_path / "RUN" / "model.safetensors"))
+    (tmp_path / "RUN" / "log.csv").write_text(LOG[:-12])
+    with pytest.raises(DataError, match="no log of a run"):
+        look.look(str(tmp_path / "RUN"), str(tmp_path / "out"), small_dataset)
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_is_refused(saved, tmp_path, small_dataset, small_sets):
     output = str(tmp_path / "out")
     for index in (-1, 120):

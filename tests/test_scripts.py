@@ -176,6 +176,12 @@ def test_a_network_that_no_memory_holds(small_dataset):
     assert_refused(process, 1, "mlp.py: more memory is needed than there is", "2000000000000")
 
 
+def test_a_convolution_that_no_memory_holds():
+    code = ("from lenet import command\ndef main():\n    raise RuntimeError('CorrMM failed to "
+            "allocate working memory of 9 x 9\\nApply node')\ncommand.run(main)")
+    assert_refused(run_python("-c", code), 1, "more memory is needed than there is: CorrMM failed")
+
+
 def test_numbers_beyond_all_integers(small_dataset):
     many = 10 ** 20
     assert_refused(run_script("mlp.py", "--dataset", small_dataset, "--n-hidden", many), 2,
