@@ -77,6 +77,38 @@ def test_training_agrees_with_the_cpu(on_device, on_cpu):
     assert on_device["errors"] == on_cpu["errors"]
 
 
+def test_a_layer_and_its_gradients_over_random_shapes(machine):
+    script = os.path.join(HERE, "random_shapes.py")
+    n = 4 if "LD_LIBRARY_PATH" in machine else 30  # the emulator's compiler is slow
+    on_device, on_cpu = (process.stdout.splitlines()
+                         for process in (run(machine, script, n), run_python(script, n)))
+    assert len(on_device) == len(on_cpu) == n
+    for found, expected in zip(map(json.loads, on_device), map(json.loads, on_cpu)):
+        shapes = found[:2]
+        assert shapes == expected[:2]
+        for a, b in zip(found[2:], expected[2:]):
+            # Relative to the largest number: where terms cancel, little of any float32 is left.
+            numpy.testing.assert_allclose(a, b, rtol=0, atol=TOLERANCE * numpy.abs(b).max(),
+                                          err_msg=str(shapes))
+
+
+ON_A_GPU = [pytest.mark.gpu, pytest.mark.skipif(NO_GPU is not None, reason="no GPU: %s" % NO_GPU)]
+
+
+@pytest.mark.parametrize("n_epochs, validation, noise", [
+    # What README says of the CPU.
+    pytest.param(1, 9.23, 0.3, marks=ON_A_GPU), pytest.param(2, 6.18, 0.3, marks=ON_A_GPU),
+    # The tutorial's 0.91 %, which all its devices reach.
+    pytest.param(200, 0.91, 0.05, marks=ON_A_GPU),
+])
+def test_the_tutorials_errors(n_epochs, validation, noise):
+    process = run({}, os.path.join(REPOSITORY, "scripts", "convolutional_mlp.py"), "--n-epochs",
+                  n_epochs)
+    assert process.returncode == 0, process.stderr
+    best = re.search(r"Best validation score of (\d+\.\d+) %", process.stdout).group(1)
+    assert abs(float(best) - validation) < noise
+
+
 @pytest.fixture(scope="module", params=[
     pytest.param((nvrtc, which), id="%s of %s" % (which.__name__, libraries.text(nvrtc.version)),
                  marks=pytest.mark.skipif(NO_PYGPU, reason="the package pygpu is not installed"))
