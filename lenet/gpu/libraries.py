@@ -18,6 +18,8 @@ import re
 import subprocess
 import sys
 
+from lenet.gpu import driver
+
 Library = collections.namedtuple("Library", "path version")
 Library.__doc__ = "A file, and the version of CUDA that it belongs to: (12, 9), or (12,)."
 
@@ -25,7 +27,6 @@ Cuda = collections.namedtuple("Cuda", "nvrtc cublas")
 Cuda.__doc__ = "Two libraries that go together."
 
 TOOLKITS = ("/usr/local/cuda", "/usr/local/cuda-*", "/opt/cuda", "/usr/lib/cuda")
-SYSTEM = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64")
 
 
 class CudaError(Exception):
@@ -44,7 +45,7 @@ def folders():
 
     LD_LIBRARY_PATH; the toolkit that CUDA_HOME names; the packages of PyPI; Python's own folders,
     where conda has a toolkit; toolkits in their usual places; what the dynamic linker knows; the
-    system's folders.
+    driver's folders, of which some are the system's.
     """
     found = os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)
     for name in ("CUDA_HOME", "CUDA_PATH", "CUDA_ROOT"):
@@ -55,7 +56,7 @@ def folders():
         for root in sorted(glob.glob(pattern), reverse=True):
             found += toolkit_folders(root)
     found += linker_folders()
-    found += SYSTEM
+    found += driver.FOLDERS
     # /lib is /usr/lib on most systems
     return list(dict.fromkeys(os.path.realpath(f) for f in found if f and os.path.isdir(f)))
 

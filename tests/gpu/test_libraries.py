@@ -115,8 +115,9 @@ def test_folders_the_users_choice_first(make, tmp_path, monkeypatch):
     monkeypatch.setattr(libraries.sys, "base_prefix", "/nonexistent")
     monkeypatch.setattr(libraries, "TOOLKITS", (str(tmp_path / "usual" / "cuda-*"),))
     monkeypatch.setattr(libraries, "linker_folders", lambda: [])
-    monkeypatch.setattr(libraries, "SYSTEM", ())
-    assert libraries.folders() == [chosen, toolkit, apart, together, conda, usual]
+    beside = make("nvidia/lib64", *PACKAGES_12)
+    monkeypatch.setattr(libraries.driver, "FOLDERS", (beside,))
+    assert libraries.folders() == [chosen, toolkit, apart, together, conda, usual, beside]
 
 
 def test_a_file_that_is_no_library_is_refused(make, monkeypatch):
