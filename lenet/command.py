@@ -10,7 +10,8 @@ from lenet.errors import DataError, Interrupted, TrainingError, UsageError
 
 WRONG_USAGE, FAILED = 2, 1
 
-# What Python and NumPy say of sizes beyond their own integers.
+# What Theano's convolution says; what Python and NumPy say of sizes beyond their own integers.
+NO_MEMORY = "failed to allocate"
 TOO_LARGE = ("int too large to convert", "Maximum allowed dimension", "array is too big")
 
 
@@ -137,41 +138,12 @@ def run(main):
 
     0: done; 1: a file or the training failed; 2: wrong usage; 130: Ctrl-C; 143: SIGTERM.
     """
-    codecs.register_error("lenet.command.written", written)
-    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "lenet.command.written")):
-        if hasattr(stream, "reconfigure"):  # file names may be any bytes
-            stream.reconfigure(errors=errors)
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # it was closed before the start
-            setattr(sys, name, open(os.devnull, "w"))
+    make_streams_ready()
     before = signal.getsignal(signal.SIGTERM)
     if before is signal.SIG_DFL:  # let what was begun be taken away, as after Ctrl-C
         signal.signal(signal.SIGTERM, terminate)
     try:
-        status = main() or 0
-        sys.stdout.flush()
-    except UsageError as error:
-        status = fail(error, WRONG_USAGE)
-    except (DataError, TrainingError) as error:
-        status = fail(error, FAILED)
-    except KeyboardInterrupt as interrupt:
-        status = fail(str(interrupt) or "interrupted",
-                      128 + getattr(interrupt, "signal", signal.SIGINT))
-    except BrokenPipeError:
-        status = FAILED  # whoever read our output has gone
-    except OSError as error:
-        status = fail(error if error.filename else "standard output cannot be written (%s)"
-                      % error.strerror, FAILED)
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "failed to allocate" not in str(error):
-            raise  # what Theano's convolution says stands for no other trouble
-        status = fail("more memory is needed than there is: %s" % str(error).partition("\n")[0],
-                      FAILED)
-    except (OverflowError, ValueError) as error:
-        if not any(words in str(error) for words in TOO_LARGE):
-            raise
-        status = fail("a number is too large to compute with: %s" % str(error).partition("\n")[0],
-                      WRONG_USAGE)
+        status = status_of(main)
     finally:
         signal.signal(signal.SIGTERM, before)
     try:
@@ -179,6 +151,44 @@ def run(main):
     except OSError:  # nothing more can be said there, not even by Python at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(status)
+
+
+def status_of(main):
+    """Call ``main``; the exit status, after a line for what failed."""
+    try:
+        status = main() or 0
+        sys.stdout.flush()
+        return status
+    except UsageError as error:
+        return fail(error, WRONG_USAGE)
+    except (DataError, TrainingError) as error:
+        return fail(error, FAILED)
+    except KeyboardInterrupt as interrupt:
+        return fail(str(interrupt) or "interrupted",
+                    128 + getattr(interrupt, "signal", signal.SIGINT))
+    except BrokenPipeError:
+        return FAILED  # whoever read our output has gone
+    except OSError as error:
+        return fail(error if error.filename else "standard output cannot be written (%s)"
+                    % error.strerror, FAILED)
+    except Exception as error:
+        first_line = str(error).partition("\n")[0]
+        if isinstance(error, MemoryError) or NO_MEMORY in first_line:
+            return fail("more memory is needed than there is: " + first_line, FAILED)
+        if any(words in first_line for words in TOO_LARGE):
+            return fail("a number is too large to compute with: " + first_line, WRONG_USAGE)
+        raise
+
+
+def make_streams_ready():
+    """Let file names be any bytes, write what the encoding lacks, replace what is closed."""
+    codecs.register_error("lenet.command.written", written)
+    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "lenet.command.written")):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors=errors)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))
 
 
 def terminate(number, frame):
