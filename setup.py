@@ -15,11 +15,12 @@ setup(
     package_data={"lenet.ops": ["*.h", "*.cuh"]},
     install_requires=[
         "Theano==1.0.5",
-        "numpy>=1.20,<1.24",
+        "numpy>=1.21,<1.24",
         "scipy>=1.7",
         # Earlier ones export their internals; NumPy's OpenBLAS then calls these, and crashes.
         "scipy-openblas32>=0.3.34.106",
-        "pillow>=9",
+        # Earlier ones turn a TIFF as its tag says, and leave the tag.
+        "pillow>=10.1",
         "matplotlib>=3.5",
         "pooch>=1.6",
         "safetensors>=0.4",

@@ -96,7 +96,7 @@ def shape_of(path):
 def is_grey(image):
     """Whether a Pillow image is of a kind that has no colours."""
     if image.mode == "P":
-        palette = image.getpalette("RGB")
+        palette = image.getpalette()
         return palette[0::3] == palette[1::3] == palette[2::3]
     return image.mode in GREY_MODES or image.mode.startswith("I;16")
 
