@@ -30,7 +30,7 @@ setup(
         "test": ["pytest>=7", "pytest-xdist>=3"],
         "bench": ["torch==2.13.0"],  # scripts/benchmark.py --peers; needs Python 3.10 or later
         "pygpu": PYGPU,
-        # CUDA 12 compiles for every GPU from compute capability 5.0 on.
+        # CUDA 12 compiles for almost every GPU from compute capability 5.0 on.
         "gpu": PYGPU + [
             "nvidia-cuda-nvrtc-cu12>=12.1",
             "nvidia-cuda-runtime-cu12>=12.1",

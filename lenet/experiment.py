@@ -18,7 +18,7 @@ from lenet.training import Result, early_stopping
 
 
 def run_experiment(build, dataset, learning_rate, n_epochs, batch_size, file_name, chunk_mb=None,
-               run=None, **options):
+                   run=None, **options):
     """Load a dataset, build a model for it, and train it; print the tutorial's lines.
 
     Parameters

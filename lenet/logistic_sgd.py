@@ -145,4 +145,4 @@ def sgd_optimization_mnist(learning_rate=0.13, n_epochs=1000, dataset="mnist.pkl
         return classifier, classifier.negative_log_likelihood(y)
 
     return run_experiment(build, dataset, learning_rate, n_epochs, batch_size,
-                      file_name=os.path.basename(__file__), patience=5000, **keep)
+                          file_name=os.path.basename(__file__), patience=5000, **keep)

@@ -168,7 +168,7 @@ def test_mlp(learning_rate=0.01, L1_reg=0.0, L2_reg=0.0001, n_epochs=1000,
         return classifier, cost
 
     return run_experiment(build, dataset, learning_rate, n_epochs, batch_size,
-                      file_name=os.path.basename(__file__), **keep)
+                          file_name=os.path.basename(__file__), **keep)
 
 
 test_mlp.__test__ = False  # the tutorial's name, but no test for pytest to collect

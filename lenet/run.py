@@ -273,9 +273,9 @@ RESULT = ("best_validation_error", "best_iteration", "test_error", "iteration", 
 
 def check_result(values):
     """Raise a ValueError unless these are values that the attributes of a Result can have."""
-    numbers = {name: value for name, value in values.items() if value is not None}
-    for name in RESULT:
-        value = numbers.get(name, 0 if name == "patience" else None)
+    for name, value in values.items():
+        if name == "patience" and value is None:
+            continue
         whole = name in ("best_iteration", "iteration")
         if not isinstance(value, int if whole else (int, float)) or not value >= -1:
             raise ValueError("%s %.60s" % (name, value))
