@@ -1,6 +1,7 @@
 """Where the ops of this package enter a graph that is compiled for a GPU.
 
-    1.3     lenet_ops_products  convolutions -> one product for the whole minibatch,
+    1.5     stabilize                                                       (Theano)
+    1.65    lenet_ops_products  convolutions -> one product for the whole minibatch,
                                 gradients of biases -> products with ones
     1.7     products -> calls of BLAS, 48.5 everything to the GPU           (Theano)
     48.55   lenet_ops_scalars   single numbers back to the host
@@ -92,7 +93,7 @@ def register():
     tags = ("fast_run", "lenet_ops")
     optdb.register("lenet_ops_products", EquilibriumOptimizer(
         [local_convolution_by_columns, local_pool_by_map, local_sum_by_product],
-        max_use_ratio=10), 1.3, *tags)
+        max_use_ratio=10), 1.65, *tags)
     optdb.register("lenet_ops_scalars", EquilibriumOptimizer(
         [local_scalar_on_host, local_cut_gpu_transfers], max_use_ratio=10), 48.55, *tags)
     # Theano has two ways to the GPU, the whole graph at once and op by op.

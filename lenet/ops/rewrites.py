@@ -1,13 +1,20 @@
 """Where the ops of this package enter a graph.
 
-Theano compiles in passes, by position in its database `optdb`.  These rewrites come early, while a
-convolution is still an AbstractConv2d and a product still a product:
+Theano compiles in passes, by position in its database `optdb`.  These rewrites come when Theano's
+own have done their work on the pattern, and so take nothing away from them; `log(sigmoid(x))`, say,
+is softplus by then:
 
-    1     canonicalize          (Theano)
-    1.3   lenet_ops_convpool    pool_2d(conv2d(x, w)) and what gradients come through it
-    1.31  lenet_ops_activation  tanh(x + bias), its gradient, the bias' gradient
-    1.5   stabilize, 2 specialize, 48.6 AbstractConv2d -> CorrMM      (Theano)
+    1     canonicalize, 1.5 stabilize, 2 specialize                   (Theano)
+    48.5  lenet_ops_convpool    pool_2d(conv2d(x, w)) and what gradients come through it
+    48.6  AbstractConv2d -> CorrMM                                    (Theano)
+    48.9  lenet_ops_activation  tanh(x + bias), its gradient, the bias' gradient
+    49    element-wise ops that follow one another become one loop    (Theano)
     76    lenet_ops_inplace     Activation and ActivationGrad in the place of their input
+
+Theano's loop reads and writes memory once for a whole element-wise expression, and where all its
+arrays lie in memory one number after the other, g++ lets the vector unit run it: an activation in
+the middle of such an expression is left there. Where an array is broadcast or a slice, the loop
+goes number by number, and its tanh takes thirty times as long: there the activation is taken out.
 
 The gradient of a pooled convolution, before and after:
 
@@ -22,8 +29,8 @@ All carry the tags ``fast_run`` and ``lenet_ops``, and leave graphs for other de
 import theano
 from theano import tensor
 from theano.compile import optdb
-from theano.gof import Constant, InconsistencyError, Optimizer, local_optimizer
-from theano.gof.opt import EquilibriumOptimizer, TopoOptimizer, copy_stack_trace
+from theano.gof import Apply, Constant, InconsistencyError, Optimizer, local_optimizer
+from theano.gof.opt import TopoOptimizer, copy_stack_trace
 from theano.gof.toolbox import ReplaceValidate
 from theano.tensor.nnet.abstract_conv import (
     AbstractConv2d,
@@ -37,6 +44,7 @@ from .activation import Activation, ActivationBase, ActivationGrad
 from .convpool import ConvPool, ConvPoolGrad, record_dtype
 
 FLOATS = ("float32", "float64")
+FUNCTIONS = {theano.scalar.Tanh: "tanh", ScalarSigmoid: "sigmoid"}
 
 
 def on_cpu():
@@ -173,32 +181,97 @@ def split_bias(variable):
     return variable, None
 
 
-@local_optimizer([tensor.Elemwise])
-def local_activation(node):
-    """tanh(x + bias) -> Activation(x, bias), also where a reshape stands between the two."""
-    names = {theano.scalar.Tanh: "tanh", ScalarSigmoid: "sigmoid"}
-    function = names.get(type(getattr(node.op, "scalar_op", None)))
-    if function is None or not on_cpu():
-        return
-    old = node.outputs[0]
-    source = node.inputs[0]
-    if old.dtype not in FLOATS or source.dtype != old.dtype or not old.ndim:
-        return
-    shape = None
-    if source.owner is not None and isinstance(source.owner.op, tensor.Reshape):
-        # canonicalize moves element-wise ops behind a reshape; what is asked for before it as
-        # well (by the gradient) is computed once if both ask for it before
-        inner, bias = split_bias(source.owner.inputs[0])
-        if bias is not None:
-            source, shape = source.owner.inputs[0], source.owner.inputs[1]
-    x, bias = split_bias(source)
+def loops_of_theano(fgraph):
+    """{element-wise node: the last node of the loop that Theano's fusion makes of it and others}.
+
+    Theano puts a node into the loop of what comes after it where nothing else asks for its value,
+    and both are broadcast alike.
+    """
+    last = {}
+    for node in reversed(fgraph.toposort()):
+        if isinstance(node.op, tensor.Elemwise):
+            out = node.outputs[0]
+            after = {last.get(client) for client, _ in out.clients}
+            end = after.pop() if len(after) == 1 else None
+            fused = end is not None and end.outputs[0].broadcastable == out.broadcastable
+            last[node] = end if fused else node
+    return last
+
+
+def vector_unit_runs(last, end):
+    """Whether all arrays of a loop have the same shape, or one element, and none is a slice."""
+    for node in (node for node in last if last[node] is end):
+        for v in node.inputs:
+            if v.owner is not None and (
+                    last.get(v.owner) is end or
+                    isinstance(v.owner.op, tensor.DimShuffle) and all(v.broadcastable)):
+                continue
+            if v.broadcastable != end.outputs[0].broadcastable and not all(v.broadcastable):
+                return False
+            if v.owner is not None and isinstance(v.owner.op, (tensor.Subtensor,
+                                                               tensor.DimShuffle)):
+                return False
+    return True
+
+
+def is_activation_of_theano(node):
+    """Whether a node is a tanh or sigmoid that `Activation` can do."""
+    return (isinstance(node.op, tensor.Elemwise) and type(node.op.scalar_op) in FUNCTIONS and
+            node.outputs[0].ndim > 0 and node.outputs[0].dtype in FLOATS and
+            node.inputs[0].dtype == node.outputs[0].dtype)
+
+
+class ActivationRewrite(Optimizer):
+    """tanh(x + bias) -> Activation, and its gradient -> ActivationGrad."""
+
+    def add_requirements(self, fgraph):
+        fgraph.attach_feature(ReplaceValidate())
+
+    def apply(self, fgraph):
+        if not on_cpu():
+            return
+        for step in (before_reshape, activation, activation_grad):
+            last = loops_of_theano(fgraph)
+            for node in fgraph.toposort():
+                pairs = step(node, last) if node in last and node in fgraph.apply_nodes else None
+                if pairs:
+                    pairs = [(old, tensor.patternbroadcast(new, old.broadcastable))
+                             for old, new in pairs]
+                    for old, new in pairs:
+                        copy_stack_trace(old, new)
+                    fgraph.replace_all_validate(pairs, reason="lenet_ops_activation")
+
+
+def before_reshape(node, last):
+    """tanh(reshape(x + bias)) -> reshape(tanh(x + bias)).
+
+    canonicalize moves element-wise ops behind a reshape. Before it the bias goes with them, and
+    what the gradient asks for there as well is computed once.
+    """
+    reshape = node.inputs[0].owner
+    if not is_activation_of_theano(node) or reshape is None or \
+            not isinstance(reshape.op, tensor.Reshape):
+        return None
+    source, shape = reshape.inputs
+    if split_bias(source)[1] is None:
+        return None
+    there = [client for client, _ in source.clients
+             if client != "output" and client.op == node.op]
+    y = there[0].outputs[0] if there else node.op(source)
+    return [(node.outputs[0], tensor.reshape(y, shape, ndim=node.outputs[0].ndim))]
+
+
+def activation(node, last):
+    """tanh(x + bias) -> Activation(x, bias)."""
+    if not is_activation_of_theano(node):
+        return None
+    x, bias = split_bias(node.inputs[0])
+    alone = last[node] is node and last.get(x.owner) is not node
+    if not alone and vector_unit_runs(last, last[node]):
+        return None
     inputs = [x] if bias is None else [x, bias]
-    new = Activation(function, bias=bias is not None)(*inputs)
-    copy_stack_trace(old, new)
-    if shape is not None:
-        new = tensor.reshape(new, shape, ndim=old.ndim)
-        copy_stack_trace(old, new)
-    return [tensor.patternbroadcast(new, old.broadcastable)]
+    op = Activation(FUNCTIONS[type(node.op.scalar_op)], bias=bias is not None)
+    return [(node.outputs[0], op(*inputs))]
 
 
 def factors(variable):
@@ -225,56 +298,60 @@ def one_minus(variable):
     return v if value == 1 else None
 
 
+def is_one_minus_sigmoid(variable, y):
+    """Whether `variable` is 1 - y of a sigmoid y; specialize writes sigmoid(-x) for it."""
+    v = one_minus(variable)
+    if v is not None:
+        return is_activation(v, "sigmoid") and v.owner.inputs == y.owner.inputs
+    if not is_elemwise(variable, ScalarSigmoid) or \
+            not is_elemwise(variable.owner.inputs[0], theano.scalar.Neg):
+        return False
+    x, bias = split_bias(variable.owner.inputs[0].owner.inputs[0])
+    return y.owner.inputs == ([x] if bias is None else [x, bias])
+
+
 def find_slope(terms):
     """(y, the other terms) where some of `terms` make up the slope of an activation y, or None."""
     for i, term in enumerate(terms):
-        v = one_minus(term)
-        if v is None:
-            continue
         rest = terms[:i] + terms[i + 1:]
-        if is_elemwise(v, theano.scalar.Sqr) and is_activation(v.owner.inputs[0], "tanh"):
+        v = one_minus(term)
+        if v is not None and is_elemwise(v, theano.scalar.Sqr) and \
+                is_activation(v.owner.inputs[0], "tanh"):
             return v.owner.inputs[0], rest
-        if is_activation(v, "sigmoid"):
+        if is_activation(term, "sigmoid"):
             for k, other in enumerate(rest):
-                if is_activation(other, "sigmoid") and \
-                        other.owner.inputs == v.owner.inputs:
-                    return v, rest[:k] + rest[k + 1:]
+                if is_one_minus_sigmoid(other, term):
+                    return term, rest[:k] + rest[k + 1:]
     return None
 
 
-@local_optimizer([tensor.Elemwise])
-def local_activation_grad(node):
-    """gy * (1 - sqr(y)) -> ActivationGrad(gy, y) for y = tanh; as well for sigmoid."""
+def sums_to_bias(node, x):
+    """Whether `node` is the sum of x over all dimensions but the second."""
+    return (isinstance(node, Apply) and isinstance(node.op, tensor.Sum) and
+            node.op.axis is not None and
+            tuple(sorted(node.op.axis)) == (0,) + tuple(range(2, x.ndim)))
+
+
+def activation_grad(node, last):
+    """gy * (1 - sqr(y)) -> ActivationGrad(gy, y) for y = tanh; as well for sigmoid.
+
+    Where the gradient of a bias is asked for, it saves a loop, that of the sum. Elsewhere it must
+    not break one up.
+    """
     old = node.outputs[0]
-    if not is_elemwise(old, theano.scalar.Mul) or not on_cpu():
-        return
     found = find_slope(factors(old))
     if found is None or not found[1]:
-        return
+        return None
     y, rest = found
+    sums = [client.outputs[0] for client, _ in old.clients
+            if y.owner.op.bias and sums_to_bias(client, old)]
+    if not sums and (last[node] is not node or any(last.get(v.owner) is node for v in rest)):
+        return None
     gy = rest[0] if len(rest) == 1 else tensor.mul(*rest)
     if gy.type != y.type or y.type != old.type:
-        return
-    new = ActivationGrad(y.owner.op.function, y.owner.op.bias)(gy, y, return_list=True)[0]
-    copy_stack_trace(old, new)
-    return [new]
-
-
-@local_optimizer([tensor.Sum])
-def local_bias_grad(node):
-    """Sum of ActivationGrad's first output over all dimensions but the second -> its second."""
-    x = node.inputs[0]
-    if not isinstance(node.op, tensor.Sum) or x.owner is None or \
-            not isinstance(x.owner.op, ActivationGrad) or not x.owner.op.bias:
-        return
-    if node.op.axis is None or \
-            tuple(sorted(node.op.axis)) != (0,) + tuple(range(2, x.ndim)) or \
-            x is not x.owner.outputs[0]:
-        return
-    old, new = node.outputs[0], x.owner.outputs[1]
-    if old.type != new.type:
-        return
-    return [new]
+        return None
+    new = ActivationGrad(y.owner.op.function, y.owner.op.bias)(gy, y, return_list=True)
+    return [(old, new[0])] + [(total, new[1]) for total in sums]
 
 
 @local_optimizer([Activation, ActivationGrad], inplace=True)
@@ -292,11 +369,10 @@ def register():
     if "lenet_ops_convpool" in optdb.__db__:
         return
     tags = ("fast_run", "lenet_ops")
-    # after canonicalize (1) and its merge (1.2), before anything is specialised (1.5 and later)
-    optdb.register("lenet_ops_convpool", ConvPoolRewrite(), 1.3, *tags)
-    optdb.register("lenet_ops_activation", EquilibriumOptimizer(
-        [local_activation, local_activation_grad, local_bias_grad], max_use_ratio=10),
-        1.31, *tags)
+    # before Theano chooses how to compute a convolution (48.6)
+    optdb.register("lenet_ops_convpool", ConvPoolRewrite(), 48.5, *tags)
+    # before Theano fuses (49), after all that knows a tanh by its name
+    optdb.register("lenet_ops_activation", ActivationRewrite(), 48.9, *tags)
     # with the other ops that work in place, after Theano has given up fusing (49)
     optdb.register("lenet_ops_inplace", TopoOptimizer(
         local_activation_inplace, failure_callback=TopoOptimizer.warn_inplace),

@@ -162,6 +162,69 @@ def test_activation_patterns():
         assert "Activation" not in names(optimized(inputs, expression))
 
 
+def test_reshaped_activation_is_computed_once():
+    x, _, b = parameters()
+    y = T.tanh(x + b.dimshuffle("x", 0, "x", "x"))
+    cost = T.dot(y.flatten(2), T.ones((y.size // y.shape[0], 3))).sum()
+    found = names(optimized([x, b], [cost] + T.grad(cost, [x, b])))
+    assert found.count("Activation") == found.count("ActivationGrad") == 1
+
+
+@pytest.mark.parametrize("make, at_100", [
+    (lambda x: T.log(1 - T.nnet.sigmoid(x)), -100),
+    (lambda x: T.log(T.nnet.sigmoid(-x)), -100),
+    (lambda x: T.nnet.binary_crossentropy(T.nnet.sigmoid(x), 0), 100)])
+def test_what_theano_stabilizes_stays_stable(make, at_100):
+    x = T.matrix("x")
+    function = theano.function([x], make(x))
+    np.testing.assert_allclose(function(np.full((1, 1), 100, FLOATX)), at_100)
+
+
+def gates(i, f, o, g, c):
+    """The output of an LSTM after one step, by its four gates and its state before."""
+    state = T.nnet.sigmoid(f) * c + T.nnet.sigmoid(i) * T.tanh(g)
+    return T.nnet.sigmoid(o) * T.tanh(state)
+
+
+@pytest.mark.parametrize("make", [
+    gates,
+    lambda x, c, *_: T.tanh(2 * x + c),
+    lambda x, c, *_: c * T.tanh(x),
+    lambda x, c, *_: T.grad((c * T.tanh(2 * x)).sum(), x)])
+def test_theano_makes_one_loop_of_longer_expressions(make):
+    inputs = T.matrices(5)
+    assert names(optimized(inputs, make(*inputs))) == \
+        names(optimized(inputs, make(*inputs), "lenet_ops"))
+
+
+@pytest.mark.parametrize("make, activations", [
+    (lambda x, b: x * T.tanh(2 * x + b), 1),
+    (lambda x, b: gates(*[x[:, 3 * n:3 * n + 3] for n in range(4)], x[:, 12:]), 5)])
+def test_slow_loops_are_broken(make, activations):
+    x, b = T.matrix("x"), T.vector("b")
+    found = names(optimized([x, b], make(x, b)))
+    assert found.count("Activation") == activations
+    values = [np.random.RandomState(4).randn(*shape).astype(FLOATX) for shape in ((7, 15), (15,))]
+    with_ops, without = [theano.function([x, b], make(x, b), on_unused_input="ignore",
+                                         mode=theano.compile.get_default_mode().excluding(*names))
+                         for names in ((), ("lenet_ops",))]
+    np.testing.assert_allclose(with_ops(*values), without(*values), rtol=1e-5, atol=1e-6)
+
+
+def test_no_more_loops_where_a_value_is_used_twice():
+    inputs = x, c = T.matrices("x", "c")
+    gradient = T.grad((c * T.nnet.sigmoid(x) ** 3).sum(), x)
+    assert len(optimized(inputs, gradient)) == len(optimized(inputs, gradient, "lenet_ops"))
+
+
+def test_gradient_of_a_bias_costs_no_loop():
+    m, x = T.matrix("m"), T.matrix("x")
+    b = T.vector("b")
+    y = T.tanh(T.dot(x, x) + b)
+    found = names(optimized([m, x, b], [y] + T.grad((m * y * y).sum(), [x, b])))
+    assert "Sum" not in found and "ActivationGrad" in found
+
+
 def test_bias_that_is_broadcast_is_added_by_theano():
     x = T.tensor4("x")
     one = theano.shared(np.ones(1, FLOATX), broadcastable=(True,))
