@@ -69,10 +69,14 @@ class ModulesOfGraph:
         self.results = {}
 
     def take(self, name, options, location):
-        """Move a module into the folder ``location`` and load it; None if it was not compiled."""
+        """Move a module into the folder ``location`` and load it; None if it was not compiled.
+
+        Theano compiles a module that it does not keep again for each node, and may take it here
+        once only.
+        """
         if self.processors > 1 and self.pool is None:
             self.start()
-        result = self.results.get((name, str(options)))
+        result = self.results.pop((name, str(options)), None)
         if result is None or result.exception() is not None:
             return None
         library = os.path.join(location, os.path.basename(result.result()))

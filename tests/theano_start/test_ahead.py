@@ -71,11 +71,20 @@ def test_what_g_plus_plus_refuses_is_left_for_theano(empty_cache, tmp_path):
     modules = ahead.ModulesOfGraph(graph(), compile_str, processors=2)
     modules.start()
     assert len(modules.results) >= 2
-    for name, options in modules.results:
+    for name, options in list(modules.results):
         assert modules.take(name, eval(options), str(tmp_path)) is None
     assert modules.take("another", ([], [], [], []), str(tmp_path)) is None
     modules.close()
     assert len(folders) >= 2 and not any(map(os.path.exists, folders))
+
+
+def test_a_module_is_taken_once(empty_cache, tmp_path):
+    modules = ahead.ModulesOfGraph(graph(), ahead.GCC_compiler.compile_str, processors=2)
+    modules.start()
+    name, options = list(modules.results)[0]
+    assert modules.take(name, eval(options), str(tmp_path)) is not None
+    assert modules.take(name, eval(options), str(tmp_path)) is None
+    modules.close()
 
 
 def test_an_operation_without_c_code_is_left_for_theano(empty_cache):
