@@ -6,7 +6,9 @@ Before ``import theano``:
     compiler.py    g++, its flags, and the BLAS that its code calls
     threads.py     how many threads OpenMP and OpenBLAS may use
     device.py      the tutorial's device=gpu; the CPU where no GPU can be used
+    supported.py   which Pythons, NumPys and Theanos go together
     refusal.py     one line where Theano cannot work
+    today/         what Theano needs on the Python and NumPy of today
 
 After it:
 
@@ -19,7 +21,7 @@ import signal
 import sys
 import warnings
 
-from lenet.theano_start import compiler, device, settings, threads
+from lenet.theano_start import compiler, device, settings, supported, threads
 from lenet.theano_start.refusal import SetupError
 
 
@@ -31,9 +33,14 @@ def start():
     SetupError
         Where Theano cannot work: no compiler, unreadable settings, a GPU insisted on in vain.
     """
+    supported.check()
+    from lenet.theano_start import today  # needs NumPy
+
     if any(name.partition(".")[0] == "theano" for name in sys.modules):
         check_theano_imported_before()
+        today.apply()
     else:
+        today.apply()
         user = settings.UserSettings.read()
         settings.check_floats(user)
         compiler.check(user)
@@ -55,8 +62,7 @@ def import_theano():
             warnings.simplefilter("ignore")
             import theano  # noqa: F401
     except ModuleNotFoundError as error:
-        raise SetupError("the package %s is not installed; type `pip install -e .` in the clone"
-                         % error.name) from None
+        raise supported.missing(error.name) from None
     except KeyboardInterrupt:
         raise SetupError("interrupted", 128 + signal.SIGINT) from None
     except Exception as error:

@@ -45,7 +45,8 @@ def apply():
                 if openmp not in known:
                     known[openmp] = precompiled_header(openmp)
             if known[openmp]:
-                preargs += ["-include", known[openmp]]
+                # g++ takes the precompiled header only where it is the first
+                preargs = ["-include", known[openmp]] + preargs
         return compile_str(module_name, src_code, location, include_dirs, lib_dirs, libs, preargs,
                            **others)
 

@@ -53,4 +53,4 @@ def test_other_sources_are_compiled_as_they_are(monkeypatch):
         for options in [], ["-fopenmp"]:
             cmodule.GCC_compiler.compile_str("name", source, preargs=options)
     assert [call[6] for call in calls] == [
-        [], ["-fopenmp"], ["-include", "header0.h"], ["-fopenmp", "-include", "header1.h"]]
+        [], ["-fopenmp"], ["-include", "header0.h"], ["-include", "header1.h", "-fopenmp"]]

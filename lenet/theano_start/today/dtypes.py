@@ -1,0 +1,96 @@
+"""What NumPy 2 changed about the types of numbers (NEP 50), as far as Theano relies on it.
+
+Until NumPy 2, ``numpy.asarray(300, "int8")`` took the lowest 8 bits, and a Python number beside an
+array had the type that its value asked for. Now the first is an error, and the second takes the
+array's type: ``0.1 == numpy.asarray(0.1, "float32")`` has become true.
+"""
+
+import contextlib
+
+import numpy
+
+from lenet.theano_start.today.view import Mend
+
+
+def keep_lowest_bits(safe_asarray):
+    """misc/safe_asarray.py:34: conversion to a type that is too small."""
+    original = safe_asarray._asarray
+
+    def _asarray(a, dtype, order=None):
+        try:
+            return original(a, dtype, order)
+        except OverflowError:
+            values = numpy.asarray(a)
+            if values.dtype.kind == "f" and (abs(values) < 2.0 ** 63).all():
+                values = values.astype("int64")
+            # NumPy 1 read a number as a C long, and as an unsigned one for these two types.
+            if values.dtype.kind not in ("iu" if dtype in ("uint32", "uint64") else "i"):
+                raise
+            return original(values.astype(dtype), dtype, order)
+
+    safe_asarray._asarray = _asarray
+
+
+def compare_values(basic):
+    """scalar/basic.py:212: the first type that holds a Python number exactly."""
+    NumpyAutocaster = basic.NumpyAutocaster
+    original = NumpyAutocaster.__call__
+
+    def autocast(self, x):
+        if basic.config.cast_policy != "custom" or hasattr(x, "dtype"):
+            return original(self, x)
+        value = numpy.asarray(x)
+        if value.dtype.kind not in "bif":
+            raise OverflowError("%s has more than 64 bits" % x)
+        floatX = basic.config.floatX
+        if isinstance(x, float) and floatX in self.dtypes and floatX != "float64":
+            return value.astype(floatX)
+        for dtype in self.dtypes:
+            if dtype != "float16" or floatX == "float16":
+                cast = value.astype(dtype)
+                if cast == value:
+                    break
+        return cast
+
+    NumpyAutocaster.__call__ = autocast
+
+
+def filter_scalars(basic):
+    """scalar/basic.py:319: a Python number for a type that may be too small.
+
+    It is accepted where the user allows that, and a float where the type is floatX; else it has to
+    be what it becomes.
+    """
+    original = basic.Scalar.filter
+
+    def filter(self, data, strict=False, allow_downcast=None):
+        if isinstance(data, (int, float)) and not hasattr(data, "dtype") and not strict:
+            floatX = type(data) is float and self.dtype == basic.config.floatX
+            if allow_downcast:
+                with contextlib.suppress(OverflowError, ValueError):
+                    data = basic.theano._asarray(data, self.dtype)[()]
+            elif self.dtype.startswith("float") and not (floatX and allow_downcast is None):
+                if numpy.asarray(data) != numpy.asarray(data, self.dtype):
+                    raise TypeError("%s is no %s, and allow_downcast is not True"
+                                    % (data, self.dtype))
+        return original(self, data, strict, allow_downcast)
+
+    basic.Scalar.filter = filter
+
+
+def mask_of_64_bits(rng_mrg):
+    """sandbox/rng_mrg.py:389: a mask of 32 bits beside numbers of 31 and a sign."""
+    original = rng_mrg.mrg_next_value
+
+    def mrg_next_value(rstate, new_rstate, NORM, mask, offset):
+        return original(rstate, new_rstate, NORM, numpy.int64(mask), offset)
+
+    rng_mrg.mrg_next_value = mrg_next_value
+
+
+MENDS = [
+    Mend("theano.misc.safe_asarray", keep_lowest_bits, numpy=(1, 24)),
+    Mend("theano.scalar.basic", compare_values, numpy=(2, 0)),
+    Mend("theano.scalar.basic", filter_scalars, numpy=(2, 0)),
+    Mend("theano.sandbox.rng_mrg", mask_of_64_bits, numpy=(2, 0)),
+]

@@ -1,0 +1,58 @@
+"""The C++ that Theano writes."""
+
+import hashlib
+import os
+import tempfile
+
+from lenet.theano_start.today.view import Mend
+
+HEADER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "generated.h")
+
+
+def put_header_first(cmodule):
+    """Let g++ read generated.h before each module (gof/cmodule.py:1929)."""
+    compile_args = cmodule.GCC_compiler.compile_args
+
+    def with_header(march_flags=True):
+        return compile_args(march_flags) + ["-include", copy_of_header(cmodule.config.compiledir)]
+
+    cmodule.GCC_compiler.compile_args = staticmethod(with_header)
+
+
+def copy_of_header(folder):
+    """The path of the header in the folder of compiled graphs.
+
+    The path is a part of each graph's key, so it says what is in the file, and not where the
+    package lies.
+    """
+    with open(HEADER, "rb") as file:
+        text = file.read()
+    path = os.path.join(folder, "generated-%s.h" % hashlib.sha256(text).hexdigest()[:16])
+    if not os.path.exists(path):
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+            file.write(text)
+        os.replace(file.name, path)
+    return path
+
+
+def increment_in_python(subtensor):
+    """NumPy 2 hides the iterator that the C of tensor/inc_code.py:112 walks with; `perform` of the
+    op calls ``numpy.add.at``, which does the same."""
+
+    def c_code(self, *args):
+        raise NotImplementedError("NumPy 2 hides PyArray_MapIter")
+
+    subtensor.AdvancedIncSubtensor1.c_code = c_code
+
+
+def cumulate_over_all(extra_ops):
+    """tensor/extra_ops.py:262: the axis that means all of them, in C."""
+    extra_ops.CumOp.c_axis = property(
+        lambda self: extra_ops.np.iinfo("int32").min if self.axis is None else self.axis)
+
+
+MENDS = [
+    Mend("theano.gof.cmodule", put_header_first, numpy=(1, 24)),
+    Mend("theano.tensor.subtensor", increment_in_python, numpy=(2, 0)),
+    Mend("theano.tensor.extra_ops", cumulate_over_all, numpy=(2, 0)),
+]

@@ -1,0 +1,39 @@
+"""Names that NumPy 1.24, 1.25 and 2 took away, in the NumPy that Theano's modules see."""
+
+import numpy
+
+from lenet.theano_start.today.view import REPLACED, module_like, numpy_version
+
+
+def show():
+    """Give Theano a NumPy that has the names."""
+    REPLACED["numpy"] = module_like(numpy, **names())
+    if numpy_version() >= (2, 0):
+        REPLACED["numpy.linalg"] = REPLACED["numpy"].linalg
+        # gpuarray/linalg.py:7
+        REPLACED["numpy.linalg.linalg"] = numpy.linalg
+
+
+def names():
+    """{name: value} of those that this NumPy lacks."""
+    found = {}
+    if numpy_version() >= (1, 24):
+        # scalar/basic.py:2055, 2323 and 3712, tensor/basic.py:381: Python's own types
+        found.update(bool=bool, int=int, float=float, complex=complex, object=object, str=str)
+    if numpy_version() >= (2, 0):
+        found.update(
+            product=numpy.prod,  # scalar/basic.py:1748
+            cast=Casts(),  # scalar/basic.py:2977, tensor/nnet/bn.py:218
+            sctype2char=lambda dtype: numpy.dtype(dtype).char,  # tensor/elemwise.py:700
+            MAXDIMS=64,  # tensor/extra_ops.py:262
+            ComplexWarning=numpy.exceptions.ComplexWarning,  # tensor/slinalg.py:552
+            core=numpy._core,  # gof/cc.py:1381
+        )
+    return found
+
+
+class Casts:
+    """``cast[dtype](x)``: x as an array of that type."""
+
+    def __getitem__(self, dtype):
+        return lambda x: numpy.asarray(x).astype(dtype)

@@ -1,0 +1,71 @@
+"""Modules that Python 3.12 and today's setuptools and NumPy no longer have, as far as Theano
+calls them."""
+
+import importlib.util
+import shutil
+import sys
+import sysconfig
+import types
+
+import numpy
+
+from lenet.theano_start.today.view import REPLACED
+
+
+def show():
+    """Give Theano stand-ins for what is gone."""
+    if sys.version_info >= (3, 12):
+        distutils()
+        imp()
+    if importlib.util.find_spec("numpy.distutils") is None:
+        numpy_distutils()
+    if importlib.util.find_spec("pkg_resources") is None:
+        pkg_resources()
+
+
+def stand_in(name, **functions):
+    """Let Theano import a module of these functions under a name with dots."""
+    module = types.ModuleType(name)
+    vars(module).update(functions)
+    REPLACED[name] = module
+    package, _, last = name.rpartition(".")
+    if package:
+        setattr(REPLACED[package], last, module)
+
+
+def distutils():
+    """gof/cmodule.py:20 and configdefaults.py:531; gone since Python 3.12."""
+    stand_in("distutils")
+    stand_in(
+        "distutils.sysconfig",
+        get_config_var=sysconfig.get_config_var,
+        get_config_h_filename=sysconfig.get_config_h_filename,
+        get_python_inc=lambda plat_specific=False: sysconfig.get_path(
+            "platinclude" if plat_specific else "include"),
+        get_python_lib=lambda plat_specific=False, standard_lib=False: sysconfig.get_path(
+            "stdlib" if standard_lib else "platlib" if plat_specific else "purelib"),
+        get_python_version=sysconfig.get_python_version,
+    )
+    stand_in("distutils.spawn", find_executable=shutil.which)
+
+
+def imp():
+    """tests/breakpoint.py:3, which theano.scan needs; gone since Python 3.12."""
+
+    def find_module(name):
+        if importlib.util.find_spec(name) is None:
+            raise ImportError("No module named %r" % name)
+        return True
+
+    stand_in("imp", find_module=find_module)
+
+
+def numpy_distutils():
+    """gof/cmodule.py:1624, tensor/blas.py:134; gone since Python 3.12."""
+    stand_in("numpy.distutils")
+    stand_in("numpy.distutils.misc_util", get_numpy_include_dirs=lambda: [numpy.get_include()])
+
+
+def pkg_resources():
+    """gpuarray/linalg.py:5 and 23; gone since setuptools 82."""
+    stand_in("pkg_resources", DistributionNotFound=type("DistributionNotFound", (Exception,), {}))

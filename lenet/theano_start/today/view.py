@@ -1,0 +1,121 @@
+"""Theano's own view of the modules that it imports, and mends to its modules.
+
+An import statement calls the function ``__import__`` that it finds among the built-in names of its
+module. Theano's modules get built-in names of their own, in which that function knows of
+``REPLACED``; all other modules of the process keep Python's.
+"""
+
+import builtins
+import importlib.machinery
+import sys
+import types
+import warnings
+
+import numpy
+
+# {name: the module that Theano is given for it}, with the packages that they are in
+REPLACED = {}
+# {name of a module of Theano: why it cannot be imported}
+REFUSED = {}
+
+
+class Mend:
+    """A change to a module of Theano, made once the module has been executed.
+
+    Parameters
+    ----------
+    module : str
+        Its name.
+    change : function
+        Called with the module.
+    python, numpy : tuple of int
+        The first version that needs it.
+    """
+
+    def __init__(self, module, change, python=(3,), numpy=(1,)):
+        self.module = module
+        self.change = change
+        self.python = python
+        self.numpy = numpy
+
+    def is_needed(self):
+        """Whether this Python and this NumPy need it."""
+        return sys.version_info >= self.python and numpy_version() >= self.numpy
+
+
+def numpy_version():
+    """NumPy's version: (2, 5)"""
+    return tuple(int(number) for number in numpy.__version__.split(".")[:2])
+
+
+def module_like(original, **names):
+    """A module with what another one has, but other values for some of its names."""
+
+    class View(types.ModuleType):
+        def __getattr__(self, name):  # what that module loads when it is asked for
+            return getattr(original, name)
+
+    view = View(original.__name__)
+    vars(view).update(vars(original))
+    vars(view).update(names)
+    return view
+
+
+def theano_import(name, globals=None, locals=None, fromlist=(), level=0):
+    """The ``__import__`` of Theano's modules."""
+    package = name.partition(".")[0]
+    if level or package not in REPLACED:
+        return builtins.__import__(name, globals, locals, fromlist, level)
+    if name in REPLACED:
+        return REPLACED[name if fromlist else package]
+    module = builtins.__import__(name, globals, locals, fromlist, level)
+    return module if fromlist else REPLACED[package]
+
+
+BUILTINS = dict(vars(builtins), __import__=theano_import)
+
+
+class Loader(importlib.machinery.SourceFileLoader):
+    """Executes a module of Theano with its own built-in names, then the mends to it."""
+
+    mends = ()
+
+    def source_to_code(self, *args, **kwargs):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # "is" with a number, "\s"
+            return super().source_to_code(*args, **kwargs)
+
+    def exec_module(self, module):
+        vars(module)["__builtins__"] = BUILTINS
+        super().exec_module(module)
+        mend(module)
+
+
+def mend(module):
+    """Apply the mends to a module."""
+    for one in Loader.mends:
+        if one.module == module.__name__:
+            one.change(module)
+
+
+class Finder:
+    """Finds Theano's modules where Python does, and gives them to ``Loader``."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] != "theano":
+            return None
+        if name in REFUSED:
+            raise ImportError(REFUSED[name])
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        if spec is not None and type(spec.loader) is importlib.machinery.SourceFileLoader:
+            spec.loader = Loader(spec.loader.name, spec.loader.path)
+        return spec
+
+
+def install(mends):
+    """From now on, load Theano's modules with their view and those of the mends that they need."""
+    Loader.mends = [one for one in mends if one.is_needed()]
+    sys.meta_path.insert(0, Finder)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "theano"]:
+        mend(sys.modules[name])

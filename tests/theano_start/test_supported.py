@@ -1,0 +1,121 @@
+"""What cannot work is one line that names what was found and the command that helps."""
+
+import types
+
+import pytest
+
+from lenet.theano_start import supported
+from lenet.theano_start.refusal import SetupError
+
+
+def refused(check, capsys, *words):
+    with pytest.raises(SetupError) as error:
+        check()
+    line, = capsys.readouterr().err.splitlines()
+    assert error.value.code == 2
+    assert [word for word in words if word not in line] == []
+
+
+def version(*numbers):
+    """What ``sys.version_info`` is like."""
+    return tuple(numbers) + (0, "final", 0)
+
+
+def test_a_python_that_is_too_old(monkeypatch, capsys):
+    monkeypatch.setattr(supported.sys, "version_info", version(3, 7))
+    refused(supported.check_python, capsys, "Python 3.7", "3.8 or later", "environment")
+
+
+def test_another_python(monkeypatch, capsys):
+    monkeypatch.setattr(supported.platform, "python_implementation", lambda: "PyPy")
+    refused(supported.check_python, capsys, "PyPy", "CPython", "environment")
+
+
+def test_32_bits(monkeypatch, capsys):
+    monkeypatch.setattr(supported.struct, "calcsize", lambda kind: 4)
+    refused(supported.check_python, capsys, "32 bits", "64", "environment")
+
+
+def test_a_python_of_tomorrow_is_let_through(monkeypatch, capsys):
+    monkeypatch.setattr(supported.sys, "version_info", version(3, 20))
+    supported.check_python()
+    assert "Python 3.20 is newer than 3.14" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", ["1.20.3", "1.9.0"])
+def test_a_numpy_that_is_too_old(number, monkeypatch, capsys):
+    import numpy
+
+    monkeypatch.setattr(numpy, "__version__", number)
+    refused(supported.check_numpy, capsys, "NumPy " + number, "1.21 or later", "pip install")
+
+
+def test_a_numpy_of_tomorrow_is_let_through(monkeypatch, capsys):
+    import numpy
+
+    monkeypatch.setattr(numpy, "__version__", "3.0.0")
+    supported.check_numpy()
+    assert "NumPy 3.0.0 is newer than 2.5" in capsys.readouterr().err
+
+
+def test_no_numpy(monkeypatch, capsys):
+    monkeypatch.setattr(supported.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SetupError):
+        supported.check_numpy()
+    assert "the package numpy is not installed; type `pip install -e .`" in capsys.readouterr().err
+
+
+@pytest.fixture
+def theano_at(tmp_path, monkeypatch):
+    """A function that makes a folder ``theano`` with these files, the only one to be found."""
+
+    def make(**files):
+        folder = tmp_path / "theano"
+        folder.mkdir()
+        for name, text in files.items():
+            (folder / (name + ".py")).write_text(text)
+        origin = str(folder / "__init__.py") if "__init__" in files else None
+        spec = types.SimpleNamespace(origin=origin, submodule_search_locations=[str(folder)])
+        monkeypatch.setattr(supported.importlib.util, "find_spec",
+                            lambda name: spec if name == "theano" else None)
+        return folder
+
+    return make
+
+
+def test_the_release(theano_at):
+    theano_at(__init__="", _version='{"version": "1.0.5"}')
+    supported.check_theano()
+
+
+def test_another_theano(theano_at, capsys):
+    theano_at(__init__="", _version='{"version": "1.1.2"}')
+    refused(supported.check_theano, capsys, "another Theano, 1.1.2", "not Theano 1.0.5",
+            "Theano-PyMC", "type `pip install")
+
+
+def test_half_a_theano(theano_at, capsys):
+    folder = theano_at(__init__="")
+    refused(supported.check_theano, capsys, str(folder), "not whole", "uninstall")
+
+
+def test_a_folder_that_an_uninstallation_left(theano_at, capsys):
+    folder = theano_at(configdefaults="")
+    refused(supported.check_theano, capsys, str(folder), "only a part", "remove that folder")
+
+
+@pytest.mark.parametrize("python, command", [
+    (version(3, 11), "`pip install Theano==1.0.5`"),
+    (version(3, 12), "`pip install -e .` in the clone")])
+def test_no_theano(python, command, monkeypatch, capsys):
+    monkeypatch.setattr(supported.sys, "version_info", python)
+    monkeypatch.setattr(supported.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SetupError):
+        supported.check_theano()
+    assert command in capsys.readouterr().err
+
+
+def test_no_theano_where_the_package_is_installed(monkeypatch):
+    monkeypatch.setattr(supported.sys, "version_info", version(3, 13))
+    monkeypatch.setattr(supported.importlib.util, "find_spec", lambda name: name != "theano")
+    assert "-m lenet_theano.scripts install-theano`" in supported.how_to_install_theano()

@@ -1,0 +1,183 @@
+"""Theano on the Python and NumPy of today: the same types and numbers, and nobody else sees it."""
+
+import os
+import sys
+
+import numpy
+import pytest
+import theano
+import theano.tensor as T
+from conftest import run_python
+from theano_start import dtype_table
+
+from lenet.theano_start.today import generated, python, view
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+FLOATX = theano.config.floatX
+
+
+def reference(floatX):
+    with open(os.path.join(HERE, "dtypes_%s.txt" % floatX)) as file:
+        return file.read().splitlines()
+
+
+def test_types_are_those_of_numpy_1():
+    assert list(dtype_table.lines()) == reference(FLOATX)
+
+
+def test_types_are_those_of_numpy_1_with_the_other_floats():
+    other = {"float32": "float64", "float64": "float32"}[FLOATX]
+    process = run_python(dtype_table.__file__, THEANO_FLAGS="floatX=" + other)
+    assert process.stdout.splitlines() == reference(other)
+
+
+def lowest_bits(number, dtype):
+    """What is left of an integer in a type that is too small for it, by arithmetic."""
+    info = numpy.iinfo(dtype)
+    return (int(number) - int(info.min)) % 2 ** info.bits + int(info.min)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32"])
+@pytest.mark.parametrize("number", [127, 128, -129, 300, 65536, -1, 2 ** 31, 2 ** 40 + 5, 1e10])
+def test_numbers_that_are_too_large_keep_their_lowest_bits(dtype, number):
+    expected = lowest_bits(number, dtype)
+    assert T.constant(number, dtype=dtype).data == expected
+    assert T.constant([number, 0], dtype=dtype).data.tolist() == [expected, 0]
+    assert T.TensorType(dtype, ()).filter(number, allow_downcast=True) == expected
+    assert theano.scalar.Scalar(dtype).filter(number, allow_downcast=True) == expected
+
+
+@pytest.mark.parametrize("make", [
+    lambda: T.constant(2 ** 64, dtype="int8"),
+    lambda: T.constant(float("inf"), dtype="int32"),
+    lambda: T.TensorType("int8", ()).filter(300),
+    lambda: theano.scalar.Scalar("int8").filter(300),
+    lambda: theano.scalar.Scalar("float32").filter(2 ** 24 + 1)])
+def test_numbers_that_are_refused(make):
+    with pytest.raises((OverflowError, TypeError)):
+        make()
+
+
+MODES = theano.Mode("cvm", "fast_run"), theano.Mode("py", None)
+
+
+def compiled_and_interpreted(inputs, outputs):
+    """The same function in C and in Python."""
+    return [theano.function(inputs, outputs, mode=mode) for mode in MODES]
+
+
+def test_axis_that_means_all():
+    x = T.matrix("x")
+    value = numpy.arange(12, dtype=FLOATX).reshape(3, 4)[::-1]
+    for function in compiled_and_interpreted([x], [T.cumsum(x), T.cumsum(x, axis=1), T.max(x),
+                                                   T.argmax(x), T.argmax(x, axis=0)]):
+        results = function(value)
+        for result, expected in zip(results, [value.cumsum(), value.cumsum(1), 11, 3,
+                                              [0, 0, 0, 0]]):
+            numpy.testing.assert_array_equal(result, expected)
+
+
+def test_complex_numbers():
+    x, y = T.zvector("x"), T.zvector("y")
+    a, b = numpy.array([1 + 2j, -3j]), numpy.array([2 - 1j, 4 + 0.5j])
+    expressions = [x + y, x - 2 * y, x * y, x / y, -x, abs(x), x.real, x.imag, T.conj(x),
+                   T.cast(x, "complex64")]
+    expected = [a + b, a - 2 * b, a * b, a / b, -a, abs(a), a.real, a.imag, a.conj(), a]
+    for function in compiled_and_interpreted([x, y], expressions):
+        for result, value in zip(function(a, b), expected):
+            numpy.testing.assert_allclose(result, value, rtol=1e-6)
+
+
+def test_rows_that_are_incremented_twice():
+    x, y, i = T.matrix("x"), T.matrix("y"), T.lvector("i")
+    function = theano.function([x, y, i], [T.inc_subtensor(x[i], y), T.set_subtensor(x[i], y)])
+    a, b = numpy.ones((4, 2), FLOATX), numpy.arange(6, dtype=FLOATX).reshape(3, 2)
+    incremented, replaced = function(a, b, [1, 1, 3])
+    assert incremented.tolist() == [[1, 1], [3, 5], [1, 1], [5, 6]]
+    assert replaced.tolist() == [[1, 1], [2, 3], [1, 1], [4, 5]]
+
+
+def test_random_numbers_are_the_same_in_c_and_python():
+    from theano.sandbox.rng_mrg import MRG_RandomStreams
+
+    for dtype in ("float32", "float64"):
+        in_c, in_python = [
+            theano.function([], MRG_RandomStreams(7).uniform((100,), dtype=dtype, nstreams=10),
+                            mode=mode)() for mode in MODES]
+        numpy.testing.assert_allclose(in_c, in_python, rtol=1.2e-7)  # the last bit of float32
+        assert 0 < in_c.min() < 0.1 and 0.9 < in_c.max() < 1
+
+
+def test_scan():
+    x, n = T.vector("x"), T.iscalar("n")
+    powers, updates = theano.scan(lambda before: before * x, outputs_info=T.ones_like(x),
+                                  n_steps=n)
+    gradient = T.grad(powers[-1].sum(), x)
+    function = theano.function([x, n], [powers, gradient], updates=updates)
+    value = numpy.array([1, 2, -3], FLOATX)
+    results, slope = function(value, 5)
+    numpy.testing.assert_allclose(results, [value ** k for k in range(1, 6)])
+    numpy.testing.assert_allclose(slope, 5 * value ** 4)
+
+
+OTHERS = """
+import sys
+import numpy
+before = sorted(vars(numpy))
+import lenet
+import theano.tensor.basic
+print(sorted(set(vars(numpy)) - set(before)))
+print([name for name in ("imp", "pkg_resources") if name in sys.modules])
+print(theano.tensor.basic.np.bool, theano.tensor.basic.np.product([2, 3]))
+try:
+    import numpy.linalg.linalg
+    import distutils.spawn
+except ImportError as error:
+    print(error.name)
+"""
+
+
+@pytest.mark.skipif(view.numpy_version() < (2, 0), reason="NumPy 1 has the names")
+def test_others_see_the_real_numpy():
+    lines = run_python("-W", "ignore", "-c", OTHERS).stdout.splitlines()
+    added = lines[0].strip("[]").replace("'", "").split(", ")
+    # submodules that NumPy loads when they are asked for
+    assert [name for name in added if name and not hasattr(numpy, name)] == []
+    assert not {"product", "cast", "MAXDIMS"} & set(added)
+    assert lines[1:3] == ["[]", "<class 'bool'> 6"]
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="Python has no distutils any more")
+def test_stand_ins_say_what_distutils_says(monkeypatch):
+    import distutils.spawn
+    import distutils.sysconfig as real
+
+    monkeypatch.setattr(python, "REPLACED", {})
+    python.distutils()
+    ours = python.REPLACED["distutils.sysconfig"]
+    for name in ("EXT_SUFFIX", "LDLIBRARY", "LIBDIR"):
+        assert ours.get_config_var(name) == real.get_config_var(name)
+    for ask in (lambda m: m.get_python_inc(), lambda m: m.get_python_inc(plat_specific=True),
+                lambda m: m.get_python_lib(plat_specific=1, standard_lib=1),
+                lambda m: m.get_python_version(), lambda m: m.get_config_h_filename()):
+        assert os.path.realpath(ask(ours)) == os.path.realpath(ask(real))
+    find = python.REPLACED["distutils.spawn"].find_executable
+    assert find("sh") == distutils.spawn.find_executable("sh")
+    assert find("no such program") is None
+
+
+def test_header_has_one_name_wherever_the_package_lies(tmp_path):
+    first = generated.copy_of_header(str(tmp_path))
+    with open(generated.HEADER) as source, open(first) as copy:
+        assert copy.read() == source.read()
+    assert generated.copy_of_header(str(tmp_path)) == first
+    assert os.listdir(str(tmp_path)) == [os.path.basename(first)]
+
+
+def test_mends_are_applied_from_their_version_on(monkeypatch):
+    monkeypatch.setattr(view.numpy, "__version__", "1.26.4")
+    assert view.Mend("m", None, numpy=(1, 24)).is_needed()
+    assert not view.Mend("m", None, numpy=(2, 0)).is_needed()
+    monkeypatch.setattr(view.numpy, "__version__", "2.0.0rc1")
+    assert view.Mend("m", None, numpy=(2, 0)).is_needed()
+    assert not view.Mend("m", None, python=(4, 0)).is_needed()
