@@ -6,15 +6,17 @@ VENV := .venv
 VENV_PYTHON := $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# Theano 1.0.5 builds on these versions of Python. Some of them may be on the PATH but not work.
+# Those on the PATH may be too old, or not work.
 find-python = $(shell \
-	for python in python3.11 python3.10 python3.9 python3.8 python3; do \
-	  if $$python -c 'import sys; sys.exit(not (3, 8) <= sys.version_info[:2] <= (3, 11))' \
-	    2>/dev/null; then command -v $$python; exit; fi; \
+	for python in python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9 \
+	  python3.8; do \
+	  if $$python -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null; then \
+	    command -v $$python; exit; \
+	  fi; \
 	done; \
 	if command -v uv >/dev/null; then \
-	  uv python find '>=3.8,<3.12' 2>/dev/null || \
-	  { uv python install 3.11 >&2 && uv python find 3.11; }; \
+	  uv python find '>=3.8' 2>/dev/null || \
+	  { uv python install 3.14 >&2 && uv python find 3.14; }; \
 	fi)
 
 has-headers = $(shell $(1) -c 'import os, sysconfig; \
@@ -39,16 +41,18 @@ clean:
 $(VENV)/installed: setup.py | $(VENV_PYTHON)
 	@echo "installing lenet-theano into $(VENV) (a minute or two, once)"
 	@$(VENV_PYTHON) -m pip install --quiet --editable .
+	@$(VENV_PYTHON) scripts/install_theano.py
 	@touch $@
 
 $(VENV)/installed-test: setup.py | $(VENV_PYTHON)
 	@echo "installing lenet-theano and what its tests need into $(VENV) (a minute or two, once)"
 	@$(VENV_PYTHON) -m pip install --quiet --editable '.[test]'
+	@$(VENV_PYTHON) scripts/install_theano.py
 	@touch $@ $(VENV)/installed
 
 $(VENV_PYTHON):
 	$(eval PYTHON := $(find-python))
-	$(if $(PYTHON),,$(call missing,no Python 3.8 to 3.11 found,python3 python3-dev python3-venv))
+	$(if $(PYTHON),,$(call missing,no Python from 3.8 on found,python3 python3-dev python3-venv))
 	$(if $(shell command -v g++),,$(call missing,no C++ compiler found,g++))
 	$(if $(call has-headers,$(PYTHON)),,$(call missing,the C headers of $(PYTHON) are \
 	missing,$(call debian-name,$(PYTHON))-dev))

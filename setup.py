@@ -10,12 +10,13 @@ setup(
     long_description=open("README.md", encoding="utf-8").read(),
     long_description_content_type="text/markdown",
     license="BSD-3-Clause",
-    python_requires=">=3.8,<3.12",
+    python_requires=">=3.8",
     packages=find_packages(include=["lenet", "lenet.*"]),
-    package_data={"lenet.ops": ["*.h", "*.cuh"]},
+    package_data={"lenet.ops": ["*.h", "*.cuh"], "lenet.theano_start.today": ["*.h"]},
     install_requires=[
-        "Theano==1.0.5",
-        "numpy>=1.21,<1.24",
+        # From Python 3.12 on its setup.py needs help: scripts/install_theano.py
+        "Theano==1.0.5; python_version < '3.12'",
+        "numpy>=1.21",
         "scipy>=1.7",
         # Earlier ones export their internals; NumPy's OpenBLAS then calls these, and crashes.
         "scipy-openblas32>=0.3.34.106",
