@@ -11,8 +11,17 @@ setup(
     long_description_content_type="text/markdown",
     license="BSD-3-Clause",
     python_requires=">=3.8",
-    packages=find_packages(include=["lenet", "lenet.*"]),
-    package_data={"lenet.ops": ["*.h", "*.cuh"], "lenet.theano_start.today": ["*.h"]},
+    # Installed, lenet_theano/ holds what stands beside lenet/ in the clone.
+    packages=find_packages(include=["lenet", "lenet.*"])
+    + ["lenet_theano.data", "lenet_theano.scripts"],
+    package_dir={"lenet_theano.data": "data", "lenet_theano.scripts": "scripts"},
+    package_data={
+        "lenet.ops": ["*.h", "*.cuh"],
+        "lenet.theano_start.today": ["*.h"],
+        "lenet_theano.data": ["README.md", "mnist.pkl.gz"],
+        "lenet_theano.scripts": ["*.sh"],
+    },
+    entry_points={"console_scripts": ["lenet = lenet_theano.scripts.__main__:main"]},
     install_requires=[
         # From Python 3.12 on its setup.py needs help: scripts/install_theano.py
         "Theano==1.0.5; python_version < '3.12'",

@@ -18,7 +18,7 @@ import numpy
 import theano
 import theano.tensor as T
 
-from lenet import array_folder, digit_format, mnist, plain_pickle
+from lenet import array_folder, digit_format, files, mnist, plain_pickle
 from lenet.chunks import MEGABYTE, ChunkedSet, Window
 from lenet.errors import DataError, UsageError, one_line
 from lenet.gpu import memory
@@ -27,7 +27,7 @@ SET_NAMES = ("training set", "validation set", "test set")
 
 PREPARATIONS = ("digit", "resize")
 
-REPOSITORY_DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data")
+REPOSITORY_DATA = os.path.join(files.beside_the_package(), "data")
 
 Unsaid = object()  # in the place of a description
 

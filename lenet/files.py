@@ -12,6 +12,13 @@ import tempfile
 from lenet.errors import DataError
 
 
+def beside_the_package():
+    """The folder that holds ``data`` and ``scripts``: the clone, or where these are installed."""
+    parent = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    installed = os.path.join(parent, "lenet_theano")
+    return installed if os.path.isdir(installed) else parent
+
+
 @contextlib.contextmanager
 def write_beside(path):
     """Open a temporary file beside ``path`` for writing; rename it to ``path`` when complete.

@@ -1,0 +1,25 @@
+"""Run a program that was written for Theano: ``python -m lenet program.py [ARGUMENT ...]``.
+
+Theano has been started when the program imports it, as after ``import lenet``.
+"""
+
+import os
+import runpy
+import sys
+
+
+def main():
+    program = sys.argv[1] if len(sys.argv) > 1 else ""
+    if not os.path.isfile(program):
+        print("lenet: %s; usage: python -m lenet program.py [ARGUMENT ...]"
+              % ("%s is no file" % program if program else "no program is named"),
+              file=sys.stderr)
+        return 2
+    del sys.argv[0]
+    sys.path[0] = os.path.dirname(os.path.abspath(program))
+    runpy.run_path(program, run_name="__main__")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
