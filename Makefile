@@ -32,7 +32,7 @@ train: $(VENV)/installed
 	@$(VENV_PYTHON) scripts/convolutional_mlp.py $(ARGS)
 
 test: $(VENV)/installed-test
-	@$(VENV_PYTHON) -m pytest --numprocesses 2 --dist loadfile
+	@$(VENV_PYTHON) -m pytest --numprocesses 2 --dist loadfile $(TESTS)
 
 clean:
 	rm -rf $(VENV)
@@ -51,7 +51,7 @@ $(VENV)/installed-test: setup.py | $(VENV_PYTHON)
 	@touch $@ $(VENV)/installed
 
 $(VENV_PYTHON):
-	$(eval PYTHON := $(find-python))
+	$(eval PYTHON ?= $(find-python))
 	$(if $(PYTHON),,$(call missing,no Python from 3.8 on found,python3 python3-dev python3-venv))
 	$(if $(shell command -v g++),,$(call missing,no C++ compiler found,g++))
 	$(if $(call has-headers,$(PYTHON)),,$(call missing,the C headers of $(PYTHON) are \

@@ -66,8 +66,11 @@ def precompiled_header(openmp):
         return None
     options = cmodule.GCC_compiler.compile_args() + ["-fopenmp"] * openmp
     folders = cmodule.std_include_dirs()
+    # Where g++ does not take the .gch, it reads this header before those of the command line.
+    before = [path for option, path in zip(options, options[1:]) if option == "-include"]
+    text = "".join('#include "%s"\n' % path for path in before) + HEADER
     # The file is not made again when a header changes, so its name says what it was made of.
-    made_of = [HEADER, compiler, gcc_version_str, sys.version, numpy.__version__,
+    made_of = [text, compiler, gcc_version_str, sys.version, numpy.__version__,
                theano.__version__] + options + folders
     name = "lenet-%s.h" % hashlib.sha256("\n".join(made_of).encode()).hexdigest()[:16]
     path = os.path.join(theano.config.compiledir, name)
@@ -76,7 +79,7 @@ def precompiled_header(openmp):
     temporary = None
     try:
         with open(path, "w") as file:
-            file.write(HEADER)
+            file.write(text)
         with tempfile.NamedTemporaryFile(dir=os.path.dirname(path), delete=False) as file:
             temporary = file.name
         command = [compiler, "-g", "-fvisibility=hidden"] + options

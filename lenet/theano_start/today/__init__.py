@@ -23,4 +23,4 @@ def apply():
     numpy_names.show()
     python.show()
     scan.refuse_old_cython()
-    view.install(dtypes.MENDS + generated.MENDS)
+    view.install(numpy_names.MENDS + dtypes.MENDS + generated.MENDS)

@@ -2,7 +2,7 @@
 
 import numpy
 
-from lenet.theano_start.today.view import REPLACED, module_like, numpy_version
+from lenet.theano_start.today.view import REPLACED, Mend, module_like, numpy_version
 
 
 def show():
@@ -37,3 +37,19 @@ class Casts:
 
     def __getitem__(self, dtype):
         return lambda x: numpy.asarray(x).astype(dtype)
+
+
+class Digestible(numpy.ndarray):
+    """An array with a method that NumPy 2.3 took away."""
+
+    def tostring(self):
+        return self.tobytes()
+
+
+def digest_bytes(printing):
+    """printing.py:1268: an array's method ``tostring``."""
+    original = printing.hex_digest
+    printing.hex_digest = lambda x: original(x.view(Digestible))
+
+
+MENDS = [Mend("theano.printing", digest_bytes, numpy=(2, 3))]

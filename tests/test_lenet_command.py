@@ -1,0 +1,107 @@
+"""The command ``lenet``, the wheel that brings it, and ``python -m lenet PROGRAM``."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import pytest
+from conftest import REPOSITORY, assert_refused, environment, run_python, run_script
+
+SCRIPTS = os.path.join(REPOSITORY, "scripts")
+
+
+def test_every_script_is_a_command():
+    process = run_python(SCRIPTS, "--help")
+    listed = [line.split()[0] for line in process.stdout.splitlines() if line.startswith("  ")]
+    scripts = [name[:-3] for name in os.listdir(SCRIPTS) if name.endswith(".py")]
+    expected = {name.replace("_", "-") for name in scripts if name != "__main__"} | {"train"}
+    assert set(listed) == expected and len(listed) == len(expected)
+    assert run_python(SCRIPTS).stdout == process.stdout and process.returncode == 0
+
+
+def test_a_command_is_its_script():
+    process = run_python(SCRIPTS, "maxpool-demo")
+    assert process.returncode == 0
+    assert process.stdout == run_script("maxpool_demo.py").stdout
+
+
+def test_train_is_lenet5():
+    assert run_python(SCRIPTS, "train", "--help").stdout == \
+        run_script("convolutional_mlp.py", "--help").stdout
+
+
+def test_status_of_a_command_is_that_of_its_script(tmp_path):
+    process = run_python(SCRIPTS, "predict", str(tmp_path / "none"), "x.png")
+    assert_refused(process, 1, "predict.py", "none")
+
+
+def test_no_such_command():
+    assert_refused(run_python(SCRIPTS, "nonsense"), 2, "nonsense is no command", "lenet --help")
+
+
+def test_a_program_for_theano(tmp_path):
+    (tmp_path / "helper.py").write_text("NAME = 'helper'")
+    (tmp_path / "program.py").write_text(
+        "import sys, theano, helper\n"
+        "print(__name__, helper.NAME, theano.__version__, theano.config.floatX, sys.argv[1:])\n"
+        "sys.exit(3)\n")
+    process = run_python("-m", "lenet", tmp_path / "program.py", "--option", "1",
+                         PYTHONPATH=REPOSITORY)
+    assert process.stdout == "__main__ helper 1.0.5 float32 ['--option', '1']\n", process.stderr
+    assert process.returncode == 3
+
+
+@pytest.mark.parametrize("arguments, words", [
+    ((), "no program is named"), (("no.py",), "no.py is no file")])
+def test_no_program(arguments, words):
+    process = run_python("-m", "lenet", *arguments, PYTHONPATH=REPOSITORY)
+    assert_refused(process, 2, words, "usage: python -m lenet program.py")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The folder of an unpacked wheel."""
+    folder = tmp_path_factory.mktemp("wheel")
+    for name in ("lenet", "scripts", "data"):
+        shutil.copytree(os.path.join(REPOSITORY, name), str(folder / "clone" / name))
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(os.path.join(REPOSITORY, name), str(folder / "clone"))
+    subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps",
+                    "--no-build-isolation", "--wheel-dir", str(folder), str(folder / "clone")],
+                   check=True)
+    path, = [name for name in os.listdir(str(folder)) if name.endswith(".whl")]
+    with zipfile.ZipFile(str(folder / path)) as archive:
+        archive.extractall(str(folder / "unpacked"))
+    return folder / "unpacked"
+
+
+needs_setuptools = pytest.mark.skipif(
+    not (importlib.util.find_spec("setuptools") and importlib.util.find_spec("wheel")),
+    reason="setuptools and wheel are not installed")
+
+
+@needs_setuptools
+def test_a_wheel_holds_what_a_clone_holds(wheel):
+    for name in ("lenet", "scripts", "data"):
+        inside = wheel / name if name == "lenet" else wheel / "lenet_theano" / name
+        for folder, _, files in os.walk(os.path.join(REPOSITORY, name)):
+            for file in files:
+                if not file.endswith((".pyc", ".png")):
+                    path = os.path.relpath(os.path.join(folder, file),
+                                           os.path.join(REPOSITORY, name))
+                    assert (inside / path).exists(), path
+    assert not (wheel / "tests").exists()
+
+
+@needs_setuptools
+def test_a_wheel_runs_outside_a_clone(wheel, tmp_path):
+    code = ("import lenet, lenet.data; print(lenet.__file__); "
+            "print(len(lenet.data.load_arrays('mnist.pkl.gz')[0][1]))")
+    process = subprocess.run([sys.executable, "-c", code], cwd=str(tmp_path), text=True,
+                             env=environment(PYTHONPATH=str(wheel)), capture_output=True)
+    assert process.stdout == "%s\n50000\n" % (wheel / "lenet" / "__init__.py"), process.stderr
+    with open(str(next(wheel.glob("*.dist-info")) / "entry_points.txt")) as file:
+        assert "lenet = lenet_theano.scripts.__main__:main" in file.read()
