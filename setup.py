@@ -1,7 +1,8 @@
 from setuptools import find_packages, setup
 
 # What scripts/build_pygpu.sh builds pygpu with, and what pygpu imports.
-PYGPU = ["cmake>=3.18", "Cython>=0.29.32,<3", "mako>=1.1", "setuptools", "six", "wheel"]
+PYGPU = ["cmake>=3.18", "Cython>=0.29.32,<3", "mako>=1.1", "numpy<1.24", "setuptools", "six",
+         "wheel"]
 
 setup(
     name="lenet-theano",

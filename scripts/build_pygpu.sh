@@ -43,10 +43,12 @@ need cc "a C compiler" "sudo apt-get install gcc"
 header=$(ask 'import sysconfig; print(sysconfig.get_paths()["include"])')/Python.h
 [ -e "$header" ] || stop "Python's C headers are missing ($header); install them: \
 sudo apt-get install $(ask 'import sys; print("python%d.%d-dev" % sys.version_info[:2])')"
-# Cython 3 refuses what 0.29 accepted in pygpu's sources; NumPy 1.24 is too new for Theano.
+ask 'import sys; sys.exit(sys.version_info >= (3, 12))' || stop "pygpu needs Python 3.8 to 3.11; \
+make an environment with one: python3.11 -m venv .venv"
+# Cython 3 and NumPy 1.24 refuse what their forerunners accepted in pygpu's sources.
 missing=$(ask '
 import importlib
-for module, requirement, limit in [("numpy", "numpy<1.24", (1, 24)), ("Cython", "Cython<3", (3,)),
+for module, requirement, limit in [("Cython", "Cython<3", (3,)), ("numpy", "numpy<1.24", (1, 24)),
                                    ("mako", "mako", None), ("six", "six", None),
                                    ("setuptools", "setuptools", None), ("wheel", "wheel", None)]:
     try:

@@ -12,6 +12,8 @@ import importlib.util
 import os
 import sys
 
+import numpy
+
 from lenet.gpu import libraries, names
 from lenet.gpu.driver import Driver
 from lenet.gpu.libraries import CudaError
@@ -60,8 +62,19 @@ def give_names(driver, cuda, cache, compiler):
         raise CudaError("CUDA's libraries cannot be loaded: %s" % error)
 
 
+def check_versions():
+    """pygpu's C is made by a Cython that knows Python up to 3.11 and NumPy up to 1.23."""
+    if sys.version_info >= (3, 12):
+        raise CudaError("pygpu needs Python 3.8 to 3.11, this is %d.%d" % sys.version_info[:2],
+                        "python3.11 -m venv .venv")
+    if tuple(int(number) for number in numpy.__version__.split(".")[:2]) >= (1, 24):
+        raise CudaError("pygpu needs NumPy 1.21 to 1.23, this is %s" % numpy.__version__,
+                        "pip install 'numpy<1.24'")
+
+
 def find_pygpu():
     """The module pygpu, imported."""
+    check_versions()
     spec = importlib.util.find_spec("pygpu")
     if spec is None:
         raise CudaError("the package pygpu is not installed", BUILD)

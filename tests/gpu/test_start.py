@@ -93,6 +93,7 @@ def test_devices_that_the_environment_hides(machine, monkeypatch):
 
 
 def make_pygpu(folder, monkeypatch, *names, code=""):
+    monkeypatch.setattr(start, "check_versions", lambda: None)
     package = folder / "pygpu"
     package.mkdir()
     (package / "__init__.py").write_text(code)
@@ -125,7 +126,19 @@ def test_pygpu_that_does_not_import(tmp_path, monkeypatch, code, words, command)
     assert error.value.command == command
 
 
+@pytest.mark.parametrize("python, numpy, words", [
+    ((3, 12, 1), "1.23.5", "Python 3.8 to 3.11, this is 3.12"),
+    ((3, 11, 7), "2.0.0", "NumPy 1.21 to 1.23, this is 2.0.0"),
+    ((3, 11, 7), "1.24.4", "NumPy 1.21 to 1.23, this is 1.24.4")])
+def test_versions_that_pygpu_does_not_know(monkeypatch, python, numpy, words):
+    monkeypatch.setattr(start.sys, "version_info", python)
+    monkeypatch.setattr(start.numpy, "__version__", numpy)
+    with pytest.raises(CudaError, match=words):
+        start.find_pygpu()
+
+
 def test_no_pygpu(monkeypatch):
+    monkeypatch.setattr(start, "check_versions", lambda: None)
     monkeypatch.setattr(start.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(CudaError, match="pygpu is not installed"):
         start.find_pygpu()
