@@ -88,9 +88,20 @@ def mask_of_64_bits(rng_mrg):
     rng_mrg.mrg_next_value = mrg_next_value
 
 
+def fill_with_an_array(debugmode):
+    """compile/debugmode.py:1105: buffers of all types are filled with a Python number."""
+    original = debugmode._get_preallocated_maps
+
+    def _get_preallocated_maps(node, thunk, prealloc_modes, def_val, *others):
+        return original(node, thunk, prealloc_modes, numpy.asarray(def_val), *others)
+
+    debugmode._get_preallocated_maps = _get_preallocated_maps
+
+
 MENDS = [
     Mend("theano.misc.safe_asarray", keep_lowest_bits, numpy=(1, 24)),
     Mend("theano.scalar.basic", compare_values, numpy=(2, 0)),
     Mend("theano.scalar.basic", filter_scalars, numpy=(2, 0)),
+    Mend("theano.compile.debugmode", fill_with_an_array, numpy=(2, 0)),
     Mend("theano.sandbox.rng_mrg", mask_of_64_bits, numpy=(2, 0)),
 ]

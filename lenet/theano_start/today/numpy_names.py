@@ -7,11 +7,11 @@ from lenet.theano_start.today.view import REPLACED, Mend, module_like, numpy_ver
 
 def show():
     """Give Theano a NumPy that has the names."""
-    REPLACED["numpy"] = module_like(numpy, **names())
+    REPLACED["numpy"] = view = module_like(numpy, **names())
     if numpy_version() >= (2, 0):
-        REPLACED["numpy.linalg"] = REPLACED["numpy"].linalg
         # gpuarray/linalg.py:7
-        REPLACED["numpy.linalg.linalg"] = numpy.linalg
+        view.linalg = module_like(numpy.linalg, linalg=numpy.linalg)
+        REPLACED["numpy.linalg"], REPLACED["numpy.linalg.linalg"] = view.linalg, numpy.linalg
 
 
 def names():
