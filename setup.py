@@ -1,7 +1,7 @@
 from setuptools import find_packages, setup
 
 # What scripts/build_pygpu.sh builds pygpu with, and what pygpu imports.
-PYGPU = ["cmake>=3.18", "Cython>=0.29.32,<3", "mako>=1.1", "numpy<1.24", "setuptools", "six",
+PYGPU = ["cmake>=3.18", "Cython>=0.29.32,<3", "mako>=1.1", "numpy<2", "setuptools", "six",
          "wheel"]
 
 setup(

@@ -45,10 +45,10 @@ header=$(ask 'import sysconfig; print(sysconfig.get_paths()["include"])')/Python
 sudo apt-get install $(ask 'import sys; print("python%d.%d-dev" % sys.version_info[:2])')"
 ask 'import sys; sys.exit(sys.version_info >= (3, 12))' || stop "pygpu needs Python 3.8 to 3.11; \
 make an environment with one: python3.11 -m venv .venv"
-# Cython 3 and NumPy 1.24 refuse what their forerunners accepted in pygpu's sources.
+# Cython 3 and NumPy 2 refuse what their forerunners accepted in pygpu's sources.
 missing=$(ask '
 import importlib
-for module, requirement, limit in [("Cython", "Cython<3", (3,)), ("numpy", "numpy<1.24", (1, 24)),
+for module, requirement, limit in [("Cython", "Cython<3", (3,)), ("numpy", "numpy<2", (2, 0)),
                                    ("mako", "mako", None), ("six", "six", None),
                                    ("setuptools", "setuptools", None), ("wheel", "wheel", None)]:
     try:

@@ -14,11 +14,11 @@ import sys
 import types
 import unittest
 
-import lenet  # noqa: F401  (starts Theano)
 import nose
 import nose.tools
 import numpy
 
+import lenet  # noqa: F401  (starts Theano)
 from lenet.theano_start.today.view import REPLACED, module_like
 
 OUR_OP = "looks for Theano's op by its name and finds the package's"

@@ -63,13 +63,13 @@ def give_names(driver, cuda, cache, compiler):
 
 
 def check_versions():
-    """pygpu's C is made by a Cython that knows Python up to 3.11 and NumPy up to 1.23."""
+    """pygpu's C is made by a Cython that knows Python up to 3.11 and NumPy up to 1.26."""
     if sys.version_info >= (3, 12):
         raise CudaError("pygpu needs Python 3.8 to 3.11, this is %d.%d" % sys.version_info[:2],
                         "python3.11 -m venv .venv")
-    if tuple(int(number) for number in numpy.__version__.split(".")[:2]) >= (1, 24):
-        raise CudaError("pygpu needs NumPy 1.21 to 1.23, this is %s" % numpy.__version__,
-                        "pip install 'numpy<1.24'")
+    if tuple(int(number) for number in numpy.__version__.split(".")[:2]) >= (2, 0):
+        raise CudaError("pygpu needs NumPy 1, this is %s" % numpy.__version__,
+                        "pip install 'numpy<2'")
 
 
 def find_pygpu():

@@ -11,6 +11,8 @@ import warnings
 import numpy
 
 import lenet  # noqa: F401  (starts Theano)
+
+# isort: split
 import theano
 import theano.tensor as T
 from theano import scalar

@@ -2,14 +2,14 @@
 #ifndef LENET_GENERATED_H
 #define LENET_GENERATED_H
 
-/* gof/c_code/lazylinker_c.c: numpy/npy_3kcompat.h said so until NumPy 1.25 */
+/* gof/c_code/lazylinker_c.c: numpy/npy_3kcompat.h said so until NumPy 2 */
 #define NPY_PY3K 1
 #define PyInt_Check PyLong_Check
 #define PyInt_AsLong PyLong_AsLong
 #define PyInt_FromLong PyLong_FromLong
 #define PyInt_AS_LONG PyLong_AS_LONG
 
-/* PyArray_Descr has a member `elsize` where only NumPy 2 and later need to run the module */
+/* PyArray_Descr has a member `elsize` for modules that want NumPy 2 or later */
 #define NPY_TARGET_VERSION 0x00000012
 
 /* Theano's tests of the compiler are programs that know no Python */
@@ -17,9 +17,7 @@
 #include <Python.h>
 #include <numpy/arrayobject.h>
 #include <numpy/arrayscalars.h>
-#endif
 
-#if NPY_ABI_VERSION >= 0x02000000
 /* tensor/basic.py:1349, tensor/extra_ops.py:328: an axis that means all of them */
 #undef NPY_MAXDIMS
 #define NPY_MAXDIMS NPY_RAVEL_AXIS

@@ -57,7 +57,7 @@ def do_without_noprefix(conv):
 
 
 MENDS = [
-    Mend("theano.gof.cmodule", put_header_first, numpy=(1, 24)),
+    Mend("theano.gof.cmodule", put_header_first, numpy=(2, 0)),
     Mend("theano.tensor.nnet.conv", do_without_noprefix, numpy=(2, 0)),
     Mend("theano.tensor.subtensor", increment_in_python, numpy=(2, 0)),
     Mend("theano.tensor.extra_ops", cumulate_over_all, numpy=(2, 0)),
