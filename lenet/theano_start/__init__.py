@@ -67,7 +67,7 @@ def import_theano():
         raise SetupError("interrupted", 128 + signal.SIGINT) from None
     except Exception as error:
         lines = str(error).strip().splitlines() or [""]
-        raise SetupError("Theano does not start: %s: %s; see theanorc.example for its settings"
+        raise SetupError("Theano does not start: %s: %.300s; see theanorc.example for its settings"
                          % (type(error).__name__, lines[0])) from None
 
 

@@ -38,7 +38,7 @@ OPERATORS = {
     "+": lambda v, x: v + x, "-": lambda v, x: v - x, "*": lambda v, x: v * x,
     "/": lambda v, x: v / x, "//": lambda v, x: v // x, "%": lambda v, x: v % x,
     "**": lambda v, x: v ** x, "r+": lambda v, x: x + v, "r-": lambda v, x: x - v,
-    "r/": lambda v, x: x / v, "r//": lambda v, x: x // v, "r**": lambda v, x: x ** v,
+    "r/": lambda v, x: x / v, "r//": lambda v, x: v.__rfloordiv__(x), "r**": lambda v, x: x ** v,
     "maximum": T.maximum, "lt": T.lt, "switch": lambda v, x: T.switch(T.eq(v, v), v, x),
     "clip": lambda v, x: T.clip(v, 0, x), "fill": T.fill,
     "set_subtensor": lambda v, x: T.set_subtensor(v[1:], x),

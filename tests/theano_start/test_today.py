@@ -127,13 +127,8 @@ before = sorted(vars(numpy))
 import lenet
 import theano.tensor.basic
 print(sorted(set(vars(numpy)) - set(before)))
-print([name for name in ("imp", "pkg_resources") if name in sys.modules])
+print([name for name in ("imp", "distutils.spawn") if name in sys.modules])
 print(theano.tensor.basic.np.bool, theano.tensor.basic.np.product([2, 3]))
-try:
-    import numpy.linalg.linalg
-    import distutils.spawn
-except ImportError as error:
-    print(error.name)
 """
 
 
@@ -144,7 +139,9 @@ def test_others_see_the_real_numpy():
     # submodules that NumPy loads when they are asked for
     assert [name for name in added if name and not hasattr(numpy, name)] == []
     assert not {"product", "cast", "MAXDIMS"} & set(added)
-    assert lines[1:3] == ["[]", "<class 'bool'> 6"]
+    if sys.version_info >= (3, 12):
+        assert lines[1] == "[]"
+    assert lines[2] == "<class 'bool'> 6"
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="Python has no distutils any more")

@@ -2,13 +2,6 @@
 #ifndef LENET_GENERATED_H
 #define LENET_GENERATED_H
 
-/* gof/c_code/lazylinker_c.c: numpy/npy_3kcompat.h said so until NumPy 2 */
-#define NPY_PY3K 1
-#define PyInt_Check PyLong_Check
-#define PyInt_AsLong PyLong_AsLong
-#define PyInt_FromLong PyLong_FromLong
-#define PyInt_AS_LONG PyLong_AS_LONG
-
 /* PyArray_Descr has a member `elsize` for modules that want NumPy 2 or later */
 #define NPY_TARGET_VERSION 0x00000012
 
@@ -17,6 +10,18 @@
 #include <Python.h>
 #include <numpy/arrayobject.h>
 #include <numpy/arrayscalars.h>
+
+/* gof/c_code/lazylinker_c.c: the first NumPys 2 still have these */
+#include <numpy/npy_3kcompat.h>
+#ifndef NPY_PY3K
+#define NPY_PY3K 1
+#endif
+#ifndef PyInt_AS_LONG
+#define PyInt_Check PyLong_Check
+#define PyInt_AsLong PyLong_AsLong
+#define PyInt_FromLong PyLong_FromLong
+#define PyInt_AS_LONG PyLong_AS_LONG
+#endif
 
 /* tensor/basic.py:1349, tensor/extra_ops.py:328: an axis that means all of them */
 #undef NPY_MAXDIMS
