@@ -97,6 +97,16 @@ def test_rows_that_are_incremented_twice():
     assert replaced.tolist() == [[1, 1], [2, 3], [1, 1], [4, 5]]
 
 
+def test_largest_elements():
+    x = T.matrix("x")
+    value = numpy.array([[3, 1, 4, 1.5], [9, 2, 6, 5]], FLOATX)
+    function = theano.function([x], T.topk_and_argtopk(x, 2, sorted=False),
+                               mode="FAST_COMPILE")
+    values, places = function(value)
+    assert numpy.sort(values).tolist() == [[3, 4], [6, 9]]
+    assert numpy.sort(places).tolist() == [[0, 2], [0, 2]]
+
+
 def test_random_numbers_are_the_same_in_c_and_python():
     from theano.sandbox.rng_mrg import MRG_RandomStreams
 

@@ -1,4 +1,4 @@
-"""Names that NumPy 1.24, 1.25 and 2 took away, in the NumPy that Theano's modules see."""
+"""What NumPy 1.23, 1.24, 1.25 and 2 took away, in the NumPy and the arrays that Theano sees."""
 
 import numpy
 
@@ -39,17 +39,36 @@ class Casts:
         return lambda x: numpy.asarray(x).astype(dtype)
 
 
-class Digestible(numpy.ndarray):
-    """An array with a method that NumPy 2.3 took away."""
+class OldArray(numpy.ndarray):
+    """An array that can do what arrays once could."""
 
-    def tostring(self):
+    def tostring(self):  # until NumPy 2.3
         return self.tobytes()
+
+    def __getitem__(self, index):  # until NumPy 1.23 a list of slices was as good as a tuple
+        return super().__getitem__(tuple(index) if isinstance(index, list) else index)
 
 
 def digest_bytes(printing):
     """printing.py:1268: an array's method ``tostring``."""
     original = printing.hex_digest
-    printing.hex_digest = lambda x: original(x.view(Digestible))
+    printing.hex_digest = lambda x: original(x.view(OldArray))
 
 
-MENDS = [Mend("theano.printing", digest_bytes, numpy=(2, 3))]
+def index_with_lists(sort):
+    """tensor/sort.py:278: lists of slices."""
+    original = sort._topk_py_impl
+
+    def _topk_py_impl(op, x, *others):
+        results = original(op, x.view(OldArray), *others)
+        if isinstance(results, tuple):
+            return tuple(numpy.asarray(result) for result in results)
+        return numpy.asarray(results)
+
+    sort._topk_py_impl = _topk_py_impl
+
+
+MENDS = [
+    Mend("theano.tensor.sort", index_with_lists, numpy=(1, 23)),
+    Mend("theano.printing", digest_bytes, numpy=(2, 3)),
+]
