@@ -10,6 +10,7 @@ knows OpenMP. And two processes that tidy the folder up at their ends trip over 
 import contextlib
 import hashlib
 import os
+import warnings
 
 import theano
 from theano.configdefaults import gcc_version_str
@@ -17,6 +18,8 @@ from theano.gof.cmodule import ModuleCache
 from theano.gof.op import COp, Op, OpenMPOp
 from theano.gof.utils import hash_from_code
 from theano.scalar.basic import Composite
+
+from lenet.theano_start.refusal import say
 
 
 def apply():
@@ -87,10 +90,20 @@ def openmp_compiles(compiles):
     if os.path.exists(known):
         return True
     if not compiles():
+        say_without_openmp()
         return False
     with contextlib.suppress(OSError):
         open(known, "w").close()
     return True
+
+
+def say_without_openmp():
+    """Say in one line what Theano warns of in three, for g++ only."""
+    warnings.filterwarnings("ignore", "Your g\\+\\+ compiler fails to compile OpenMP")
+    hint = ("sudo apt-get install libomp-dev" if "clang" in theano.config.cxx
+            else "leave cxx out for g++")
+    say("%s cannot compile with OpenMP: the convolutions use one thread; for more, %s"
+        % (theano.config.cxx, hint))
 
 
 def tidy_up_beside_others(tidy_up, cache):

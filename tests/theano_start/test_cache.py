@@ -2,11 +2,13 @@
 
 import copy
 import pickle
+import warnings
 
 import pytest
 import theano
 import theano.tensor as T
 from conftest import run_python
+from theano.gof.op import OpenMPOp
 from theano.scalar.basic import Composite
 
 from lenet.theano_start import cache
@@ -84,3 +86,17 @@ def test_openmp_is_tried_until_it_compiles(tmp_path, monkeypatch):
     assert asked == [False, True, True, True] and next(answers) is True
     monkeypatch.setattr(type(theano.config), "cxx", "another")
     assert not cache.openmp_compiles(lambda: False)
+
+
+@pytest.mark.parametrize("compiler, hint", [("/usr/bin/clang++-19", "libomp"), ("icpc", "g++")])
+def test_no_openmp_is_one_line(compiler, hint, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(type(theano.config), "compiledir", str(tmp_path))
+    monkeypatch.setattr(type(theano.config), "cxx", compiler)
+    monkeypatch.setattr(OpenMPOp, "test_gxx_support", lambda: cache.openmp_compiles(lambda: False))
+    monkeypatch.setattr(OpenMPOp, "gxx_support_openmp", None)
+    monkeypatch.setattr(theano.config, "openmp", True)
+    with warnings.catch_warnings(record=True) as warned:
+        assert OpenMPOp(openmp=True).c_compile_args() == []
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and compiler in lines[0] and hint in lines[0]
+    assert not warned

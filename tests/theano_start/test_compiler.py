@@ -59,6 +59,17 @@ def test_the_floating_point_mode_of_the_process_is_unchanged():
     assert numpy.isnan(theano.function([x], T.tanh(x))(values)[1])
 
 
+@pytest.mark.skipif(not shutil.which("clang++"), reason="needs clang++")
+def test_clang_compiles_what_theano_writes(tmp_path):
+    code = ("import lenet, numpy, theano, theano.tensor as T; x = T.matrix(dtype='float32'); "
+            "f = theano.function([x], T.tanh(x + x.T) * x); "
+            "print('%.4f' % f(numpy.ones((3, 3), 'float32')).sum())")
+    process = run_python("-c", code, HOME=str(tmp_path), THEANO_FLAGS="cxx=clang++")
+    assert process.stdout == "8.6762\n"
+    lines = process.stderr.splitlines()
+    assert not lines or "libomp" in lines[0] and len(lines) == 1
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Theano takes clang++")
 def test_no_compiler_is_one_line(tmp_path):
     (tmp_path / "clang++").symlink_to(shutil.which("g++"))

@@ -19,6 +19,18 @@ def put_header_first(cmodule):
     cmodule.GCC_compiler.compile_args = staticmethod(with_header)
 
 
+def allow_narrowing(cmodule):
+    """Clang refuses a list of ints that are given longer integers (tensor/elemwise_cgen.py:321 and
+    358 write some); g++ takes it."""
+    compile_args = cmodule.GCC_compiler.compile_args
+
+    def with_narrowing(march_flags=True):
+        clang = "clang" in cmodule.config.cxx
+        return compile_args(march_flags) + ["-Wno-narrowing"] * clang
+
+    cmodule.GCC_compiler.compile_args = staticmethod(with_narrowing)
+
+
 def copy_of_header(folder):
     """The path of the header in the folder of compiled graphs.
 
@@ -57,6 +69,7 @@ def do_without_noprefix(conv):
 
 
 MENDS = [
+    Mend("theano.gof.cmodule", allow_narrowing),
     Mend("theano.gof.cmodule", put_header_first, numpy=(2, 0)),
     Mend("theano.tensor.nnet.conv", do_without_noprefix, numpy=(2, 0)),
     Mend("theano.tensor.subtensor", increment_in_python, numpy=(2, 0)),
