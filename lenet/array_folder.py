@@ -13,6 +13,7 @@ import warnings
 import numpy
 
 from lenet.errors import DataError, one_line
+from lenet.files import as_typed
 from lenet.plain_pickle import NUMBER_KINDS
 
 PARTS = ("train", "valid", "test")
@@ -60,7 +61,8 @@ def read_description(path):
     folder = os.path.dirname(path)
     if not os.path.isfile(path):
         raise DataError("%s: a folder that cannot be read as a dataset, since it has no %s; make "
-                        "one with scripts/images_to_pkl.py" % (folder, DESCRIPTION))
+                        "one with `%s`" % (folder, DESCRIPTION,
+                                           as_typed("python scripts/images_to_pkl.py")))
     try:
         with open(path, encoding="utf-8") as file:
             text = file.read(LARGEST_DESCRIPTION + 1)

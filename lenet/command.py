@@ -7,6 +7,7 @@ import signal
 import sys
 
 from lenet.errors import DataError, Interrupted, TrainingError, UsageError
+from lenet.files import as_typed
 
 WRONG_USAGE, FAILED = 2, 1
 
@@ -38,7 +39,7 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, description, example):
         super().__init__(
             description=description,
-            epilog="example: " + example,
+            epilog="example: " + as_typed(example),
             formatter_class=HelpFormatter,
         )
 

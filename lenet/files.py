@@ -6,6 +6,7 @@ the new one whole, under other names beside.
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 
@@ -17,6 +18,17 @@ def beside_the_package():
     parent = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     installed = os.path.join(parent, "lenet_theano")
     return installed if os.path.isdir(installed) else parent
+
+
+def as_typed(command):
+    """A command line of the clone as it is typed here: ``lenet NAME`` for
+    ``python scripts/NAME.py``, and the whole path of another script, where they are installed."""
+    folder = beside_the_package()
+    if os.path.basename(folder) != "lenet_theano":
+        return command
+    command = re.sub(r"python scripts/(\w+)\.py",
+                     lambda script: "lenet " + script.group(1).replace("_", "-"), command)
+    return command.replace("scripts/", os.path.join(folder, "scripts", ""))
 
 
 @contextlib.contextmanager

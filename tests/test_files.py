@@ -6,8 +6,17 @@ import threading
 
 import pytest
 
+from lenet import files
 from lenet.errors import DataError
-from lenet.files import write_beside
+from lenet.files import as_typed, write_beside
+
+
+def test_commands_as_they_are_typed(monkeypatch):
+    clone = "python scripts/lenet5_1998.py --pooling max", "scripts/build_pygpu.sh"
+    assert tuple(map(as_typed, clone)) == clone
+    monkeypatch.setattr(files, "beside_the_package", lambda: "/site/lenet_theano")
+    assert tuple(map(as_typed, clone)) == (
+        "lenet lenet5-1998 --pooling max", "/site/lenet_theano/scripts/build_pygpu.sh")
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /dev/full")

@@ -14,11 +14,12 @@ import sys
 
 import numpy
 
+from lenet.files import as_typed
 from lenet.gpu import libraries, names
 from lenet.gpu.driver import Driver
 from lenet.gpu.libraries import CudaError
 
-BUILD = "scripts/build_pygpu.sh"
+BUILD = as_typed("scripts/build_pygpu.sh")
 DRIVER_HELP = 'sudo apt-get install nvidia-driver  # on Debian, see README.md first: "On a GPU"'
 
 
