@@ -25,7 +25,7 @@ if not hasattr(configparser, "SafeConfigParser"):
 def main():
     if importlib.util.find_spec("theano") is not None:
         return 0
-    pip = [sys.executable, "-m", "pip", "install", "--quiet"]
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     with tempfile.TemporaryDirectory() as folder:
         with open(os.path.join(folder, "sitecustomize.py"), "w") as file:
             file.write(SITECUSTOMIZE)

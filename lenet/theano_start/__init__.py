@@ -19,6 +19,7 @@ After it:
 
 import signal
 import sys
+import textwrap
 import warnings
 
 from lenet.theano_start import compiler, device, settings, supported, threads
@@ -66,9 +67,10 @@ def import_theano():
     except KeyboardInterrupt:
         raise SetupError("interrupted", 128 + signal.SIGINT) from None
     except Exception as error:
-        lines = str(error).strip().splitlines() or [""]
-        raise SetupError("Theano does not start: %s: %.300s; see theanorc.example for its settings"
-                         % (type(error).__name__, lines[0])) from None
+        lines = str(error).strip().splitlines() or [""]  # g++'s, all in one
+        raise SetupError("Theano does not start: %s: %s; correct THEANO_FLAGS or .theanorc"
+                         % (type(error).__name__,
+                            textwrap.shorten(lines[0], 300, placeholder=" ..."))) from None
 
 
 def check_theano_imported_before():

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import platform
 import re
+import shlex
 import struct
 import sys
 
@@ -91,4 +92,4 @@ def how_to_install_theano():
         return "type `pip install Theano==%s`" % THEANO
     if importlib.util.find_spec("lenet_theano") is None:
         return "type " + IN_THE_CLONE
-    return "type `%s -m lenet_theano.scripts install-theano`" % sys.executable
+    return "type `%s -m lenet_theano.scripts install-theano`" % shlex.quote(sys.executable)
