@@ -5,8 +5,11 @@ import sys
 import pytest
 from conftest import assert_refused, run_python
 
+from lenet.theano_start.today.view import numpy_version
 
-@pytest.mark.skipif(sys.version_info >= (3, 12), reason="Theano does not start by itself")
+
+@pytest.mark.skipif(sys.version_info >= (3, 12) or numpy_version() >= (1, 24),
+                    reason="Theano does not start by itself")
 def test_a_theano_imported_before_is_used_with_its_settings():
     code = "import theano, lenet.logistic_sgd; print(theano.config.floatX)"
     process = run_python("-c", code, THEANO_FLAGS="floatX=float64,blas.ldflags=")
