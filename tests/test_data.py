@@ -117,7 +117,7 @@ def test_a_pickle_of_colour_images_with_names(tmp_path):
         ({"image_shape": None}, ["image_shape None"]),
         ({"image_shape": (3, 2, 5)}, ["image_shape (3, 2, 5)", "24 pixels; expected 30"]),
         ({"image_shape": (2, 3, 4)}, ["image_shape (2, 3, 4)", "1 or 3 channels"]),
-        ({"image_shape": (1, 10 ** 6000, 24)}, ["image_shape a number too long to show"]),
+        ({"image_shape": (1, 10 ** 6000, 24)}, ["image_shape", "expected (1 or 3 c"]),
         ({"image_shape": (1, 24)}, ["image_shape (1, 24)"]),
         ({"image_shape": (1, -4, -6)}, ["image_shape (1, -4, -6)"]),
         ({"image_shape": (True, 4, 6)}, ["image_shape (True, 4, 6)"]),

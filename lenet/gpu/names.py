@@ -92,8 +92,9 @@ def link(name, path, made, compiler):
     library = [path] if os.path.isabs(path) else ["-l:" + path]
     # --no-as-needed: keep the need of a library of which no symbol is used.
     # --allow-shlib-undefined: what that library needs itself is not looked for.
+    # noexecstack: glibc 2.41 loads nothing that wants to run code on the stack.
     command = [compiler, "-shared", "-nostdlib", "-Wl,-soname," + name, "-Wl,--no-as-needed",
-               "-Wl,--allow-shlib-undefined", "-o", made] + library
+               "-Wl,--allow-shlib-undefined", "-Wl,-z,noexecstack", "-o", made] + library
     process = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if process.returncode or not os.path.exists(made):
         lines = process.stdout.decode(errors="replace").strip().splitlines() or ["no output"]
