@@ -97,6 +97,12 @@ def test_rows_that_are_incremented_twice():
     assert replaced.tolist() == [[1, 1], [2, 3], [1, 1], [4, 5]]
 
 
+def test_division_that_rounds_up():
+    a, b = T.iscalar("a"), T.lscalar("b")
+    function = theano.function([a, b], T.ceil_intdiv(a, b))
+    assert [function(x, 3) for x in (6, 7, 8, 9)] == [2, 3, 3, 3]
+
+
 def test_largest_elements():
     x = T.matrix("x")
     value = numpy.array([[3, 1, 4, 1.5], [9, 2, 6, 5]], FLOATX)

@@ -78,6 +78,17 @@ def filter_scalars(basic):
     basic.Scalar.filter = filter
 
 
+def upcast_variables(basic):
+    """scalar/basic.py:74: NumPy no longer asks a variable for the name of its type."""
+    original = basic.upcast
+
+    def upcast(*dtypes):
+        return original(*[dtype.dtype if isinstance(dtype, basic.Variable) else dtype
+                          for dtype in dtypes])
+
+    basic.upcast = upcast
+
+
 def mask_of_64_bits(rng_mrg):
     """sandbox/rng_mrg.py:389: a mask of 32 bits beside numbers of 31 and a sign."""
     original = rng_mrg.mrg_next_value
@@ -102,6 +113,7 @@ MENDS = [
     Mend("theano.misc.safe_asarray", keep_lowest_bits, numpy=(1, 24)),
     Mend("theano.scalar.basic", compare_values, numpy=(2, 0)),
     Mend("theano.scalar.basic", filter_scalars, numpy=(2, 0)),
+    Mend("theano.scalar.basic", upcast_variables, numpy=(2, 0)),
     Mend("theano.compile.debugmode", fill_with_an_array, numpy=(2, 0)),
     Mend("theano.sandbox.rng_mrg", mask_of_64_bits, numpy=(2, 0)),
 ]
