@@ -1,5 +1,6 @@
 """The C++ that Theano writes."""
 
+import functools
 import hashlib
 import os
 import tempfile
@@ -31,15 +32,22 @@ def allow_narrowing(cmodule):
     cmodule.GCC_compiler.compile_args = staticmethod(with_narrowing)
 
 
+@functools.lru_cache(maxsize=None)
+def header():
+    """The text of the header, and a name that says what is in it."""
+    with open(HEADER, "rb") as file:
+        text = file.read()
+    return text, "generated-%s.h" % hashlib.sha256(text).hexdigest()[:16]
+
+
 def copy_of_header(folder):
     """The path of the header in the folder of compiled graphs.
 
     The path is a part of each graph's key, so it says what is in the file, and not where the
     package lies.
     """
-    with open(HEADER, "rb") as file:
-        text = file.read()
-    path = os.path.join(folder, "generated-%s.h" % hashlib.sha256(text).hexdigest()[:16])
+    text, name = header()
+    path = os.path.join(folder, name)
     if not os.path.exists(path):
         with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
             file.write(text)

@@ -67,5 +67,5 @@ def numpy_distutils():
 
 
 def pkg_resources():
-    """gpuarray/linalg.py:5 and 23; gone since setuptools 82."""
+    """gpuarray/linalg.py:5 and 31; gone since setuptools 82."""
     stand_in("pkg_resources", DistributionNotFound=type("DistributionNotFound", (Exception,), {}))
