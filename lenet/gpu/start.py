@@ -18,6 +18,7 @@ from lenet.files import as_typed
 from lenet.gpu import libraries, names
 from lenet.gpu.driver import Driver
 from lenet.gpu.libraries import CudaError
+from lenet.theano_start.today.view import numpy_version
 
 BUILD = as_typed("scripts/build_pygpu.sh")
 DRIVER_HELP = 'sudo apt-get install nvidia-driver  # on Debian, see README.md first: "On a GPU"'
@@ -68,7 +69,7 @@ def check_versions():
     if sys.version_info >= (3, 12):
         raise CudaError("pygpu needs Python 3.8 to 3.11, this is %d.%d" % sys.version_info[:2],
                         "python3.11 -m venv .venv")
-    if tuple(int(number) for number in numpy.__version__.split(".")[:2]) >= (2, 0):
+    if numpy_version() >= (2, 0):
         raise CudaError("pygpu needs NumPy 1, this is %s" % numpy.__version__,
                         "pip install 'numpy<2'")
 

@@ -43,7 +43,9 @@ def check_numpy():
         raise missing("numpy")
     import numpy
 
-    version = tuple(int(number) for number in numpy.__version__.split(".")[:2])
+    from lenet.theano_start.today.view import numpy_version  # imports it, too
+
+    version = numpy_version()
     if version < OLDEST_NUMPY:
         raise SetupError("NumPy %s; lenet needs %d.%d or later: pip install --upgrade numpy"
                          % ((numpy.__version__,) + OLDEST_NUMPY))
