@@ -202,11 +202,9 @@ def vector_unit_runs(last, end):
     """Whether all arrays of a loop have the same shape, or one element, and none is a slice."""
     for node in (node for node in last if last[node] is end):
         for v in node.inputs:
-            if v.owner is not None and (
-                    last.get(v.owner) is end or
-                    isinstance(v.owner.op, tensor.DimShuffle) and all(v.broadcastable)):
+            if last.get(v.owner) is end or all(v.broadcastable):
                 continue
-            if v.broadcastable != end.outputs[0].broadcastable and not all(v.broadcastable):
+            if v.broadcastable != end.outputs[0].broadcastable:
                 return False
             if v.owner is not None and isinstance(v.owner.op, (tensor.Subtensor,
                                                                tensor.DimShuffle)):
