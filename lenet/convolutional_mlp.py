@@ -22,10 +22,10 @@ from theano.tensor.signal import pool
 
 from lenet.data import image_shape_of
 from lenet.errors import UsageError
-from lenet.experiment import run_experiment
 from lenet.logistic_sgd import LogisticRegression, check_shape
 from lenet.mlp import HiddenLayer
 from lenet.rng import seeded
+from lenet.training.experiment import run_experiment
 
 
 class LeNetConvPoolLayer:
@@ -243,11 +243,11 @@ def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nke
     seed : int
         Seed of the initial parameters.
     **keep
-        ``chunk_mb`` and ``run``; see ``lenet.experiment.run_experiment``.
+        ``chunk_mb`` and ``run``; see ``lenet.training.experiment.run_experiment``.
 
     Returns
     -------
-    (LeNet5, lenet.training.Result)
+    (LeNet5, lenet.training.loop.Result)
         The network after the last minibatch, and what the training reached.
 
     Raises

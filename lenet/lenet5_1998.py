@@ -24,10 +24,10 @@ from theano.tensor.signal import pool
 
 from lenet.data import image_shape_of
 from lenet.errors import DataError, UsageError
-from lenet.experiment import run_experiment
 from lenet.logistic_sgd import LogisticRegression
 from lenet.mlp import HiddenLayer
 from lenet.rng import seeded
+from lenet.training.experiment import run_experiment
 
 # The values of a pixel without ink and of one full of it; they make the mean of the inputs about
 # 0 and their variance about 1 (section II.B).
@@ -408,11 +408,11 @@ def evaluate_lenet5_1998(learning_rate=None, n_epochs=20, dataset="mnist.pkl.gz"
     seed : int
         Seed of the initial parameters.
     **keep
-        ``chunk_mb`` and ``run``; see ``lenet.experiment.run_experiment``.
+        ``chunk_mb`` and ``run``; see ``lenet.training.experiment.run_experiment``.
 
     Returns
     -------
-    (LeNet5_1998, lenet.training.Result)
+    (LeNet5_1998, lenet.training.loop.Result)
         The network after the last minibatch, and what the training reached.
 
     Raises

@@ -14,7 +14,7 @@ import numpy
 import theano
 import theano.tensor as T
 
-from lenet.experiment import run_experiment
+from lenet.training.experiment import run_experiment
 
 
 class LogisticRegression:
@@ -126,11 +126,11 @@ def sgd_optimization_mnist(learning_rate=0.13, n_epochs=1000, dataset="mnist.pkl
     batch_size : int
         Examples a minibatch.
     **keep
-        ``chunk_mb`` and ``run``; see ``lenet.experiment.run_experiment``.
+        ``chunk_mb`` and ``run``; see ``lenet.training.experiment.run_experiment``.
 
     Returns
     -------
-    (LogisticRegression, lenet.training.Result)
+    (LogisticRegression, lenet.training.loop.Result)
         The model after the last minibatch, and what the training reached.
 
     Raises

@@ -11,9 +11,9 @@ import theano
 import theano.tensor as T
 
 from lenet.errors import UsageError
-from lenet.experiment import run_experiment
 from lenet.logistic_sgd import LogisticRegression, check_shape
 from lenet.rng import seeded
+from lenet.training.experiment import run_experiment
 
 
 class HiddenLayer:
@@ -137,11 +137,11 @@ def test_mlp(learning_rate=0.01, L1_reg=0.0, L2_reg=0.0001, n_epochs=1000,
     seed : int
         Seed of the initial weights.
     **keep
-        ``chunk_mb`` and ``run``; see ``lenet.experiment.run_experiment``.
+        ``chunk_mb`` and ``run``; see ``lenet.training.experiment.run_experiment``.
 
     Returns
     -------
-    (MLP, lenet.training.Result)
+    (MLP, lenet.training.loop.Result)
         The network after the last minibatch, and what the training reached.
 
     Raises

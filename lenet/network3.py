@@ -6,8 +6,8 @@ those of the tutorial's LeNetConvPoolLayer, HiddenLayer and LogisticRegression.
 
 Unlike in the book, ``Network`` draws all parameters from one seed, and hands the layers the
 streams of random numbers for their dropout; every example counts in an accuracy;
-``lenet.models.save_model`` and ``load_model`` keep a network; ``plot_errors`` is in
-``lenet.plots``.
+``lenet.saved.networks.save_model`` and ``load_model`` keep a network; ``plot_errors`` is in
+``lenet.pictures.plots``.
 
 Sources: M. Nielsen, "Neural Networks and Deep Learning", chapter 6 (network3.py); dropout:
 N. Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR
@@ -29,12 +29,12 @@ from lenet.convolutional_mlp import LeNetConvPoolLayer, pooled_size
 from lenet.data import labels_of, shape_of
 from lenet.data import load_data as load_data_shared  # noqa: F401  (the book's name for it)
 from lenet.errors import UsageError
-from lenet.experiment import train
 from lenet.logistic_sgd import LogisticRegression
 from lenet.mlp import HiddenLayer
-from lenet.report import NetworkReport
 from lenet.rng import seeded
-from lenet.sgd import compile_error, compile_predictions
+from lenet.training.experiment import train
+from lenet.training.functions import compile_error, compile_predictions
+from lenet.training.report import NetworkReport
 
 
 def linear(z):
@@ -110,7 +110,7 @@ class Network:
 
     @property
     def architecture(self):
-        """What it takes to build the network again; see ``lenet.models``.
+        """What it takes to build the network again; see ``lenet.saved.networks``.
 
         Raises
         ------
@@ -141,12 +141,12 @@ class Network:
         lmbda : float
             Factor of the L2 regularization: lmbda / 2 times the sum of the squared weights,
             divided by the number of minibatches, is added to the cost.
-        run : lenet.run.Run, optional
+        run : lenet.saved.run.Run, optional
             Keeps the training on disk.
 
         Returns
         -------
-        lenet.training.Result
+        lenet.training.loop.Result
             The accuracies are 1 - its errors; every example counts.
 
         Raises

@@ -11,7 +11,7 @@ import numpy
 import theano
 import theano.tensor as T
 
-from lenet import command
+from lenet import commands
 
 
 def sigmoid(z):
@@ -19,7 +19,7 @@ def sigmoid(z):
 
 
 def main():
-    command.Parser(description=__doc__, example="python scripts/backprop_by_hand.py").parse_args()
+    commands.Parser(description=__doc__, example="python scripts/backprop_by_hand.py").parse_args()
     rng = numpy.random.RandomState(23455)
     x, y = rng.normal(size=3), numpy.array([0.0, 1.0])
     # Row j of a layer's weights belongs to unit j: shapes (4, 3) and (2, 4).
@@ -77,4 +77,4 @@ def show(**values):
 
 
 if __name__ == "__main__":
-    command.run(main)
+    commands.run(main)

@@ -10,10 +10,11 @@ import json
 import os
 import sys
 
-from lenet import command, plots
+from lenet import commands
 from lenet.benchmark import keeping, minibatches, peers, picture, start
+from lenet.data.files import write_beside
 from lenet.errors import UsageError
-from lenet.files import write_beside
+from lenet.pictures import plots
 
 ROWS = (
     ("cold start to the first minibatch", "cold_start_s", "s"),
@@ -28,7 +29,7 @@ PEERS_NKERNS = [[20, 50], [6, 16]]
 
 
 def main():
-    parser = command.Parser(
+    parser = commands.Parser(
         description=__doc__, example="python scripts/benchmark.py --peers --json benchmark.json"
     )
     parser.add_argument("--json", metavar="FILE", help="write the figures to this file, too")
@@ -115,4 +116,4 @@ def measure_start(arguments):
 
 
 if __name__ == "__main__":
-    command.run(main)
+    commands.run(main)

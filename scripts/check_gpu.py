@@ -9,13 +9,13 @@ import re
 os.environ["THEANO_FLAGS"] = os.environ.get("THEANO_FLAGS", "") + ",device=cpu,init_gpu_device="
 
 # isort: split
-from lenet import command
+from lenet import commands
 from lenet.gpu import doctor
 from lenet.theano_start.device import gpu_tools, present_name
 
 
 def main():
-    parser = command.Parser(__doc__, "python scripts/check_gpu.py")
+    parser = commands.Parser(__doc__, "python scripts/check_gpu.py")
     parser.add_argument("--device", default="gpu0", help="gpu0, gpu1, ...")
     device = parser.parse_args().device
     if not re.fullmatch("(gpu|cuda)[0-9]*", device):
@@ -24,4 +24,4 @@ def main():
 
 
 if __name__ == "__main__":
-    command.run(main)
+    commands.run(main)

@@ -8,11 +8,11 @@ import theano
 import theano.tensor as T
 from theano.tensor.nnet import conv2d
 
-from lenet import command
+from lenet import commands
 
 
 def main():
-    command.Parser(description=__doc__, example="python scripts/conv2d_by_hand.py").parse_args()
+    commands.Parser(description=__doc__, example="python scripts/conv2d_by_hand.py").parse_args()
 
     # (images, channels, rows, columns): one image of two channels, of 1 x 5 pixels each.
     image = numpy.array([[[[1, 2, 3, 4, 5]], [[1, 2, 3, 4, 5]]]], dtype=theano.config.floatX)
@@ -51,4 +51,4 @@ def row(numbers):
 
 
 if __name__ == "__main__":
-    command.run(main)
+    commands.run(main)

@@ -8,12 +8,13 @@ import theano
 import theano.tensor as T
 from theano.tensor.nnet import conv2d
 
-from lenet import command, plots
-from lenet.photograph import read_photograph
+from lenet import commands
+from lenet.pictures import plots
+from lenet.pictures.photograph import read_photograph
 
 
 def main():
-    parser = command.Parser(
+    parser = commands.Parser(
         description=__doc__, example="python scripts/conv_demo.py photograph.jpg --output maps.png"
     )
     parser.add_argument("image", nargs="?", metavar="IMAGE",
@@ -61,4 +62,4 @@ def main():
 
 
 if __name__ == "__main__":
-    command.run(main)
+    commands.run(main)

@@ -1,11 +1,11 @@
 """Train LeNet-5 on MNIST, as in the deeplearning.net tutorial."""
 
-from lenet import command
+from lenet import commands
 from lenet.convolutional_mlp import evaluate_lenet5, experiment  # noqa: F401  (a scheduler's hook)
 
 
 def main():
-    parser = command.Parser(
+    parser = commands.Parser(
         description=__doc__, example="python scripts/convolutional_mlp.py --n-epochs 1"
     )
     parser.add_argument("--learning-rate", type=float, default=0.1, metavar="RATE",
@@ -23,4 +23,4 @@ def main():
 
 
 if __name__ == "__main__":
-    command.run(main)
+    commands.run(main)

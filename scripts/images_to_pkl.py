@@ -1,11 +1,12 @@
 """Make a dataset from a folder of images with one subfolder for each class."""
 
-from lenet import command, image_folder
-from lenet.picture import COLOUR, GREY
+from lenet import commands
+from lenet.pictures import image_folder
+from lenet.pictures.reading import COLOUR, GREY
 
 
 def main():
-    parser = command.Parser(
+    parser = commands.Parser(
         description=__doc__,
         example="python scripts/images_to_pkl.py photographs photographs.pkl.gz --size 32 32",
     )
@@ -49,4 +50,4 @@ def main():
 
 
 if __name__ == "__main__":
-    command.run(main)
+    commands.run(main)

@@ -7,13 +7,14 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # isort: split
-from lenet import command, plots
+from lenet import commands
 from lenet.errors import UsageError
 from lenet.lenet5_1998 import CHOICES, compare_steps, evaluate_lenet5_1998
+from lenet.pictures import plots
 
 
 def main():
-    parser = command.Parser(
+    parser = commands.Parser(
         description=__doc__, example="python scripts/lenet5_1998.py --pooling max --n-epochs 5"
     )
     parser.add_argument("--learning-rate", type=float, metavar="RATE",
@@ -66,4 +67,4 @@ def compare(parser):
 
 
 if __name__ == "__main__":
-    command.run(main)
+    commands.run(main)

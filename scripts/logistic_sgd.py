@@ -1,11 +1,11 @@
 """Train a logistic regression on MNIST, as in the deeplearning.net tutorial."""
 
-from lenet import command
+from lenet import commands
 from lenet.logistic_sgd import sgd_optimization_mnist
 
 
 def main():
-    parser = command.Parser(
+    parser = commands.Parser(
         description=__doc__, example="python scripts/logistic_sgd.py --n-epochs 5"
     )
     parser.add_argument("--learning-rate", type=float, default=0.13, metavar="RATE",
@@ -19,4 +19,4 @@ def main():
 
 
 if __name__ == "__main__":
-    command.run(main)
+    commands.run(main)

@@ -1,12 +1,12 @@
 """Draw what a saved network has learned: filters, feature maps, errors, on a page of HTML."""
 
-from lenet import command
-from lenet.look import look
-from lenet.run import dataset_of
+from lenet import commands
+from lenet.saved.look import look
+from lenet.saved.run import dataset_of
 
 
 def main():
-    parser = command.Parser(
+    parser = commands.Parser(
         description=__doc__, example="python scripts/look.py RUN --output look/"
     )
     parser.add_argument("model", metavar="MODEL", help="a model file, or the folder of a run")
@@ -25,4 +25,4 @@ def main():
 
 
 if __name__ == "__main__":
-    command.run(main)
+    commands.run(main)

@@ -1,10 +1,11 @@
 """Build mnist.pkl.gz, the tutorial's dataset, from the four original files of MNIST."""
 
-from lenet import command, mnist
+from lenet import commands
+from lenet.data import mnist
 
 
 def main():
-    parser = command.Parser(
+    parser = commands.Parser(
         description=__doc__, example="python scripts/make_mnist_pkl.py FOLDER data/mnist.pkl.gz"
     )
     parser.add_argument("folder", help="holds train-images-idx3-ubyte.gz and the other three")
@@ -14,4 +15,4 @@ def main():
 
 
 if __name__ == "__main__":
-    command.run(main)
+    commands.run(main)

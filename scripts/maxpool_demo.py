@@ -8,11 +8,11 @@ import theano
 import theano.tensor as T
 from theano.tensor.signal import pool
 
-from lenet import command
+from lenet import commands
 
 
 def main():
-    command.Parser(description=__doc__, example="python scripts/maxpool_demo.py").parse_args()
+    commands.Parser(description=__doc__, example="python scripts/maxpool_demo.py").parse_args()
 
     print("each output = max of a window of 2 x 2 inputs; the windows do not overlap\n")
     input = T.dtensor4("input")
@@ -38,4 +38,4 @@ def show(f, invals, image, setting, size):
 
 
 if __name__ == "__main__":
-    command.run(main)
+    commands.run(main)

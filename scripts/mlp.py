@@ -7,12 +7,12 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # isort: split
-from lenet import command
+from lenet import commands
 from lenet.mlp import test_mlp
 
 
 def main():
-    parser = command.Parser(description=__doc__, example="python scripts/mlp.py --n-epochs 1")
+    parser = commands.Parser(description=__doc__, example="python scripts/mlp.py --n-epochs 1")
     parser.add_argument("--learning-rate", type=float, default=0.01, metavar="RATE",
                         help="factor of the gradient in each step")
     parser.add_argument("--L1-reg", type=float, default=0.0, metavar="FACTOR",
@@ -32,4 +32,4 @@ def main():
 
 
 if __name__ == "__main__":
-    command.run(main)
+    commands.run(main)

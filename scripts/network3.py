@@ -7,14 +7,14 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # isort: split
-from lenet import command
+from lenet import commands
 from lenet.data import image_shape_of, load_data
-from lenet.models import check_images, load_model
 from lenet.network3 import conv_network
+from lenet.saved.networks import check_images, load_model
 
 
 def main():
-    parser = command.Parser(
+    parser = commands.Parser(
         description=__doc__,
         example="python scripts/network3.py --dropout 0.3 --output run",
     )
@@ -58,4 +58,4 @@ def main():
 
 
 if __name__ == "__main__":
-    command.run(main)
+    commands.run(main)

@@ -1,10 +1,11 @@
 """Write a dataset as images: folders train, valid and test, in each a folder for each class."""
 
-from lenet import command, image_export
+from lenet import commands
+from lenet.pictures import image_export
 
 
 def main():
-    parser = command.Parser(
+    parser = commands.Parser(
         description=__doc__, example="python scripts/pkl_to_images.py mnist.pkl.gz mnist_images"
     )
     parser.add_argument("dataset", help="path of a dataset, or a name looked up here and in data/")
@@ -18,4 +19,4 @@ def main():
 
 
 if __name__ == "__main__":
-    command.run(main)
+    commands.run(main)

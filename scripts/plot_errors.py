@@ -1,16 +1,17 @@
 """Draw the test images that a saved network gets wrong: truth above, prediction below."""
 
-from lenet import command, plots
+from lenet import commands
 from lenet.data import load_data
-from lenet.models import check_images, load_model
 from lenet.network3 import get_error_locations
-from lenet.run import dataset_of
+from lenet.pictures import plots
+from lenet.saved.networks import check_images, load_model
+from lenet.saved.run import dataset_of
 
 ROWS, COLUMNS = 12, 10  # of images that are drawn
 
 
 def main():
-    parser = command.Parser(
+    parser = commands.Parser(
         description=__doc__,
         example="python scripts/plot_errors.py run --output errors.png",
     )
@@ -37,4 +38,4 @@ def main():
 
 
 if __name__ == "__main__":
-    command.run(main)
+    commands.run(main)

@@ -7,13 +7,14 @@ import numpy
 import theano
 import theano.tensor as T
 
-from lenet import command, plots, pooling
+from lenet import commands, pooling
 from lenet.data import image_shape_of, load_data
+from lenet.pictures import plots
 from lenet.rng import seeded
 
 
 def main():
-    parser = command.Parser(
+    parser = commands.Parser(
         description=__doc__, example="python scripts/pooling_demo.py --output pooling.png"
     )
     parser.add_dataset()
@@ -66,4 +67,4 @@ def main():
 
 
 if __name__ == "__main__":
-    command.run(main)
+    commands.run(main)

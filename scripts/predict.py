@@ -10,13 +10,13 @@ import csv
 import json
 import sys
 
-from lenet import command
+from lenet import commands
 from lenet.errors import UsageError
-from lenet.predict import Predictor, find_images
+from lenet.saved.predict import Predictor, find_images
 
 
 def main():
-    parser = command.Parser(
+    parser = commands.Parser(
         description=__doc__, example="python scripts/predict.py RUN seven.jpg folder/ --top 3"
     )
     parser.add_argument("model", metavar="MODEL", help="a model file, or the folder of a run")
@@ -47,14 +47,14 @@ def main():
                                                              arguments.center):
             if error is not None:
                 failed.append(path)
-                command.fail(error, command.FAILED)
+                commands.fail(error, commands.FAILED)
                 yield path, None
             else:
                 best = (-probabilities).argsort(kind="stable")[:arguments.top]
                 yield path, [(predictor.class_names[i], float(probabilities[i])) for i in best]
 
     (arguments.write or write_text)(results(), arguments.top)
-    return command.FAILED if failed else 0
+    return commands.FAILED if failed else 0
 
 
 def write_text(results, top):
@@ -90,4 +90,4 @@ def write_json(results, top):
 
 
 if __name__ == "__main__":
-    command.run(main)
+    commands.run(main)

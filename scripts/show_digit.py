@@ -1,14 +1,15 @@
 """Draw one digit of a dataset and print its label."""
 
-from lenet import command, plots
+from lenet import commands
 from lenet.data import SET_NAMES, image_shape_of, load_data
 from lenet.errors import UsageError
+from lenet.pictures import plots
 
 SETS = dict(zip(("train", "validation", "test"), range(3)))
 
 
 def main():
-    parser = command.Parser(
+    parser = commands.Parser(
         description=__doc__, example="python scripts/show_digit.py --index 8 --output digit.png"
     )
     parser.add_argument("--index", type=int, default=8, metavar="N",
@@ -37,4 +38,4 @@ def main():
 
 
 if __name__ == "__main__":
-    command.run(main)
+    commands.run(main)

@@ -21,8 +21,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["HOME"] = os.path.expanduser(
         "~/.cache/lenet-tests/" + os.environ["PYTEST_XDIST_WORKER"])
 
-from lenet import plain_pickle, plots
-from lenet.data import load_arrays
+from lenet.data import load_arrays, plain_pickle
+from lenet.pictures import plots
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 

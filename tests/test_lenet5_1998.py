@@ -5,10 +5,11 @@ import pytest
 import theano
 import theano.tensor as T
 
-from lenet import experiment, lenet5_1998
-from lenet.data import Datasets, numbered, shared_dataset
+from lenet import lenet5_1998
+from lenet.data.loading import Datasets, numbered, shared_dataset
 from lenet.errors import DataError, UsageError
 from lenet.lenet5_1998 import STEPS, TABLE_I, LeNet5_1998, squash
+from lenet.training.loop import experiment
 
 # Table I as the paper prints it: row i, column j says whether map j of C3 sees map i of S2.
 PAPERS_TABLE = """

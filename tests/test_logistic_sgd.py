@@ -5,8 +5,9 @@ import pytest
 import theano
 import theano.tensor as T
 
-from lenet import experiment, logistic_sgd
+from lenet import logistic_sgd
 from lenet.logistic_sgd import LogisticRegression
+from lenet.training.loop import experiment
 
 
 @pytest.fixture

@@ -5,9 +5,10 @@ import pytest
 import theano
 import theano.tensor as T
 
-from lenet import experiment, mlp
+from lenet import mlp
 from lenet.errors import UsageError
 from lenet.mlp import HiddenLayer
+from lenet.training.loop import experiment
 
 
 def test_output(rng):

@@ -5,9 +5,9 @@ import pytest
 import theano
 import theano.tensor as T
 
-from lenet import models, network3
-from lenet.chunks import ChunkedSet, Window
+from lenet import network3
 from lenet.data import shared_dataset
+from lenet.data.chunks import ChunkedSet, Window
 from lenet.errors import UsageError
 from lenet.network3 import (
     ConvPoolLayer,
@@ -20,6 +20,7 @@ from lenet.network3 import (
     sigmoid,
     tanh,
 )
+from lenet.saved import networks
 
 
 def small_network(mini_batch_size=5, p_dropout=0.0, seed=0, **options):
@@ -123,7 +124,7 @@ def test_parameters_are_drawn_layer_by_layer():
 def test_an_activation_without_a_name_cannot_be_saved(tmp_path):
     net = Network([FullyConnectedLayer(4, 3, activation_fn=lambda x: x), SoftmaxLayer(3, 2)], 10)
     with pytest.raises(UsageError, match="layer 0: an activation that cannot be saved"):
-        models.save_model(str(tmp_path / "model"), net, ["a", "b"], (1, 2, 2), "resize")
+        networks.save_model(str(tmp_path / "model"), net, ["a", "b"], (1, 2, 2), "resize")
     assert not (tmp_path / "model").exists()
 
 

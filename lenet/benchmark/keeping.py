@@ -11,14 +11,14 @@ import time
 import numpy
 import theano.tensor as T
 
-from lenet import array_folder, image_export
 from lenet.benchmark.start import in_a_process
 from lenet.convolutional_mlp import LeNet5, evaluate_lenet5
-from lenet.data import load_data, open_arrays
+from lenet.data import array_folder, load_data, open_arrays
 from lenet.errors import Interrupted
-from lenet.predict import Predictor, find_images
-from lenet.run import Run
-from lenet.sgd import compile_functions
+from lenet.pictures import image_export
+from lenet.saved.predict import Predictor, find_images
+from lenet.saved.run import Run
+from lenet.training.functions import compile_functions
 
 N_EPOCHS, ROUNDS, CHUNK_MB = 5, 5, 64
 

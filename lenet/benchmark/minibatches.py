@@ -9,7 +9,7 @@ from lenet.benchmark.worker import time_step
 from lenet.data import load_data
 from lenet.errors import UsageError
 from lenet.network3 import conv_network
-from lenet.sgd import compile_functions
+from lenet.training.functions import compile_functions
 
 
 def run(sizes=(1, 10, 100, 500), rounds=7, seconds=0.3, say=lambda line: None):

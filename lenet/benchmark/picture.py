@@ -1,6 +1,6 @@
 """The bars of ``peers.py``: milliseconds of each peer, one panel a step and number of threads."""
-from lenet import plots
 from lenet.benchmark.peers import settings_of
+from lenet.pictures import plots
 
 
 def draw(rows, minibatch, nkerns):

@@ -18,13 +18,13 @@ import numpy
 import theano
 import theano.tensor as T
 
-from lenet import command
+from lenet import commands
 from lenet.convolutional_mlp import LeNet5, check_nkerns
 from lenet.data import load_data
 from lenet.errors import TrainingError, UsageError
 from lenet.gpu.libraries import text
 from lenet.gpu.start import find_cuda, find_device, find_driver
-from lenet.sgd import check_batch_size, compile_functions
+from lenet.training.functions import check_batch_size, compile_functions
 
 WARM_UP, COUNTED = 5, 30
 
@@ -86,14 +86,14 @@ def in_a_process(call, compile_cache=None, module="start", **variables):
         flags = environment.get("THEANO_FLAGS", "")
         environment["THEANO_FLAGS"] = flags + ",base_compiledir=" + compile_cache
     code = (
-        "import json; from lenet import command; from lenet.benchmark import %s; "
-        "command.run(lambda: print(json.dumps(%s.%s)))" % (module, module, call)
+        "import json; from lenet import commands; from lenet.benchmark import %s; "
+        "commands.run(lambda: print(json.dumps(%s.%s)))" % (module, module, call)
     )
     process = subprocess.run(
         [sys.executable, "-c", code], env=environment, text=True, capture_output=True
     )
     if process.returncode:
-        failure = UsageError if process.returncode == command.WRONG_USAGE else TrainingError
+        failure = UsageError if process.returncode == commands.WRONG_USAGE else TrainingError
         raise failure(process.stderr.strip().partition(": ")[2])
     return process.stdout
 

@@ -14,7 +14,7 @@ import sys
 
 import numpy
 
-from lenet.files import as_typed
+from lenet.data.files import as_typed
 from lenet.gpu import libraries, names
 from lenet.gpu.driver import Driver
 from lenet.gpu.libraries import CudaError

@@ -13,10 +13,10 @@ import lenet  # noqa: F401  (before Theano, which it gives its settings)
 import theano  # isort: skip
 import theano.tensor as T  # isort: skip
 
-from lenet.chunks import ChunkedSet, Window
 from lenet.convolutional_mlp import LeNet5
 from lenet.data import Datasets, shared_dataset
-from lenet.sgd import compile_functions
+from lenet.data.chunks import ChunkedSet, Window
+from lenet.training.functions import compile_functions
 
 BATCH, N, SIDE = 10, 20, 16
 

@@ -1,0 +1,94 @@
+"""How every command ends: wrong input is one line on standard error and its own exit status."""
+
+import codecs
+import os
+import signal
+import sys
+
+from lenet.errors import DataError, Interrupted, TrainingError, UsageError
+
+WRONG_USAGE, FAILED = 2, 1
+
+WRITTEN = "lenet.written"  # the name of an error handler for codecs
+
+# What Theano's convolution says; what Python and NumPy say of sizes beyond their own integers.
+NO_MEMORY = "failed to allocate"
+TOO_LARGE = ("int too large to convert", "Maximum allowed dimension", "array is too big")
+
+
+def run(main):
+    """Call ``main`` and end the process: wrong input is one line and its own exit status.
+
+    0: done; 1: a file or the training failed; 2: wrong usage; 130: Ctrl-C; 143: SIGTERM.
+    """
+    make_streams_ready()
+    before = signal.getsignal(signal.SIGTERM)
+    if before is signal.SIG_DFL:  # let what was begun be taken away, as after Ctrl-C
+        signal.signal(signal.SIGTERM, terminate)
+    try:
+        status = status_of(main)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    try:
+        sys.stdout.flush()
+    except OSError:  # nothing more can be said there, not even by Python at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)
+
+
+def status_of(main):
+    """Call ``main``; the exit status, after a line for what failed."""
+    try:
+        status = main() or 0
+        sys.stdout.flush()
+        return status
+    except UsageError as error:
+        return fail(error, WRONG_USAGE)
+    except (DataError, TrainingError) as error:
+        return fail(error, FAILED)
+    except KeyboardInterrupt as interrupt:
+        return fail(str(interrupt) or "interrupted",
+                    128 + getattr(interrupt, "signal", signal.SIGINT))
+    except BrokenPipeError:
+        return FAILED  # whoever read our output has gone
+    except OSError as error:
+        return fail(error if error.filename else "standard output cannot be written (%s)"
+                    % error.strerror, FAILED)
+    except Exception as error:
+        first_line = str(error).partition("\n")[0]
+        if isinstance(error, MemoryError) or NO_MEMORY in first_line:
+            return fail("more memory is needed than there is: " + first_line, FAILED)
+        if any(words in first_line for words in TOO_LARGE):
+            return fail("a number is too large to compute with: " + first_line, WRONG_USAGE)
+        raise
+
+
+def make_streams_ready():
+    """Let file names be any bytes, write what the encoding lacks, replace what is closed."""
+    codecs.register_error(WRITTEN, written)
+    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, WRITTEN)):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors=errors)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))
+
+
+def terminate(number, frame):
+    raise Interrupted("terminated", number)
+
+
+def written(error):
+    """How standard output writes a character that its encoding lacks: a byte of a file name that
+    is no text as that byte, any other as \\xfc."""
+    character, after = error.object[error.start], error.start + 1
+    if "\udc80" <= character <= "\udcff":
+        return bytes([ord(character) - 0xdc00]), after
+    return character.encode("ascii", "backslashreplace").decode(), after
+
+
+def fail(reason, status):
+    """Print the reason in one line on standard error."""
+    print("%s: %s" % (os.path.basename(sys.argv[0]), " ".join(str(reason).split())),
+          file=sys.stderr)
+    return status

@@ -1,0 +1,166 @@
+"""A dataset as a folder of arrays, which are read from the disk as they are needed.
+
+The folder holds ``train_x.npy``, ``valid_x.npy`` and ``test_x.npy``, uint8 of shape (n, channels,
+height, width), their labels ``train_y.npy``, ``valid_y.npy`` and ``test_y.npy``, int64 of shape
+(n,), and ``dataset.json`` with the ``image_shape``, the ``class_names`` and the ``preparation``
+that ``lenet.data.Datasets`` explains. A pixel stands for byte / 256, as in the tutorial's pickle.
+"""
+
+import json
+import os
+import warnings
+
+import numpy
+
+from lenet.data.files import as_typed
+from lenet.data.plain_pickle import NUMBER_KINDS
+from lenet.errors import DataError, one_line
+
+PARTS = ("train", "valid", "test")
+DESCRIPTION = "dataset.json"
+FILES = [DESCRIPTION] + ["%s_%s.npy" % (part, what) for part in PARTS for what in "xy"]
+
+LARGEST_DESCRIPTION = 16 << 20  # bytes: room for the names of very many classes
+
+
+def read(folder):
+    """The arrays and the description of a folder.
+
+    Parameters
+    ----------
+    folder : str
+
+    Returns
+    -------
+    sets : list of three pairs (x, y)
+        x is memory-mapped, uint8 of shape (n, n_pixels); y has the type that the file has.
+    description : object
+        What ``dataset.json`` holds.
+
+    Raises
+    ------
+    DataError
+        A file is missing or damaged, or holds something other than images.
+    """
+    description = read_description(os.path.join(folder, DESCRIPTION))
+    sets = []
+    for part in PARTS:
+        path = os.path.join(folder, part + "_x.npy")
+        x = images(path)
+        if isinstance(description, dict) and description.get("image_shape") != list(x.shape[1:]):
+            raise DataError("%s: images of shape %s, where %s says otherwise; make the dataset "
+                            "again" % (path, x.shape[1:], DESCRIPTION))
+        # Labels are few bytes, and are looked at all together.
+        y = numpy.array(mapped(os.path.join(folder, part + "_y.npy")))
+        sets.append((x.reshape(len(x), -1), y))
+    return sets, description
+
+
+def read_description(path):
+    """The object in a JSON file."""
+    folder = os.path.dirname(path)
+    if not os.path.isfile(path):
+        raise DataError("%s: a folder that cannot be read as a dataset, since it has no %s; make "
+                        "one with `%s`" % (folder, DESCRIPTION,
+                                           as_typed("python scripts/images_to_pkl.py")))
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read(LARGEST_DESCRIPTION + 1)
+        if len(text) > LARGEST_DESCRIPTION:
+            raise ValueError("more than %d bytes" % LARGEST_DESCRIPTION)
+        return json.loads(text)
+    except OSError as error:
+        raise DataError("%s: cannot be read (%s)" % (path, error.strerror or error)) from None
+    except (ValueError, RecursionError) as error:
+        raise DataError("%s: no JSON (%s); make the dataset again" % (path, one_line(error))
+                        ) from None
+
+
+def images(path):
+    """The images of a file, memory-mapped."""
+    x = mapped(path)
+    if x.dtype != numpy.uint8 or x.ndim != 4 or 0 in x.shape or not x.flags.c_contiguous:
+        raise DataError("%s: %s of shape %s; expected uint8 of shape (images, channels, height, "
+                        "width), row by row" % (path, x.dtype, x.shape))
+    return x
+
+
+def mapped(path):
+    """The numbers in a ``.npy`` file, memory-mapped. Objects, which are pickles, are refused."""
+    if not os.path.isfile(path):
+        raise DataError("%s: not found; make the dataset again" % path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of headers that Python 2 wrote
+            array = numpy.lib.format.open_memmap(path, mode="r")
+    except OSError as error:
+        raise DataError("%s: cannot be read (%s)" % (path, error.strerror or error)) from None
+    except Exception as error:  # a damaged header makes NumPy fail in many ways
+        raise DataError("%s: no intact array (%s); make the dataset again"
+                        % (path, one_line(error))) from None
+    if array.dtype.kind not in NUMBER_KINDS:
+        raise DataError("%s: an array of type %s, where numbers were expected"
+                        % (path, array.dtype))
+    return array
+
+
+def to_floats(content, floats):
+    """Write images of bytes into an array of floats of the same shape: byte / 256."""
+    floats[...] = content
+    floats /= 256  # exact, since 256 is a power of two
+
+
+# --- writing --------------------------------------------------------------------------------
+
+
+class ArrayWriter:
+    """Writes a ``.npy`` file row by row, so that the rows are never in memory together.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    dtype : str
+        Type of the numbers.
+    row_shape : tuple of int
+        Shape of a row; () for an array of one dimension.
+    """
+
+    header_bytes = 128  # room for any shape; a multiple of 64, as the format wants
+
+    def __init__(self, path, dtype, row_shape):
+        self.dtype, self.row_shape, self.n_rows = numpy.dtype(dtype), row_shape, 0
+        self.file = open(path, "wb")
+        self.file.write(self.header())
+
+    def append(self, row):
+        """Write one more row."""
+        self.file.write(numpy.ascontiguousarray(row, self.dtype).reshape(self.row_shape).data)
+        self.n_rows += 1
+
+    def close(self):
+        """Write the number of rows into the header, and the file to the disk."""
+        with self.file as file:
+            file.seek(0)
+            file.write(self.header())
+            file.flush()
+            os.fsync(file.fileno())
+
+    def header(self):
+        """Version 1.0 of the format: magic string, version, length, a Python dict, padding."""
+        text = "{'descr': '%s', 'fortran_order': False, 'shape': %s, }" % (
+            self.dtype.newbyteorder("<").str, (self.n_rows,) + self.row_shape)
+        length = self.header_bytes - 10
+        return (b"\x93NUMPY\x01\x00" + length.to_bytes(2, "little")
+                + text.encode("ascii").ljust(length - 1) + b"\n")
+
+
+def write_description(folder, image_shape, class_names, preparation):
+    """Write ``dataset.json``."""
+    path = os.path.join(folder, DESCRIPTION)
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump({"image_shape": list(image_shape), "class_names": list(class_names),
+                   "preparation": preparation}, file, indent=1, ensure_ascii=False)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,141 @@
+"""From the four original files of MNIST to the tutorial's ``mnist.pkl.gz``.
+
+MNIST: Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten digits".
+The file format (IDX) is described there: two zero bytes, a type (8 for unsigned bytes), the
+number of dimensions, each dimension as a big-endian 32-bit integer, the bytes.
+"""
+
+import gzip
+import hashlib
+import os
+import sys
+import zlib
+
+import numpy
+
+from lenet.data import plain_pickle
+from lenet.data.files import write_beside
+from lenet.errors import DataError
+
+# SHA-256 of the files' contents, uncompressed, and MD5 of the compressed files on the mirrors.
+FILES = {
+    "train-images-idx3-ubyte": (
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
+    "train-labels-idx1-ubyte": (
+        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        "d53e105ee54ea40749a09fcbcd1e9432"),
+    "t10k-images-idx3-ubyte": (
+        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        "9fb629c4189551a2d022fa330f9573f3"),
+    "t10k-labels-idx1-ubyte": (
+        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        "ec29112dd5afa0611ce80d1b7f02629c"),
+}
+
+MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
+
+N_VALIDATION = 10000  # the last of the 60,000 training images, as in the tutorial
+
+
+def build(folder, output):
+    """Write ``mnist.pkl.gz`` from a folder with the four original files.
+
+    Parameters
+    ----------
+    folder : str
+        Holds ``train-images-idx3-ubyte.gz`` and the other three, compressed or not.
+    output : str
+        The file to write: a gzip'ed pickle of
+        ``((train_x, train_y), (valid_x, valid_y), (test_x, test_y))``, images float32 of shape
+        (n, 784) in [0, 1), labels int64 of shape (n,). The same input gives the same bytes.
+
+    Raises
+    ------
+    DataError
+        A file is missing, is no IDX file, or is not the original one.
+    """
+    train_x, test_x = (read_idx(folder, name) for name in ("train-images-idx3-ubyte",
+                                                           "t10k-images-idx3-ubyte"))
+    train_y, test_y = (read_idx(folder, name) for name in ("train-labels-idx1-ubyte",
+                                                           "t10k-labels-idx1-ubyte"))
+    sets = (
+        as_pair(train_x[:-N_VALIDATION], train_y[:-N_VALIDATION]),
+        as_pair(train_x[-N_VALIDATION:], train_y[-N_VALIDATION:]),
+        as_pair(test_x, test_y),
+    )
+    with write_beside(output) as file:
+        # No name and no time in the header: the bytes depend on the contents alone.
+        with gzip.GzipFile("", "wb", compresslevel=9, fileobj=file, mtime=0) as compressed:
+            plain_pickle.dump(sets, compressed)
+
+
+def as_pair(images, labels):
+    """Images of shape (n, rows, columns) and labels (n,), uint8, in the tutorial's format."""
+    x = images.reshape(len(images), -1).astype("float32") / 256  # exact: 256 is a power of two
+    return x, labels.astype("int64")
+
+
+def read_idx(folder, name):
+    """Read one of the four original files and check that it is that file.
+
+    Returns
+    -------
+    numpy.ndarray of uint8
+        Of shape (n, 28, 28) for images, (n,) for labels.
+    """
+    path = os.path.join(folder, name)
+    compressed = path + ".gz"
+    try:
+        with gzip.open(compressed) if os.path.exists(compressed) else open(path, "rb") as file:
+            content = file.read()
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError("%s: cannot be read (%s); expected the original file of MNIST there"
+                        % (path, error)) from None
+    found, expected = hashlib.sha256(content).hexdigest(), FILES[name][0]
+    if found != expected:
+        raise DataError("%s: not the original file of MNIST (SHA-256 %s..., expected %s...)"
+                        % (path, found[:12], expected[:12]))
+    n_dimensions = content[3]
+    shape = numpy.frombuffer(content, ">i4", n_dimensions, offset=4)
+    return numpy.frombuffer(content, "uint8", offset=4 + 4 * n_dimensions).reshape(shape)
+
+
+def fetch(output):
+    """Download the four original files from a public mirror and build ``mnist.pkl.gz``.
+
+    Parameters
+    ----------
+    output : str
+        The file to write; the downloads are kept beside it until it is complete, so that a
+        second try goes on with those that arrived.
+
+    Raises
+    ------
+    DataError
+        No mirror can be reached, or a file that arrived is not the original one.
+    """
+    import pooch  # only needed, and only then imported, without the repository's copy
+
+    folder = os.path.dirname(output)
+    pooch.get_logger().setLevel("WARNING")
+    for name, (_, md5) in FILES.items():
+        problems = []
+        for mirror in MIRRORS:
+            try:
+                pooch.retrieve(mirror + name + ".gz", "md5:" + md5, name + ".gz", folder,
+                               downloader=pooch.HTTPDownloader(progressbar=sys.stderr.isatty()))
+                break
+            except Exception as error:  # requests, urllib3 and pooch each have their own
+                problems.append("%s: %s" % (mirror, type(error).__name__))
+        else:
+            raise DataError(
+                "mnist.pkl.gz is neither in this folder nor in the repository's data/, and "
+                "cannot be fetched (%s); copy it from the repository's data/ or try again online"
+                % "; ".join(problems))
+    build(folder, output)
+    for name in FILES:
+        os.unlink(os.path.join(folder, name + ".gz"))

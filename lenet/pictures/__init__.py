@@ -1,0 +1,1 @@
+"""Image files to arrays and back: photographs, digits, folders of images, plots."""

@@ -1,0 +1,215 @@
+"""Bring the picture of a digit to the format of MNIST.
+
+``lenet/digit_format.py`` says what that is; what to do about paper, light and noise is ours.
+"""
+
+import math
+
+import numpy
+from PIL import Image
+from scipy import ndimage
+
+from lenet.data.digit_format import BOX, SIZE, centre_of, is_in_format
+from lenet.errors import DataError
+
+LARGEST = 200  # rows and columns that are looked at: of a larger picture, means of its pixels
+FAINT = 0.03  # of the darkest ink: what is fainter is paper
+EDGE = 0.35  # of the darkest ink: how dark it is at the end of a stroke
+EIGHT_NEIGHBOURS = numpy.ones((3, 3), dtype=bool)
+
+
+def to_mnist(grey):
+    """Find the digit in a picture and bring it to the format of MNIST.
+
+    Parameters
+    ----------
+    grey : array of shape (height, width)
+        Brightness from 0 (black) to 255 of one digit on paper that fills the picture: of any
+        size, dark on light or light on dark, lit unevenly.
+
+    Returns
+    -------
+    array of shape (28, 28)
+        uint8, the ink light. A picture that is in this format already comes back as it was, or
+        inverted if it was dark on light.
+
+    Raises
+    ------
+    DataError
+        There is nothing on the paper.
+    """
+    factor = -(-max(grey.shape) // LARGEST)
+    if factor > 1:
+        grey = numpy.asarray(Image.fromarray(grey).reduce(factor))
+    ink, noise = ink_of(grey.astype("float32"))
+    if not noise:
+        ink = numpy.maximum(ink, 0)
+        if is_in_format(ink):
+            return ink.astype("uint8")
+    return centred(fitted(cut_out(ink, noise)))
+
+
+def ink_of(grey):
+    """Ink and paper told apart.
+
+    Parameters
+    ----------
+    grey : array of shape (height, width)
+        Brightness, float32.
+
+    Returns
+    -------
+    ink : array of shape (height, width)
+        How much darker than the paper a pixel is, or how much lighter if that is what stands out;
+        around 0 for paper.
+    noise : float
+        Standard deviation of the paper's grain.
+    """
+    border = numpy.concatenate([grey[0], grey[-1], grey[1:-1, 0], grey[1:-1, -1]])
+    border.sort()
+    paper = border[len(border) // 2]
+    if border[len(border) // 4] == paper == border[3 * len(border) // 4]:
+        # Drawn or scanned: the paper is one even grey.
+        ink, noise = grey - paper, 0.0
+    else:
+        ink = grey - paper_surface(grey)
+        noise = 1.4826 * float(numpy.median(numpy.abs(ink)))  # of normally distributed grain
+    # The grain goes both ways and the third power makes little of it; the digit decides.
+    if numpy.vdot(ink * ink, ink) < 0:
+        ink = -ink
+    return ink, noise
+
+
+def paper_surface(grey):
+    """The brightness of the paper where it is lit unevenly.
+
+    A plane is fitted to the border, where paper is to be expected; then a quadratic function of
+    row and column to all pixels near that, until those it does not explain, the digit, are out.
+
+    Parameters
+    ----------
+    grey : array of shape (height, width)
+
+    Returns
+    -------
+    array of shape (height, width)
+        float32.
+    """
+    height, width = grey.shape
+    rows = numpy.linspace(-1, 1, height, dtype="float32")[:, None]
+    columns = numpy.linspace(-1, 1, width, dtype="float32")[None, :]
+    step = -(-max(height, width) // 32)  # some pixels in each direction tell enough
+    values = grey[::step, ::step].ravel()
+    row, column = (axis.ravel().astype("float64") for axis in
+                   numpy.broadcast_arrays(rows[::step], columns[:, ::step]))
+    terms = numpy.stack([numpy.ones_like(row), row, column, row * column, row ** 2, column ** 2])
+
+    # First a plane: the border alone says little about a curvature.
+    border = (abs(row) == 1) | (row == row[-1]) | (abs(column) == 1) | (column == column[-1])
+    near = border
+    for _ in range(4):
+        away = abs(values - least_squares(terms[:3], values, near) @ terms[:3])
+        near = border & (away <= 2.5 * numpy.median(away[border]))
+    for share in (0.4, 0.3, 0.2):
+        factors = least_squares(terms, values, away <= max(share * away.max(), numpy.median(away)))
+        away = abs(values - factors @ terms)
+    a, b, c, d, e, f = factors.astype("float32")
+    return a + (b + d * columns + e * rows) * rows + (c + f * columns) * columns
+
+
+def least_squares(terms, values, chosen):
+    """The factors that bring ``factors @ terms`` closest to the chosen values."""
+    terms, values = terms[:, chosen], values[chosen]
+    # The normal equations; in a picture of few pixels more than one solution may come closest.
+    return numpy.linalg.lstsq(terms @ terms.T, terms @ values, rcond=None)[0]
+
+
+def cut_out(ink, noise):
+    """The part of the picture that the digit fills, with nothing but the digit in it.
+
+    Parameters
+    ----------
+    ink, noise
+        As ``ink_of`` returns them.
+
+    Returns
+    -------
+    array
+        float32, at least 0, of the shape of the digit.
+
+    Raises
+    ------
+    DataError
+        There is no ink that stands out from the grain.
+    """
+    smooth = ink
+    if noise:
+        smooth, noise = ndimage.uniform_filter(ink, 3), noise / 3  # the mean of 9 pixels
+    darkest = smooth.max()
+    if darkest < max(8, 6 * noise):
+        raise DataError("no digit found: nothing stands out from the paper")
+    inked = smooth > max(4 * noise, FAINT * darkest)
+    pieces = numpy.empty(inked.shape, dtype="int32")
+    n_pieces = ndimage.label(inked, EIGHT_NEIGHBOURS, output=pieces)
+    if n_pieces > 1:
+        inked = of_the_digit(pieces, n_pieces, smooth)
+    if noise:
+        ink = numpy.where(ndimage.binary_dilation(inked), ink, 0)
+    # Edges are blurred, and a stroke ends in the middle of its edge.
+    inked &= smooth > EDGE * smooth[inked].max()
+    rows, columns = numpy.flatnonzero(inked.any(axis=1)), numpy.flatnonzero(inked.any(axis=0))
+    return numpy.maximum(ink[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1], 0)
+
+
+def of_the_digit(pieces, n_pieces, ink):
+    """Which pixels belong to the digit, where the ink lies in several pieces.
+
+    Left out are specks, faint spots, and what reaches in from the border (the edge of the paper,
+    a shadow) beside something that does not. A digit may be in pieces itself.
+
+    Parameters
+    ----------
+    pieces : array of shape (height, width)
+        0 for paper, the number of its piece for ink.
+    n_pieces : int
+    ink : array of shape (height, width)
+
+    Returns
+    -------
+    bool array of shape (height, width)
+    """
+    mass = numpy.bincount(pieces.ravel(), ink.ravel(), minlength=n_pieces + 1)
+    mass[0] = 0
+    inside = mass.copy()
+    for border in (pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1]):
+        inside[border] = 0
+    if inside.max() >= 0.2 * mass.max():
+        mass = inside
+    darkness = mass / numpy.bincount(pieces.ravel())  # the mean of a piece
+    kept = (mass >= 0.03 * mass.max()) & (darkness >= 0.5 * darkness[mass.argmax()])
+    return kept[pieces]
+
+
+def fitted(digit):
+    """The digit scaled to 20 rows or 20 columns, whichever are more, its darkest pixel 255."""
+    height, width = digit.shape
+    scale = BOX / max(height, width)
+    if scale != 1:
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        # Going down, each pixel becomes a weighted mean: grey levels, where there are edges.
+        digit = numpy.asarray(Image.fromarray(digit).resize(size, Image.HAMMING))
+        digit = numpy.maximum(digit, 0)
+    return digit * (255 / digit.max())
+
+
+def centred(digit):
+    """The digit in 28 x 28 pixels, its centre of mass within half a pixel of their middle."""
+    place = []
+    for other_axis, length in ((1, digit.shape[0]), (0, digit.shape[1])):
+        # The centres of MNIST's own lie from 13.5 to 14.5, counted from 0.
+        start = math.ceil(SIZE / 2 - 0.5 - centre_of(digit.sum(axis=other_axis)))
+        start = min(max(start, 0), SIZE - length)
+        place.append(slice(start, start + length))
+    image = numpy.zeros((SIZE, SIZE), dtype="uint8")
+    image[tuple(place)] = numpy.rint(digit)
+    return image

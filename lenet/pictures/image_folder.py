@@ -1,0 +1,392 @@
+"""From a folder of images, one subfolder a class, to a dataset.
+
+The images stream to the disk one by one: what is in memory does not grow with their number, but
+for their names. A folder of arrays (``lenet.data.array_folder``) is written as it is read; the
+tutorial's pickle is written from such arrays, which are removed afterwards.
+"""
+
+import contextlib
+import gzip
+import os
+import re
+import shutil
+import sys
+import tempfile
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy
+from PIL import Image
+from tqdm import tqdm
+
+from lenet.data import array_folder, plain_pickle
+from lenet.data.array_folder import ArrayWriter
+from lenet.data.files import folder_beside, write_beside
+from lenet.data.loading import numbered, preparation_of
+from lenet.errors import DataError, UsageError, one_line
+from lenet.pictures.reading import read_picture, shape_of
+from lenet.rng import seeded
+
+VALIDATION_PART = 0.1  # of the training folder's images, class by class
+
+N_THREADS = min(4, os.cpu_count() or 1)  # decoding an image leaves Python to the other threads
+BATCH = 256  # images in memory at once
+PICKLE_LIMIT = 2 ** 32  # bytes of an array in a pickle of protocol 3
+
+
+class Report:
+    """What became of the images.
+
+    Attributes
+    ----------
+    image_shape : (int, int, int)
+        Channels, height, width.
+    class_names : list of str
+    n_images : list of three int
+        Images in the training, validation and test sets.
+    skipped : list of (path, reason)
+        Files that hold no image that could be read.
+    """
+
+    def __init__(self, image_shape, class_names):
+        self.image_shape, self.class_names = image_shape, class_names
+        self.n_images, self.skipped = [], []
+
+
+def build(source, output, validation=None, test=None, size=None, channels=None, limit=None,
+          order="shuffled", seed=23455, strict=False):
+    """Make a dataset from a folder of images.
+
+    Parameters
+    ----------
+    source : str
+        A folder with one subfolder a class; their names become the names of the classes, sorted,
+        numbers as numbers. Every file in them should be an image.
+    output : str
+        The dataset: a pickle if it ends in ``.pkl.gz`` or ``.pkl`` (not compressed), otherwise a
+        folder of arrays.
+    validation : str, optional
+        A folder of the same kind for the validation set; a tenth of every class unless given.
+    test : str, optional
+        A folder of the same kind for the test set, which is the validation set unless given.
+    size : (int, int), optional
+        Height and width of the images; those of the first image unless given. Images of other
+        sizes are resized.
+    channels : int, optional
+        1 (grey) or 3 (colour); as the first image is unless given.
+    limit : int, optional
+        Take at most so many images of each class of each folder, chosen by the seed.
+    order : str
+        "shuffled" (minibatches need mixed classes) or "name": by the names of the files, over all
+        classes.
+    seed : int
+        Of the split, the order and the limit.
+    strict : bool
+        Refuse a file that cannot be read, instead of skipping it.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    UsageError
+        An option cannot work.
+    DataError
+        A folder is missing, empty or has one class only; no image can be read; the dataset cannot
+        be written. What was at ``output`` stays.
+    """
+    check_options(size, limit, order)
+    rng = seeded(seed)
+    as_pickle = output.endswith((".pkl.gz", ".pkl"))
+    if as_pickle and os.path.isdir(output):
+        raise DataError("%s: a folder; expected the name of a file" % output)
+    class_names = class_folders(source)
+    listings = [Listing(source, class_names, limit, rng)]
+    for folder in (validation, test):
+        if folder is not None:
+            listings.append(Listing(folder, class_names, limit, rng))
+    check_apart(output, [listing.folder for listing in listings])
+
+    first = listings[0].first_image_shape() if size is None or channels is None else (None,) * 3
+    image_shape = (channels or first[0],) + tuple(size or first[1:])
+    report = Report(image_shape, class_names)
+    training = listings.pop(0)
+    rows = training.all_rows(order, rng)
+    if validation is None:
+        chosen = training.tenth_of_each_class(rng)
+        plans = [(training, rows[~chosen[rows]]), (training, rows[chosen[rows]])]
+    else:
+        plans = [(training, rows)]
+    plans += [(listing, listing.all_rows(order, rng)) for listing in listings]
+
+    with contextlib.ExitStack() as stack:
+        if as_pickle:
+            check_fits_a_pickle(max(len(rows) for _, rows in plans), image_shape, output)
+            file = stack.enter_context(write_beside(output))
+            folder = tempfile.mkdtemp(dir=os.path.dirname(os.path.abspath(output)),
+                                      prefix=os.path.basename(output) + ".")
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        else:
+            folder = stack.enter_context(folder_beside(output, array_folder.FILES))
+        n_files = sum(len(rows) for _, rows in plans)
+        with tqdm(total=n_files, unit="image", file=sys.stderr, disable=not sys.stderr.isatty(),
+                  dynamic_ncols=True, leave=False) as bar:
+            for part, (listing, rows) in zip(array_folder.PARTS, plans):
+                write_set(folder, part, listing, rows, report, strict, bar)
+        if test is None:
+            for what in "xy":
+                shutil.copyfile(os.path.join(folder, "valid_%s.npy" % what),
+                                os.path.join(folder, "test_%s.npy" % what))
+            report.n_images.append(report.n_images[1])
+        training_images = array_folder.images(os.path.join(folder, "train_x.npy"))
+        description = image_shape, class_names, preparation_of(training_images, image_shape)
+        if as_pickle:
+            # No name and no time in the header: the bytes depend on the contents alone.
+            with gzip.GzipFile("", "wb", 6, file, mtime=0) if output.endswith(".gz") \
+                    else contextlib.nullcontext(file) as file:
+                write_pickle(file, folder, *description)
+        else:
+            array_folder.write_description(folder, *description)
+    return report
+
+
+def check_options(size, limit, order):
+    """Raise a UsageError for options that cannot work."""
+    if size is not None and min(size) < 1:
+        raise UsageError("size %d x %d; expected a height and a width of at least one pixel"
+                         % tuple(size))
+    if limit is not None and limit < 2:
+        raise UsageError("limit %d; expected at least 2 images of each class" % limit)
+    if order not in ("shuffled", "name"):
+        raise UsageError("order %s; expected shuffled or name" % order)
+
+
+def check_apart(output, folders):
+    """Raise a DataError if the dataset would become one of the classes."""
+    for folder in folders:
+        if os.path.realpath(output).startswith(os.path.join(os.path.realpath(folder), "")):
+            raise DataError("%s: lies in %s, where it would become a class; name another place"
+                            % (output, folder))
+
+
+def check_fits_a_pickle(n_images, image_shape, output):
+    """Raise a DataError if a pickle could not hold the images of a set."""
+    n_bytes = n_images * 4 * int(numpy.prod(image_shape, dtype="int64"))
+    if n_bytes >= PICKLE_LIMIT:
+        raise DataError("%s: %d images of %d x %d x %d are %.1f GB as floats, more than a pickle "
+                        "holds; name a folder of arrays, without .pkl.gz"
+                        % ((output, n_images) + image_shape + (n_bytes / 1e9,)))
+
+
+def tutorials_form(image_shape, class_names):
+    """Whether the tutorial's pickle can hold it: grey square images of numbered classes."""
+    channels, height, width = image_shape
+    return (channels == 1 and height == width
+            and class_names == numbered(len(class_names)))
+
+
+# --- what there is --------------------------------------------------------------------------
+
+
+def class_folders(folder):
+    """The names of the subfolders, sorted, numbers as numbers."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries
+                     if entry.is_dir() and not entry.name.startswith(".")]
+    except OSError as error:
+        raise DataError("%s: cannot be read (%s); expected a folder with one subfolder a class"
+                        % (folder, error.strerror or error)) from None
+    if not names:
+        raise DataError("%s: no subfolders; expected one for each class, with its images" % folder)
+    for name in names:
+        if not name.isprintable():
+            raise DataError("%s: a subfolder named %a; rename it to what can be printed"
+                            % (folder, name))
+    return sorted(names, key=lambda name: (as_sorted(name), name))
+
+
+def as_sorted(name):
+    """A name with its numbers as long as any other, so that "9" comes before "10"."""
+    return re.sub(r"[0-9]+", lambda number: number.group().zfill(12), name)
+
+
+class Listing:
+    """The names of the files of a folder, class by class, in the order of their names.
+
+    Parameters
+    ----------
+    folder : str
+        Has no subfolders but ``class_names``.
+    class_names : list of str
+    limit : int or None
+        Take at most so many files of each class.
+    rng : numpy.random.RandomState
+        Chooses them.
+    """
+
+    def __init__(self, folder, class_names, limit, rng):
+        self.folder, self.class_names = folder, class_names
+        here = class_folders(folder)
+        unknown = [name for name in here if name not in class_names]
+        if unknown:
+            raise DataError("%s: class %s, which the training folder lacks; expected %s"
+                            % (folder, unknown[0], shortened(class_names)))
+        if len(class_names) < 2:
+            raise DataError("%s: one class only, %s; expected a subfolder for each of at least two"
+                            % (folder, class_names[0]))
+        # Arrays of bytes take a tenth of the memory of as many strings.
+        self.names, self.labels = [], []
+        for label, class_name in enumerate(class_names):
+            names = self.files_of(class_name) if class_name in here else []
+            if limit is not None and len(names) > limit:
+                names = names[numpy.sort(rng.permutation(len(names))[:limit])]
+            if len(names):
+                self.names.append(names)
+                self.labels.append(numpy.full(len(names), label, "int32"))
+        if not self.names:
+            raise DataError("%s: no files in its subfolders; expected images" % folder)
+        self.names, self.labels = numpy.concatenate(self.names), numpy.concatenate(self.labels)
+
+    def files_of(self, class_name):
+        """The names of the files of a class, sorted, as an array of bytes."""
+        try:
+            with os.scandir(os.path.join(self.folder, class_name)) as entries:
+                names = [entry.name for entry in entries if not entry.name.startswith(".")]
+        except OSError as error:
+            raise DataError("%s: cannot be read (%s)"
+                            % (os.path.join(self.folder, class_name), error.strerror or error)
+                            ) from None
+        names.sort(key=as_sorted)
+        return numpy.array([os.fsencode(name) for name in names], "S") if names else names
+
+    def path(self, row):
+        """The path of file number ``row``."""
+        return os.path.join(self.folder, self.class_names[self.labels[row]],
+                            os.fsdecode(self.names[row]))
+
+    def all_rows(self, order, rng):
+        """The numbers of all files, in the order of the dataset."""
+        if order == "shuffled":
+            return rng.permutation(len(self.names))
+        keys = numpy.array([as_sorted(os.fsdecode(name)).encode("utf-8", "surrogateescape")
+                            for name in self.names])
+        return numpy.argsort(keys, kind="stable")
+
+    def tenth_of_each_class(self, rng):
+        """Which files are for validation, as an array of booleans: at least one of two."""
+        chosen = numpy.zeros(len(self.names), bool)
+        for label, class_name in enumerate(self.class_names):
+            rows = numpy.flatnonzero(self.labels == label)
+            if len(rows) < 2:
+                raise DataError("%s: %d files; expected at least 2, one for training and one for "
+                                "validation" % (os.path.join(self.folder, class_name), len(rows)))
+            n_chosen = max(1, round(VALIDATION_PART * len(rows)))
+            chosen[rng.permutation(rows)[:n_chosen]] = True
+        return chosen
+
+    def first_image_shape(self):
+        """(channels, height, width) of the first file that holds an image."""
+        for row in range(len(self.names)):
+            with contextlib.suppress(Exception):  # Pillow says in many ways that there is none
+                return shape_of(self.path(row))
+        raise DataError("%s: no image among its %d files; expected images of a format that Pillow "
+                        "reads" % (self.folder, len(self.names)))
+
+
+def shortened(names):
+    """The names, or the first ten of them, in one line."""
+    return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+
+
+# --- what is written ------------------------------------------------------------------------
+
+
+def write_set(folder, part, listing, rows, report, strict, bar):
+    """Write the images and labels of one set; see ``build``."""
+    images = ArrayWriter(os.path.join(folder, part + "_x.npy"), "uint8", report.image_shape)
+    labels = ArrayWriter(os.path.join(folder, part + "_y.npy"), "int64", ())
+    n_of_class = numpy.zeros(len(listing.class_names), "int64")
+    with contextlib.closing(images), contextlib.closing(labels):
+        for row, pixels in decoded(listing, rows, report.image_shape):
+            if isinstance(pixels, Exception):
+                if strict:
+                    raise DataError("%s: %s; remove it, or leave out --strict"
+                                    % (listing.path(row), reason(pixels)))
+                report.skipped.append((listing.path(row), reason(pixels)))
+            else:
+                images.append(pixels)
+                labels.append(listing.labels[row])
+                n_of_class[listing.labels[row]] += 1
+            bar.update()
+    if not n_of_class.any():
+        raise DataError("%s: no image that can be read among %d files; the first: %s: %s"
+                        % ((listing.folder, len(rows)) + report.skipped[0]))
+    if part == "train" and not n_of_class.all():
+        raise DataError("%s: no image that can be read for training"
+                        % os.path.join(listing.folder, listing.class_names[n_of_class.argmin()]))
+    report.n_images.append(int(n_of_class.sum()))
+
+
+def decoded(listing, rows, image_shape):
+    """Pairs of each row and its pixels, or the exception that reading it raised, in order."""
+
+    def read(row):
+        try:
+            return read_picture(listing.path(row), image_shape)
+        except Exception as error:  # Pillow says in many ways that a file is damaged
+            return error
+
+    with ThreadPoolExecutor(N_THREADS) as pool, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        following = []
+        for start in range(0, len(rows) + BATCH, BATCH):
+            # While one batch is written the next one is read.
+            batch, following = following, [
+                (row, pool.submit(read, row)) for row in rows[start:start + BATCH]]
+            for row, pixels in batch:
+                yield row, pixels.result()
+
+
+def reason(error):
+    """What is wrong with an image, in one line."""
+    if isinstance(error, FileNotFoundError):
+        return "vanished"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "no image that Pillow can read"
+    return one_line(error)
+
+
+def write_pickle(file, folder, image_shape, class_names, preparation):
+    """Write the arrays of a folder as the tutorial's pickle, piece by piece."""
+    sets = []
+    for part in array_folder.PARTS:
+        path = os.path.join(folder, part + "_x.npy")
+        n_images = len(array_folder.mapped(path))
+        shape = n_images, int(numpy.prod(image_shape))
+        sets.append((plain_pickle.Pieces(shape, "float32", FloatPieces(path, shape)),
+                     numpy.array(array_folder.mapped(os.path.join(folder, part + "_y.npy")))))
+    if not tutorials_form(image_shape, class_names):
+        sets.append({"image_shape": image_shape, "class_names": class_names,
+                     "preparation": preparation})
+    plain_pickle.dump(tuple(sets), file)
+
+
+class FloatPieces:
+    """The images of a file as floats, byte / 256, a few rows at a time."""
+
+    def __init__(self, path, shape):
+        self.path, (self.n_rows, self.n_pixels) = path, shape
+
+    def __call__(self):
+        at_once = max(1, 2 ** 20 // self.n_pixels)
+        with open(self.path, "rb") as file:
+            file.seek(ArrayWriter.header_bytes)
+            for start in range(0, self.n_rows, at_once):
+                n = min(at_once, self.n_rows - start)
+                content = numpy.fromfile(file, "uint8", n * self.n_pixels)
+                yield content.astype("float32").reshape(n, self.n_pixels) / 256

@@ -1,0 +1,1 @@
+"""Networks on disk: runs, parameters, predictions, and pictures of what they learned."""

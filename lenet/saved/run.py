@@ -1,0 +1,379 @@
+"""A training run kept in a folder: its best parameters, and all it needs to go on.
+
+    model.safetensors   the network with the best parameters so far; see lenet.saved.networks
+    last.safetensors    the parameters after the last minibatch, the states of the random
+                        generators, and, as JSON in the metadata, the state of the loop
+    log.csv             a row for each validation
+    curves.png          the log as a picture, drawn when the training ends
+
+Each file is replaced as a whole, and last.safetensors after the others: whenever the process is
+killed, it is a state that the training was in, and what came after it is computed again, to the
+same last bit.
+"""
+
+import csv
+import fcntl
+import io
+import json
+import math
+import os
+import time
+
+from lenet.data.files import write_beside
+from lenet.errors import DataError, UsageError
+from lenet.pictures import plots
+from lenet.saved import networks, parameters
+from lenet.training.functions import size_of
+from lenet.training.loop import Observer
+
+COLUMNS = ("iteration", "epoch", "cost", "validation", "test", "seconds")
+
+# Parts of the training time that are spent on saving, at the most.
+LARGEST_SHARE = 0.005
+
+
+class Run(Observer):
+    """A folder that a training run is kept in; made by ``create`` or ``resume``.
+
+    Attributes
+    ----------
+    folder : str
+        The folder, as it was given.
+    settings : dict
+        The options of the training, as they were last given.
+    rows : list of dicts
+        The log: a value or None for each of ``COLUMNS``. iteration counts minibatches from 1, as
+        epoch counts epochs; cost is the mean over the minibatches since the row before;
+        validation and test are errors as fractions, and test is None unless the validation error
+        was the best so far.
+    """
+
+    def __init__(self, folder, settings):
+        self.folder = folder
+        self.settings = settings
+        self.rows = []
+        self.cost_sum, self.n_costs = 0.0, 0  # of the minibatches since the last row
+        self.seconds = 0.0  # of training in the processes before
+        self.sizes, self.fingerprint = None, None  # of the three sets
+        self.trained_for = None  # a SavedModel of an earlier process, without the model
+        self.left = None  # the arrays, network and result that an earlier process left
+        self.lock = locked(folder)
+
+    @classmethod
+    def create(cls, folder, settings):
+        """Begin a run in a new or empty folder.
+
+        Parameters
+        ----------
+        folder : str
+            Is made if it does not exist.
+        settings : dict
+            The options of the training, as plain values.
+
+        Raises
+        ------
+        UsageError
+            The folder holds something already.
+        DataError
+            The folder cannot be made.
+        """
+        try:
+            os.makedirs(folder, exist_ok=True)
+            run = None if others(folder) else cls(folder, settings)
+            found = others(folder)
+        except OSError as error:
+            raise DataError("%s: cannot be made or read (%s); name another folder"
+                            % (folder, error.strerror)) from None
+        if "last.safetensors" in found:
+            raise UsageError("%s: holds a run already; go on with --resume %s, or name another "
+                             "folder" % (folder, folder))
+        if found:
+            raise UsageError("%s: holds %s; expected a new or an empty folder" % (folder, found[0]))
+        return run
+
+    @classmethod
+    def resume(cls, folder):
+        """Go on with a run.
+
+        Raises
+        ------
+        DataError
+            There is no run in the folder, another process is at it, or its files are damaged.
+        """
+        path = os.path.join(folder, "last.safetensors")
+        if not os.path.exists(path):
+            raise DataError("%s: holds no run; expected a folder that --output made" % folder)
+        run = cls(folder, {})
+        for name in os.listdir(folder):  # what a process that was killed had begun to write
+            if name.startswith(("model.safetensors.", "last.safetensors.", "log.csv.")):
+                os.unlink(os.path.join(folder, name))
+        arrays, metadata = parameters.read(path)
+        try:
+            state = json.loads(metadata["state"])
+            run.settings = dict(state["settings"])
+            run.cost_sum, run.n_costs = float(state["cost_sum"]), int(state["n_costs"])
+            run.seconds = float(state["seconds"])
+            run.sizes, run.fingerprint = list(state["sizes"]), state.get("fingerprint")
+            n_rows = int(state["n_rows"])
+            network = json.loads(metadata["network"])
+            run.trained_for = networks.SavedModel(None, network["class_names"],
+                                                tuple(network["image_shape"]),
+                                                network["preparation"])
+            result = {name: state["result"][name] for name in RESULT}
+            check_result(result)
+            if run.n_costs < 0:
+                raise ValueError("n_costs %d" % run.n_costs)
+            run.left = arrays, network["architecture"], result
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise DataError("%s: no state of a run (%r); expected a file that --output wrote"
+                            % (path, error)) from None
+        if result["best_validation_error"] < math.inf:
+            try:
+                parameters.read(os.path.join(folder, "model.safetensors"))
+            except DataError as error:
+                raise DataError("the best parameters of the run are lost: %s; bring the file back, "
+                                "or begin another run" % error) from None
+        rows = read_log(os.path.join(folder, "log.csv"))
+        if len(rows) < n_rows:
+            raise DataError("%s: %d rows in log.csv, but %d validations are done; bring the file "
+                            "back, or begin another run" % (folder, len(rows), n_rows))
+        run.rows = rows[:n_rows]  # the log may be ahead of the state
+        return run
+
+    @property
+    def epochs_done(self):
+        """The epoch of the last validation; 0 before the first."""
+        return self.rows[-1]["epoch"] if self.rows else 0
+
+    def made_for(self, datasets):
+        """Say which datasets the network is for; see ``lenet.data.Datasets``.
+
+        Raises
+        ------
+        DataError
+            The sets are not those that the run was begun with.
+        """
+        self.description = (datasets.class_names, datasets.image_shape, datasets.preparation)
+        if self.trained_for is not None:
+            networks.check_images(self.trained_for, datasets)
+        sizes = [size_of(a_set) for a_set in datasets]
+        self.sizes = self.sizes or sizes
+        if self.sizes != sizes:
+            raise DataError("%s: begun with a dataset of %s examples, but this one has %s; name "
+                            "the dataset with --dataset"
+                            % (self.folder, ", ".join(map(str, self.sizes)),
+                               ", ".join(map(str, sizes))))
+        if self.fingerprint not in (None, datasets.fingerprint):
+            raise DataError("%s: begun with other examples than this dataset has; name the dataset "
+                            "with --dataset, or begin another run" % self.folder)
+        self.fingerprint = datasets.fingerprint
+
+    def begin(self, model, result):
+        """Take up the training of a network.
+
+        Parameters
+        ----------
+        model
+            Its parameters are set to those that an earlier process left.
+        result : lenet.training.loop.Result
+            Is set to what an earlier process reached.
+
+        Raises
+        ------
+        DataError
+            The run is one of another network.
+        """
+        self.params = networks.named_params(model)
+        self.model = model
+        self.state = dict(self.params)
+        for number, random_state in enumerate(getattr(model, "random_states", ())):
+            self.state["random%d" % number] = random_state
+        if self.left is not None:
+            arrays, network, values = self.left
+            path = os.path.join(self.folder, "last.safetensors")
+            expected = json.loads(json.dumps(model.architecture))
+            if network != expected:
+                raise DataError("%s: a run of the network %s; expected %s"
+                                % (path, json.dumps(network), json.dumps(expected)))
+            parameters.fill(self.state, arrays, path)
+            for name, value in values.items():
+                setattr(result, name, value)
+            self.left = None
+        self.best = None  # the best parameters, until they are on disk
+        self.began_at = self.saved_at = time.perf_counter()
+        self.save_seconds = self.saving_seconds = 0.0  # of the last time, and of all
+        if result.iteration < 0:
+            self.save(result)
+
+    def minibatch_ends(self, result):
+        self.cost_sum += result.cost
+        self.n_costs += 1
+
+    def validated(self, epoch, minibatch, error):
+        self.rows.append({
+            "iteration": None, "epoch": epoch, "cost": self.cost_sum / self.n_costs,
+            "validation": error, "test": None,
+            "seconds": round(self.seconds + time.perf_counter() - self.began_at, 3),
+        })
+        self.cost_sum, self.n_costs = 0.0, 0
+
+    def improved(self, epoch, minibatch, error):
+        self.rows[-1]["test"] = error
+        self.best = {name: param.get_value() for name, param in self.params.items()}
+
+    def iteration_ends(self, result):
+        if self.rows and self.rows[-1]["iteration"] is None:
+            self.rows[-1]["iteration"] = result.iteration + 1
+        # Often, but not so often that saving slows the training down.
+        since = time.perf_counter() - self.saved_at
+        if self.save_seconds < LARGEST_SHARE * since:
+            self.save(result)
+
+    def end(self, result):
+        """Save what was reached, draw the log, and let others at the folder."""
+        if result.stopped == "diverged":
+            self.save_best()  # nobody can go on from the last parameters
+        else:
+            self.save(result)
+        if self.rows:
+            plots.finish(plots.draw_curves(self.rows), os.path.join(self.folder, "curves.png"))
+        self.lock.close()
+
+    def save(self, result):
+        """Write the best parameters and the log; then the state."""
+        begin = time.perf_counter()
+        self.save_best()
+        state = {"settings": self.settings, "sizes": self.sizes,
+                 "fingerprint": self.fingerprint, "n_rows": len(self.rows),
+                 "cost_sum": self.cost_sum, "n_costs": self.n_costs,
+                 "seconds": self.seconds + begin - self.began_at,
+                 "result": {name: getattr(result, name) for name in RESULT}}
+        parameters.write(os.path.join(self.folder, "last.safetensors"),
+                          parameters.values(self.state),
+                          dict(networks.metadata_of(self.model, *self.description),
+                               state=json.dumps(state)))
+        self.saved_at = time.perf_counter()
+        self.save_seconds = self.saved_at - begin
+        self.saving_seconds += self.save_seconds
+
+    def save_best(self):
+        """Write the best parameters, if they are new; then the log."""
+        if self.best is not None:
+            networks.save_model(os.path.join(self.folder, "model.safetensors"), self.model,
+                              *self.description, values=self.best)
+            self.best = None
+        with write_beside(os.path.join(self.folder, "log.csv")) as file:
+            file.write(as_csv(self.rows).encode())
+
+
+LOCK = ".lock"
+
+# What is kept of a lenet.training.loop.Result.
+RESULT = ("best_validation_error", "best_iteration", "test_error", "iteration", "patience")
+
+
+def check_result(values):
+    """Raise a ValueError unless these are values that the attributes of a Result can have."""
+    for name, value in values.items():
+        if name == "patience" and value is None:
+            continue
+        whole = name in ("best_iteration", "iteration")
+        if not isinstance(value, int if whole else (int, float)) or not value >= -1:
+            raise ValueError("%s %.60s" % (name, value))
+
+
+def dataset_of(path, otherwise="mnist.pkl.gz"):
+    """The dataset that a run was trained on, as it was last named there.
+
+    Parameters
+    ----------
+    path : str
+        The folder of a run, or a file in it.
+    otherwise : str
+        What it is where there is no run, or it does not say.
+    """
+    folder = path if os.path.isdir(path) else os.path.dirname(path)
+    try:
+        _, metadata = parameters.read(os.path.join(folder, "last.safetensors"))
+        return str(json.loads(metadata["state"])["settings"]["dataset"])
+    except (DataError, KeyError, TypeError, ValueError, RecursionError):
+        return otherwise
+
+
+def others(folder):
+    """The names in a folder, but for the lock."""
+    return sorted(name for name in os.listdir(folder) if name != LOCK)
+
+
+def locked(folder):
+    """An open file that keeps other processes out of a folder until this one ends.
+
+    Raises
+    ------
+    DataError
+        Another process has it, or it cannot be written.
+    """
+    path = os.path.join(folder, LOCK)
+    try:
+        file = open(path, "a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read(20).strip()
+            file.close()
+            raise DataError("%s: in use by process %s; wait for its end, or name another folder"
+                            % (folder, holder or "unknown")) from None
+        file.truncate(0)
+        file.write("%d\n" % os.getpid())
+        file.flush()
+    except OSError as error:
+        raise DataError("%s: cannot be written (%s); name another folder"
+                        % (path, error.strerror)) from None
+    return file
+
+
+def as_csv(rows):
+    """The log as text: "iteration,epoch,..." and a line for each row."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def read_log(path):
+    """The rows of a log file; see ``Run.rows``.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, or is no log.
+    """
+    try:
+        with open(path, newline="") as file:
+            reader = csv.DictReader(file)
+            if tuple(reader.fieldnames or ()) != COLUMNS:
+                raise ValueError("the columns are %.80s" % reader.fieldnames)
+            return [_row(row) for row in reader]
+    except OSError as error:
+        raise DataError("%s: cannot be read (%s)" % (path, error.strerror)) from None
+    except (ValueError, TypeError, csv.Error) as error:
+        raise DataError("%s: no log of a run (%s); expected %s and numbers"
+                        % (path, error, ",".join(COLUMNS))) from None
+
+
+def _row(cells):
+    """A row of the log; of its values only the test error may be missing."""
+    row = {column: _number(cells[column] or "") for column in COLUMNS}
+    for column, value in row.items():
+        if value is None and column != "test":
+            raise ValueError("a row has no %s" % column)
+    return row
+
+
+def _number(text):
+    """The int or float that a cell of the log holds, or None for an empty one."""
+    if text == "":
+        return None
+    return int(text) if text.isdigit() else float(text)

@@ -1,0 +1,189 @@
+"""lenet.data.chunks: sets that are seen a chunk at a time give the same numbers as whole ones."""
+
+import gc
+import threading
+
+import numpy
+import pytest
+import theano
+import theano.tensor as T
+from conftest import write_arrays
+
+from lenet.data import load_data, loading, shared_dataset
+from lenet.data.chunks import MEGABYTE, ChunkedSet, Window
+from lenet.errors import DataError, UsageError
+from lenet.logistic_sgd import LogisticRegression
+from lenet.training.functions import compile_error, compile_functions, compile_predictions
+
+ITEMSIZE = numpy.dtype(theano.config.floatX).itemsize
+
+
+def megabytes(n_examples, n_pixels):
+    """What two chunks of so many examples take."""
+    return 2 * n_examples * (n_pixels + 1) * ITEMSIZE / MEGABYTE
+
+
+@pytest.fixture
+def folder(tmp_path, rng):
+    """A folder of arrays with 53, 17 and 11 images of 3 x 2 x 4 in 3 classes, and its arrays."""
+    sets = [(rng.randint(0, 256, (n, 3, 2, 4)).astype("uint8"), numpy.arange(n) % 3)
+            for n in (53, 17, 11)]
+    return write_arrays(tmp_path / "arrays", sets, ["a", "b", "c"]), sets
+
+
+def trained(datasets, batch_size, order):
+    """Parameters, costs and errors of a logistic regression after these minibatches."""
+    x, y = T.matrix("x"), T.ivector("y")
+    model = LogisticRegression(x, n_in=24, n_out=3)
+    functions = compile_functions(model, x, y, datasets, 0.5, batch_size)
+    numbers = []
+    for i, index in enumerate(order):
+        numbers.append(float(functions.train_minibatch(index)))
+        if i % 7 == 6:
+            numbers += [functions.validation_error(), functions.test_error()]
+    assert functions.n_train_batches == 53 // batch_size
+    return model.W.get_value().tobytes(), model.b.get_value().tobytes(), numbers
+
+
+@pytest.mark.parametrize("examples_a_chunk", [4, 9, 40])
+def test_training_in_chunks_is_training_in_one_piece_bit_by_bit(folder, examples_a_chunk):
+    path, _ = folder
+    # Two epochs; some minibatches out of order; then as a run that is resumed in the middle.
+    order = [*range(13), *range(13), 5, 2, 12, 0, *range(7, 13), *range(3)]
+    whole = trained(load_data(path), 4, order)
+    chunked = load_data(path, chunk_mb=megabytes(examples_a_chunk, 24))
+    assert all(isinstance(a_set, ChunkedSet) for a_set in chunked)
+    assert trained(chunked, 4, order) == whole
+
+
+def test_arrays_in_memory_come_in_chunks_likewise(small_dataset):
+    whole, chunked = load_data(small_dataset), load_data(small_dataset, megabytes(20, 784))
+    assert isinstance(chunked[0], ChunkedSet) and chunked.class_names == whole.class_names
+    x, y = T.matrix("x"), T.ivector("y")
+    model = LogisticRegression(x, n_in=784, n_out=10)
+    f, g = (compile_functions(model, x, y, sets, 1e-30, 10) for sets in (whole, chunked))
+    for index in (0, 1, 2, 24, 7):  # with steps that change nothing
+        assert f.train_minibatch(index) == g.train_minibatch(index)
+    assert f.validation_error() == g.validation_error()
+    assert loading.shape_of(whole[0]) == loading.shape_of(chunked[0]) == (250, 784)
+
+
+def test_each_example_of_a_set_is_seen_once(folder, rng):
+    path, sets = folder
+    chunked = load_data(path, chunk_mb=megabytes(6, 24))
+    x, y = T.matrix("x"), T.ivector("y")
+    model = LogisticRegression(x, n_in=24, n_out=3)
+    model.W.set_value(rng.randn(24, 3).astype(theano.config.floatX))
+    for a_set, (bytes_x, labels) in zip(chunked, sets):
+        scores = (bytes_x.reshape(len(labels), 24) / 256).dot(model.W.get_value())
+        predictions = compile_predictions(model, x, y, a_set, 3)()
+        assert predictions.tolist() == scores.argmax(axis=1).tolist()
+        assert compile_error(model, x, y, a_set, 3)() == (predictions != labels).sum() / len(labels)
+
+
+def test_sets_that_fit_are_placed_in_one_piece(folder):
+    path, _ = folder
+    n_bytes = (53 + 17 + 11) * 25 * ITEMSIZE
+    for chunk_mb, chunked in (n_bytes / MEGABYTE, False), ((n_bytes - 1) / MEGABYTE, True):
+        for a_set in load_data(path, chunk_mb=chunk_mb):
+            assert isinstance(a_set, ChunkedSet) == chunked
+
+
+def test_two_buffers_hold_all_chunks_of_all_sets(folder):
+    path, _ = folder
+    chunk_mb = megabytes(8, 24)
+    sets = load_data(path, chunk_mb=chunk_mb)
+    window = sets[0].window
+    addresses = set()
+    for a_set in [*sets, *sets]:
+        for index in range(a_set.n_examples // 4):
+            window.show(a_set, 4, index)
+            x, y = (variable.get_value(borrow=True)
+                    for variable in (window.shared_x, window.shared_y))
+            assert x.shape[0] == len(y) <= 8
+            # The shared variable holds the buffer itself, not a copy.
+            assert any(numpy.shares_memory(x, buffer) for buffer in window.buffers)
+            addresses.add(x.ctypes.data)
+    assert len(addresses) == 2
+    assert sum(buffer.nbytes for buffer in window.buffers) <= chunk_mb * MEGABYTE
+
+
+def test_the_chunk_that_follows_is_read_meanwhile(folder):
+    path, sets = folder
+    a_set = load_data(path, chunk_mb=megabytes(8, 24))[0]
+    readers, read = [], a_set.read
+
+    def recorded(start, size, buffer):
+        readers.append((start, threading.current_thread()))
+        return read(start, size, buffer)
+
+    a_set.read = recorded
+    for index in range(14):
+        a_set.window.show(a_set, 4, index)
+        a_set.window.reading.result()
+        # The chunk at hand, and the one that follows; after the last one the first again.
+        assert [start for start, _ in readers] == [*range(0, 56, 8), 0][:index // 2 + 2]
+    assert all(thread is not threading.main_thread() for _, thread in readers)
+
+
+@pytest.mark.parametrize("chunk_mb", [0, -1, float("nan"), float("inf")])
+def test_no_size_of_chunks(folder, chunk_mb):
+    with pytest.raises(UsageError, match="chunks of .* MB; expected a positive number"):
+        load_data(folder[0], chunk_mb=chunk_mb)
+
+
+def test_too_small_for_two_minibatches(rng):
+    x, y = T.matrix("x"), T.ivector("y")
+    model = LogisticRegression(x, n_in=9999, n_out=2)
+    pair = numpy.zeros((60, 9999), "float32"), numpy.arange(60) % 2
+
+    def compiled(chunk_mb):
+        window = Window(chunk_mb)
+        sets = [ChunkedSet(*pair, window) for _ in range(3)]
+        return compile_functions(model, x, y, sets, 0.1, 20)
+
+    with pytest.raises(UsageError, match="1 MB; expected at least .* MB, .* of 20 images") as error:
+        compiled(1)
+    least = float(str(error.value).split("at least ")[1].split(" MB")[0])
+    # 2 * 20 * 10000 numbers
+    assert least == pytest.approx(400000 * ITEMSIZE / MEGABYTE, abs=0.01)
+    assert compiled(least).n_train_batches == 3
+
+
+def test_a_file_that_loses_its_end_while_it_is_read(folder):
+    path, _ = folder
+    sets = load_data(path, chunk_mb=megabytes(8, 24))
+    a_set = sets[0]
+    a_set.window.show(a_set, 4, 0)
+    with open(path + "/train_x.npy", "r+b") as file:
+        file.truncate(128 + 30 * 24)
+    with pytest.raises(DataError, match="train_x.npy: truncated while it was used"):
+        for index in range(13):
+            a_set.window.show(a_set, 4, index)
+    # The other sets are still there.
+    assert sets[1].window.show(sets[1], 4, 3) == 1
+
+
+def test_the_thread_ends_with_the_sets(folder):
+    def readers():
+        return [thread for thread in threading.enumerate() if thread.name.startswith("chunks")]
+
+    before = readers()
+    sets = load_data(folder[0], chunk_mb=megabytes(8, 24))
+    sets[0].window.show(sets[0], 4, 0)
+    mine, = set(readers()) - set(before)
+    del sets
+    for _ in range(600):
+        gc.collect()
+        mine.join(timeout=0.1)
+        if not mine.is_alive():
+            break
+    assert not mine.is_alive()
+
+
+def test_a_pair_as_any_other(rng):
+    x, y = rng.rand(5, 4), numpy.arange(5)
+    a_set = ChunkedSet(x, y, Window(1))
+    found_x, found_y = a_set
+    assert found_x is x is a_set[0] and found_y is y is a_set[1]
+    assert loading.shape_of(a_set) == loading.shape_of(shared_dataset((x, y))) == (5, 4)

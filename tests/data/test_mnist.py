@@ -1,0 +1,148 @@
+"""lenet.data.mnist: the dataset in the repository, and how it is built and fetched."""
+
+import gzip
+import hashlib
+import io
+import os
+import struct
+
+import numpy
+import pytest
+from conftest import serving
+
+from lenet.data import loading, mnist, plain_pickle
+from lenet.errors import DataError
+
+
+def idx(array):
+    """The contents of an original file that holds this array of bytes."""
+    header = struct.pack(">HBB", 0, 8, array.ndim) + struct.pack(">%dI" % array.ndim, *array.shape)
+    return header + array.astype("uint8").tobytes()
+
+
+def images(x):
+    return numpy.rint(x.reshape(-1, 28, 28) * 256)
+
+
+def test_the_repositorys_mnist_is_the_original(mnist_arrays):
+    """Put together again, the sets give the original files, to the last bit."""
+    (train_x, train_y), (valid_x, valid_y), (test_x, test_y) = mnist_arrays
+    assert [len(y) for y in (train_y, valid_y, test_y)] == [50000, 10000, 10000]
+    assert max(x.max() for x in (train_x, valid_x, test_x)) == 255 / 256
+    originals = {
+        "train-images-idx3-ubyte": images(numpy.concatenate([train_x, valid_x])),
+        "train-labels-idx1-ubyte": numpy.concatenate([train_y, valid_y]),
+        "t10k-images-idx3-ubyte": images(test_x),
+        "t10k-labels-idx1-ubyte": test_y,
+    }
+    for name, array in originals.items():
+        assert hashlib.sha256(idx(array)).hexdigest() == mnist.FILES[name][0]
+    assert train_y[8] == 1  # the digit that the tutorials draw
+
+
+def test_the_repositorys_mnist_is_what_we_write(mnist_arrays):
+    with gzip.open(loading.find_dataset("mnist.pkl.gz")) as file:
+        content = file.read()
+    written = io.BytesIO()
+    plain_pickle.dump(tuple((x, y.astype("int64")) for x, y in mnist_arrays), written)
+    assert content == written.getbuffer()
+
+
+@pytest.fixture
+def originals(tmp_path, monkeypatch, rng):
+    """A folder with four small files, and their checksums in the place of the original ones."""
+    folder = tmp_path / "original"
+    folder.mkdir()
+    files = {}
+    monkeypatch.setattr(mnist, "N_VALIDATION", 2)
+    for name in mnist.FILES:
+        n = 6 if name.startswith("train") else 3
+        shape = (n, 28, 28) if "images" in name else (n,)
+        content = idx(rng.randint(0, 256 if "images" in name else 10, shape))
+        compressed = gzip.compress(content)
+        (folder / (name + ".gz")).write_bytes(compressed)
+        files[name] = (hashlib.sha256(content).hexdigest(), hashlib.md5(compressed).hexdigest())
+    monkeypatch.setattr(mnist, "FILES", files)
+    return folder
+
+
+def test_build(originals, tmp_path):
+    outputs = [str(tmp_path / name) for name in ("a.pkl.gz", "b.pkl.gz")]
+    for output in outputs:
+        mnist.build(str(originals), output)
+    with open(outputs[0], "rb") as a, open(outputs[1], "rb") as b:
+        assert a.read() == b.read()
+    sets = loading.load_arrays(outputs[0])
+    assert [x.shape for x, _ in sets] == [(4, 784), (2, 784), (3, 784)]
+    with gzip.open(originals / "train-images-idx3-ubyte.gz") as file:
+        pixels = numpy.frombuffer(file.read()[16:], "uint8").reshape(6, 784)
+    numpy.testing.assert_array_equal(sets[1][0], pixels[4:] / numpy.float32(256))
+
+
+def test_build_from_files_that_are_not_compressed(originals, tmp_path):
+    mnist.build(str(originals), str(tmp_path / "a.pkl.gz"))
+    for name in mnist.FILES:
+        path = originals / (name + ".gz")
+        (originals / name).write_bytes(gzip.decompress(path.read_bytes()))
+        path.unlink()
+    mnist.build(str(originals), str(tmp_path / "b.pkl.gz"))
+    assert (tmp_path / "a.pkl.gz").read_bytes() == (tmp_path / "b.pkl.gz").read_bytes()
+
+
+def test_build_refuses_another_file_and_a_missing_one(originals, tmp_path):
+    output = tmp_path / "out.pkl.gz"
+    path = originals / "t10k-labels-idx1-ubyte.gz"
+    path.write_bytes(gzip.compress(idx(numpy.zeros(3))))
+    with pytest.raises(DataError, match="not the original file"):
+        mnist.build(str(originals), str(output))
+    path.unlink()
+    with pytest.raises(DataError, match="t10k-labels-idx1-ubyte: cannot be read"):
+        mnist.build(str(originals), str(output))
+    assert not output.exists()
+
+
+@pytest.fixture
+def server(originals, monkeypatch):
+    """A mirror on this machine, behind one that does not answer."""
+    with serving(originals) as mirror:
+        monkeypatch.setattr(mnist, "MIRRORS", ("http://127.0.0.1:9/", mirror))
+        yield mirror
+
+
+def test_fetch_goes_on_to_the_next_mirror(server, originals, tmp_path):
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    mnist.fetch(str(cache / "mnist.pkl.gz"))
+    assert os.listdir(cache) == ["mnist.pkl.gz"]
+    mnist.build(str(originals), str(tmp_path / "a.pkl.gz"))
+    assert (cache / "mnist.pkl.gz").read_bytes() == (tmp_path / "a.pkl.gz").read_bytes()
+
+
+def test_fetch_goes_on_with_what_arrived_before(server, originals, tmp_path):
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    last = originals / "t10k-labels-idx1-ubyte.gz"
+    content = last.read_bytes()
+    last.unlink()
+    with pytest.raises(DataError):
+        mnist.fetch(str(cache / "mnist.pkl.gz"))
+    assert len(os.listdir(cache)) == 3
+    for path in originals.iterdir():
+        path.unlink()
+    last.write_bytes(content)
+    mnist.fetch(str(cache / "mnist.pkl.gz"))
+    assert os.listdir(cache) == ["mnist.pkl.gz"]
+
+
+def test_a_download_that_was_changed_is_refused(server, originals, tmp_path):
+    (originals / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(b"something else"))
+    with pytest.raises(DataError, match="cannot be fetched"):
+        mnist.fetch(str(tmp_path / "mnist.pkl.gz"))
+    assert not (tmp_path / "mnist.pkl.gz").exists()
+
+
+def test_offline_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(mnist, "MIRRORS", ("http://127.0.0.1:9/",))
+    with pytest.raises(DataError) as error:
+        mnist.fetch(str(tmp_path / "mnist.pkl.gz"))
+    assert "\n" not in str(error.value) and "copy it from the repository" in str(error.value)

@@ -1,0 +1,104 @@
+"""predict.py and look.py as commands, with one small network."""
+
+import csv
+import io
+import json
+import os
+
+import numpy
+import pytest
+import theano.tensor as T
+from conftest import assert_refused
+from PIL import Image
+
+from lenet.logistic_sgd import LogisticRegression
+from lenet.saved import networks
+
+NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory, mnist_arrays):
+    """A network whose weights for a class are the mean of its digits, made brighter or darker."""
+    x, y = mnist_arrays[0]
+    network = LogisticRegression(T.matrix("x"), 784, 10)
+    means = numpy.array([x[:5000][y[:5000] == k].mean(axis=0) for k in range(10)])
+    network.W.set_value(means.T.astype("float32"))
+    network.b.set_value(-(means ** 2).sum(axis=1).astype("float32") / 2)  # the nearest mean wins
+    path = tmp_path_factory.mktemp("model") / "means.safetensors"
+    networks.save_model(str(path), network, NAMES, (1, 28, 28), "digit")
+    return path
+
+
+@pytest.fixture
+def digits(tmp_path, mnist_arrays):
+    """A folder with a 7, a 2 and a 1, dark on light."""
+    folder = tmp_path / "digits"
+    folder.mkdir()
+    for i in range(3):
+        pixels = 255 - (mnist_arrays[2][0][i] * 256).astype("uint8").reshape(28, 28)
+        Image.fromarray(pixels).resize((112, 112)).save(folder / ("%d.png" % i))
+    return folder
+
+
+def test_a_line_for_each_image(script, model, digits):
+    process = script("predict.py", model, digits / "1.png", digits)
+    assert process.returncode == 0 and process.stderr == ""
+    lines = process.stdout.splitlines()
+    paths = [str(digits / name) for name in ("1.png", "0.png", "1.png", "2.png")]
+    for line, path, name in zip(lines, paths, ("two", "seven", "two", "one")):
+        assert line.startswith("%s: %s (" % (path, name)) and line.endswith(" %)")
+    assert len(lines) == 4
+
+
+def test_json(script, model, digits):
+    (digits / "text.png").write_text("no image")
+    process = script("predict.py", model, digits, "--json", "--top", 10)
+    assert process.returncode == 1
+    assert process.stderr.startswith("predict.py: %s: no image" % (digits / "text.png"))
+    found = json.loads(process.stdout)
+    assert [os.path.basename(image["file"]) for image in found] == [
+        "0.png", "1.png", "2.png", "text.png"]
+    assert found[3]["classes"] is None
+    classes = found[0]["classes"]
+    assert classes[0]["class"] == "seven" and {c["class"] for c in classes} == set(NAMES)
+    probabilities = [c["probability"] for c in classes]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert abs(sum(probabilities) - 1) < 1e-5
+
+
+def test_csv(script, model, digits):
+    process = script("predict.py", model, digits / "0.png", digits / "none.png", "--csv",
+                     "--top", 2)
+    assert_refused(process, 1, "none.png: not found")
+    header, row, empty = csv.reader(io.StringIO(process.stdout))
+    assert header == ["file", "class", "probability", "class_2", "probability_2"]
+    assert row[:2] == [str(digits / "0.png"), "seven"] and float(row[2]) > float(row[4]) > 0
+    assert empty == [str(digits / "none.png"), "", "", "", ""]
+
+
+def test_a_list_on_standard_input(script, model, digits, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("%s\n" % (digits / "2.png")))
+    assert script("predict.py", model, "-").stdout.startswith("%s: one (" % (digits / "2.png"))
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert json.loads(script("predict.py", model, "-", "--json").stdout) == []
+
+
+def test_wrong_use_of_predict(script, model, digits, tmp_path):
+    for k in (0, 11):
+        assert_refused(script("predict.py", model, digits, "--top", k), 2, "top %d" % k, "1 to 10")
+    (tmp_path / "empty").mkdir()
+    assert_refused(script("predict.py", model, tmp_path / "empty"), 1, "a folder without images")
+    assert_refused(script("predict.py", tmp_path / "none", digits), 1, "none")
+    assert_refused(script("predict.py", digits / "0.png", digits), 1, "0.png")
+    assert_refused(script("predict.py", model), 2, "IMAGE")
+    assert_refused(script("predict.py", model, digits, "--csv", "--json"), 2, "not allowed with")
+    assert_refused(script("predict.py", model, digits / "0.png", "--no-center"), 1,
+                   "112 x 112 pixels; expected 28 x 28")
+
+
+def test_look_by_command(script, model, tmp_path, small_dataset):
+    process = script("look.py", model, "--output", tmp_path / "look", "--dataset", small_dataset)
+    # The dataset's classes are 0 to 9, not zero to nine.
+    assert_refused(process, 1, "the classes", "zero", "--dataset")
+    assert_refused(script("look.py", model), 2, "--output")

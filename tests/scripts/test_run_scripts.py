@@ -1,0 +1,164 @@
+"""--output and --resume of the commands that train."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+import safetensors.numpy
+from conftest import REPOSITORY, assert_refused, environment, write_dataset
+
+from lenet.saved import parameters
+from lenet.saved.run import read_log
+
+# A small network of each command, and the name of its option for epochs.
+COMMANDS = [
+    ("convolutional_mlp.py", "--n-epochs", ["--nkerns", 2, 3, "--batch-size", 50]),
+    ("mlp.py", "--n-epochs", ["--n-hidden", 5, "--batch-size", 50]),
+    ("logistic_sgd.py", "--n-epochs", ["--batch-size", 50]),
+    ("network3.py", "--epochs", ["--mini-batch-size", 50, "--dropout", 0.3]),
+]
+
+
+def kept(folder):
+    """All that a run keeps, but for the times: parameters, best parameters, log."""
+    arrays = [safetensors.numpy.load_file(str(folder / name))
+              for name in ("last.safetensors", "model.safetensors")]
+    rows = [dict(row, seconds=None) for row in read_log(str(folder / "log.csv"))]
+    return [{name: a.tobytes() for name, a in file.items()} for file in arrays], rows
+
+
+@pytest.mark.parametrize("name, epochs, options", COMMANDS)
+def test_a_run_that_goes_on_is_one_run(name, epochs, options, script, small_dataset, tmp_path):
+    options = ["--dataset", small_dataset] + options
+    for folder, n in (("whole", 3), ("run", 2)):
+        process = script(name, *options, epochs, n, "--output", tmp_path / folder)
+        assert process.returncode == 0, process.stderr
+    process = script(name, "--resume", tmp_path / "run", epochs, 3)
+    assert process.returncode == 0, process.stderr
+    assert kept(tmp_path / "run") == kept(tmp_path / "whole")
+
+
+def test_a_run_goes_on_with_the_options_that_were_given_last(script, small_dataset, tmp_path):
+    name, epochs, options = COMMANDS[2]
+    run = tmp_path / "run"
+    script(name, "--dataset", small_dataset, *options, epochs, 1, "--output", run)
+    script(name, "--resume", run, epochs, 3, "--chunk-mb", 0.7)
+    settings = json.loads(parameters.read(str(run / "last.safetensors"))[1]["state"])["settings"]
+    assert (settings["n_epochs"], settings["chunk_mb"], settings["command"]) == (3, 0.7, name)
+    assert script(name, "--resume", run).returncode == 0  # with nothing left to do
+    assert_refused(script(name, "--resume", run, epochs, 2), 2, "--n-epochs 2", "for 3 epochs")
+
+
+def test_a_run_goes_on_with_images_of_its_shape_and_its_classes_only(
+        script, small_dataset, small_sets, tmp_path):
+    name, epochs, options = COMMANDS[2]
+    run = tmp_path / "run"
+    script(name, "--dataset", small_dataset, *options, epochs, 1, "--output", run)
+    bows = write_dataset(tmp_path / "bows.pkl.gz", [(x[:, :400], y) for x, y in small_sets])
+    assert_refused(script(name, "--resume", run, epochs, 2, "--dataset", bows), 1,
+                   "(1, 20, 20)", "(1, 28, 28)", "--dataset")
+
+
+def test_a_run_in_chunks_is_the_run_in_one_piece(script, small_dataset, tmp_path):
+    name, epochs, options = COMMANDS[3]
+    options = ["--dataset", small_dataset, epochs, 2] + options
+    # 250 + 130 + 120 images of 784 floats take 1.6 MB; a chunk has two minibatches of 50.
+    script(name, *options, "--output", tmp_path / "chunks", "--chunk-mb", 0.7)
+    script(name, *options, "--output", tmp_path / "whole")
+    assert kept(tmp_path / "chunks") == kept(tmp_path / "whole")
+    assert script(name, "--resume", tmp_path / "whole", epochs, 3, "--chunk-mb", 0.7
+                  ).returncode == 0
+
+
+def test_the_paper_of_1998_can_be_kept_but_not_made_longer(script, small_dataset, tmp_path):
+    run = tmp_path / "run"
+    process = script("lenet5_1998.py", "--dataset", small_dataset, "--batch-size", 50,
+                     "--n-epochs", 1, "--output", run)
+    assert process.returncode == 0, process.stderr
+    # Its learning rate falls with the number of epochs: two of them are not one and one more.
+    assert_refused(script("lenet5_1998.py", "--resume", run, "--n-epochs", 2), 2,
+                   "--n-epochs 2", "begun with 1")
+    assert script("lenet5_1998.py", "--resume", run).returncode == 0
+
+
+@pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_says_how_to_go_on(number, status, small_dataset, tmp_path):
+    name, epochs, options = COMMANDS[2]
+    run = tmp_path / "run"
+    process = subprocess.Popen(
+        [sys.executable, os.path.join(REPOSITORY, "scripts", name), *map(str, options), epochs,
+         "1000000", "--learning-rate", "0.001", "--dataset", small_dataset, "--output", str(run)],
+        env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if line.startswith("epoch 3,"):
+            break
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert stderr.splitlines()[-1] == "%s: interrupted; go on with --resume %s" % (name, run)
+    assert "Traceback" not in stderr
+    # The best result that was printed at the end is in the log.
+    best = float(re.search(r"Best validation score of (\S+) %", stdout).group(1))
+    rows = read_log(str(run / "log.csv"))
+    assert len(rows) >= 3
+    assert min(row["validation"] for row in rows) == pytest.approx(best / 100, abs=1e-8)
+
+
+def test_wrong_use(script, small_dataset, tmp_path):
+    name, epochs, options = COMMANDS[2]
+    options = ["--dataset", small_dataset, epochs, 1] + options
+    run = tmp_path / "run"
+    # An option that cannot work leaves nothing that would be in the way of the next try.
+    assert_refused(script(name, *options, "--learning-rate", -1, "--output", run), 2, "rate -1")
+    assert script(name, *options, "--output", run).returncode == 0
+    before = kept(run)
+    assert_refused(script(name, *options, "--output", run), 2, "holds a run already", "--resume")
+    assert_refused(script(name, *options, "--output", tmp_path), 2, "expected a new or an empty")
+    assert_refused(script(name, "--resume", tmp_path), 1, "holds no run")
+    assert_refused(script(name, "--resume", run, "--learning-rate", 1), 2,
+                   "--learning-rate 1.0", "begun with 0.13")
+    assert_refused(script(name, "--resume", run, "--output", run), 2, "not allowed with")
+    assert_refused(script("mlp.py", "--resume", run), 2, "a run of logistic_sgd.py")
+    assert kept(run) == before
+
+
+def test_a_run_of_another_dataset(script, small_dataset, tmp_path):
+    name, epochs, options = COMMANDS[2]
+    run = tmp_path / "run"
+    script(name, "--dataset", small_dataset, epochs, 1, *options, "--output", run)
+    process = script(name, "--resume", run, "--dataset", "mnist.pkl.gz")
+    assert_refused(process, 1, "250, 130, 120", "50000, 10000, 10000")
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "text", "none"])
+def test_a_run_whose_files_are_damaged(damage, script, small_dataset, tmp_path):
+    name, epochs, options = COMMANDS[2]
+    run = tmp_path / "run"
+    script(name, "--dataset", small_dataset, epochs, 1, *options, "--output", run)
+    path = run / "last.safetensors"
+    content = path.read_bytes()
+    if damage == "none":
+        path.unlink()
+    else:
+        path.write_bytes({"empty": b"", "cut": content[:-9], "text": b"hello, world"}[damage])
+    assert_refused(script(name, "--resume", run), 1, "run")
+
+
+@pytest.mark.parametrize("name, value", [
+    ("depth", 3), ("n_epochs", [2]), ("n_epochs", "2"), ("n_epochs", True), ("learning_rate", {}),
+    ("dataset", None), ("chunk_mb", False),
+])
+def test_a_run_whose_options_are_damaged(name, value, script, small_dataset, tmp_path):
+    command, epochs, options = COMMANDS[2]
+    run = tmp_path / "run"
+    script(command, "--dataset", small_dataset, epochs, 1, *options, "--output", run)
+    path = str(run / "last.safetensors")
+    arrays, metadata = parameters.read(path)
+    state = json.loads(metadata["state"])
+    state["settings"][name] = value
+    parameters.write(path, arrays, dict(metadata, state=json.dumps(state)))
+    assert_refused(script(command, "--resume", run), 1, "option %s" % name, "another run")

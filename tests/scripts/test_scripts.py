@@ -1,0 +1,379 @@
+"""The commands in scripts/, each run as a user runs it."""
+
+import fcntl
+import gzip
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import types
+
+import numpy
+import pytest
+from conftest import (
+    REPOSITORY,
+    assert_refused,
+    environment,
+    run_python,
+    run_script,
+    write_dataset,
+)
+
+from lenet import convolutional_mlp
+
+LENET = "convolutional_mlp.py"
+SMALL = ("--nkerns", 2, 3, "--batch-size", 50)  # a network that trains on the small dataset
+
+
+# --- convolutional_mlp.py -------------------------------------------------------------------
+
+
+def test_the_tutorials_lines(small_dataset, tmp_path):
+    process = run_script(LENET, *SMALL, "--dataset", small_dataset, "--n-epochs", 2, cwd=tmp_path)
+    assert process.returncode == 0, process.stderr
+    number = r"\d+\.\d{6}"
+    expected = [
+        r"\.\.\. loading data",
+        r"\.\.\. building the model",
+        r"\.\.\. training",
+        r"training @ iter =  0",
+        r"epoch 1, minibatch 5/5, validation error %s %%" % number,
+        r" epoch 1, minibatch 5/5, test error of best model %s %%" % number,
+        r"epoch 2, minibatch 5/5, validation error %s %%" % number,
+        r"( epoch 2, minibatch 5/5, test error of best model %s %%)?" % number,
+        r"Optimization complete\.",
+        r"Best validation score of %s %% obtained at iteration (5|10), with test performance %s %%"
+        % (number, number),
+    ]
+    assert re.fullmatch("\n".join(expected).replace(")?\n", "\n)?") + "\n", process.stdout)
+    # No progress bar and no warning: the closing line is all that standard error has.
+    assert re.fullmatch(r"The code for file convolutional_mlp\.py ran for \d+\.\d\dm\n",
+                        process.stderr)
+    assert os.listdir(tmp_path) == [os.path.basename(small_dataset)]  # nothing is written
+
+
+def test_two_runs_agree_and_the_seed_matters(small_dataset):
+    def lines(seed):
+        return run_script(
+            LENET, *SMALL, "--dataset", small_dataset, "--n-epochs", 3, "--seed", seed
+        ).stdout
+
+    assert lines(1) == lines(1) != lines(2)
+
+
+def test_the_bare_name_of_mnist_is_found_from_any_folder(tmp_path):
+    # One epoch of five minibatches, with few filters to be quick.
+    process = run_script(
+        LENET, "--n-epochs", 1, "--nkerns", 1, 1, "--batch-size", 10000, cwd=tmp_path
+    )
+    assert process.returncode == 0, process.stderr
+    assert "epoch 1, minibatch 5/5, validation error" in process.stdout
+
+
+def test_the_progress_bar_on_a_terminal(small_dataset):
+    arguments = [*SMALL, "--dataset", small_dataset, "--n-epochs", 20]
+    command = [sys.executable, os.path.join(REPOSITORY, "scripts", LENET), *map(str, arguments)]
+    terminal, end = pty.openpty()
+    fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("4H", 25, 100, 0, 0))  # rows, columns
+    # Drawn after every minibatch, however fast they are.
+    process = subprocess.Popen(
+        command, env=environment(TQDM_MININTERVAL="0"), stdout=subprocess.PIPE, stderr=end
+    )
+    os.close(end)
+    shown = read_all(terminal)
+    lines = process.communicate()[0].decode().splitlines()
+    assert process.returncode == 0
+    assert re.search(r"/100 \[.*<.*minibatch.*cost \d", shown)  # done/all, time left, rate, cost
+    assert lines[-1].startswith("Best validation score")
+    assert all(line.startswith((".", "t", "e", " e", "O", "B")) for line in lines)
+
+
+def read_all(terminal):
+    """Everything that comes from the other end of a terminal until that is closed."""
+    shown = b""
+    while select.select([terminal], [], [], 300)[0]:
+        try:
+            part = os.read(terminal, 65536)
+        except OSError:  # how Linux says that the other end is closed
+            break
+        if not part:
+            break
+        shown += part
+    return shown.decode(errors="replace")
+
+
+def test_ctrl_c_prints_the_best_result_so_far(small_dataset):
+    arguments = [*SMALL, "--dataset", small_dataset, "--n-epochs", 1000000]
+    command = [sys.executable, os.path.join(REPOSITORY, "scripts", LENET), *map(str, arguments)]
+    process = subprocess.Popen(
+        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    for line in process.stdout:
+        if line.startswith("epoch 2,"):
+            break
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert re.search(r"^Optimization complete\.$\n^Best validation score of ", stdout, re.M)
+    assert "Traceback" not in stderr
+    assert stderr.splitlines()[-1] == "convolutional_mlp.py: interrupted"
+
+
+def test_a_reader_that_goes_away(small_dataset):
+    command = [sys.executable, os.path.join(REPOSITORY, "scripts", LENET), *map(str, SMALL),
+               "--dataset", small_dataset, "--n-epochs", "2"]
+    process = subprocess.Popen(
+        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    process.stdout.readline()
+    process.stdout.close()
+    stderr = process.stderr.read()
+    assert process.wait() == 1 and "Traceback" not in stderr
+
+
+def test_a_cost_that_is_not_finite(small_dataset):
+    process = run_script(
+        LENET, *SMALL, "--dataset", small_dataset, "--n-epochs", 9, "--learning-rate", 1e30
+    )
+    assert process.returncode == 1
+    assert process.stdout.splitlines()[-1] == "Optimization complete."
+    last = process.stderr.splitlines()[-1]
+    assert re.fullmatch(
+        r"convolutional_mlp\.py: the cost is (nan|inf) at iteration \d+ with learning rate 1e\+30; "
+        r"try a smaller learning rate", last)
+
+
+def test_experiment_is_the_hook_of_a_scheduler(monkeypatch):
+    called = []
+    monkeypatch.setattr(convolutional_mlp, "evaluate_lenet5",
+                        lambda *args, **kwargs: called.append((args, kwargs)))
+    state = types.SimpleNamespace(learning_rate=0.05, dataset="some.pkl.gz")
+    convolutional_mlp.experiment(state, channel=None)
+    assert called == [((0.05,), {"dataset": "some.pkl.gz"})]
+
+
+def test_help_has_the_defaults_and_an_example():
+    process = run_script(LENET, "--help", COLUMNS="120")
+    assert process.returncode == 0
+    for words in ("(default: 0.1)", "(default: 200)", "(default: [20, 50])", "(default: 500)",
+                  "(default: 23455)", "example: python scripts/convolutional_mlp.py"):
+        assert words in process.stdout
+    assert "default: None" not in process.stdout
+
+
+def test_help_gives_no_default_of_a_switch():
+    process = run_script("predict.py", "--help", COLUMNS="120")
+    assert "(default: 1)" in process.stdout and "default: True" not in process.stdout
+
+
+def test_a_network_that_no_memory_holds(small_dataset):
+    process = run_script("mlp.py", "--dataset", small_dataset, "--n-hidden", 2 * 10 ** 12)
+    assert_refused(process, 1, "mlp.py: more memory is needed than there is", "2000000000000")
+
+
+def test_a_convolution_that_no_memory_holds():
+    code = ("from lenet import commands\ndef main():\n    raise RuntimeError('CorrMM failed to "
+            "allocate working memory of 9 x 9\\nApply node')\ncommand.run(main)")
+    assert_refused(run_python("-c", code), 1, "more memory is needed than there is: CorrMM failed")
+
+
+def test_numbers_beyond_all_integers(small_dataset):
+    many = 10 ** 20
+    assert_refused(run_script("mlp.py", "--dataset", small_dataset, "--n-hidden", many), 2,
+                   "mlp.py: a number is too large")
+    assert_refused(run_script(LENET, "--dataset", small_dataset, "--nkerns", 5, many), 2,
+                   "a number is too large")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_standard_output_without_room():
+    script = os.path.join(REPOSITORY, "scripts", "maxpool_demo.py")
+    with open("/dev/full", "w") as full:
+        process = subprocess.run([sys.executable, script], env=environment(), stdout=full,
+                                 stderr=subprocess.PIPE, text=True)
+    assert process.returncode == 1
+    assert process.stderr == ("maxpool_demo.py: standard output cannot be written "
+                              "(No space left on device)\n")
+
+
+def test_characters_that_standard_output_lacks():
+    code = r"from lenet import commands; commands.run(lambda: print('\xfc 7 \udcff'))"
+    process = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE,
+                             env=environment(PYTHONIOENCODING="ascii"))
+    assert (process.returncode, process.stdout) == (0, b"\\xfc 7 \xff\n")
+
+
+TERMINATED = """
+import os, signal, sys
+from lenet import commands
+from lenet.data.files import write_beside
+
+
+def main():
+    with write_beside(sys.argv[1]) as file:
+        file.write(b"half")
+        file.flush()
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pause()
+
+
+commands.run(main)
+"""
+
+
+def test_a_command_that_is_terminated_takes_away_what_it_began(tmp_path):
+    process = run_python("-c", TERMINATED, tmp_path / "file")
+    assert_refused(process, 143, "terminated")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_closed_standard_error(small_dataset):
+    script = os.path.join(REPOSITORY, "scripts", LENET)
+    process = subprocess.run(["sh", "-c", '"$@" 2>&-', "sh", sys.executable, script,
+                              *map(str, SMALL), "--dataset", small_dataset, "--n-epochs", "1"],
+                             env=environment(), stdout=subprocess.PIPE, text=True)
+    assert process.returncode == 0
+    assert "Best validation score" in process.stdout
+
+
+def test_a_closed_standard_output(tmp_path):
+    script = os.path.join(REPOSITORY, "scripts", "show_digit.py")
+    process = subprocess.run(["sh", "-c", '"$@" >&-', "sh", sys.executable, script, "--output",
+                              str(tmp_path / "digit.png")],
+                             env=environment(), stderr=subprocess.PIPE)
+    assert (process.returncode, process.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--learning-rate", "0"], ["learning rate 0"]),
+        (["--learning-rate", "-0.1"], ["learning rate -0.1"]),
+        (["--learning-rate", "nan"], ["learning rate nan"]),
+        (["--learning-rate", "fast"], ["--learning-rate", "fast"]),
+        (["--batch-size", "0"], ["batch size 0"]),
+        (["--batch-size", "-5"], ["batch size -5"]),
+        (["--batch-size", "60000"], ["batch size 60000", "training set"]),
+        (["--nkerns", "20", "0"], ["nkerns 20 0"]),
+        (["--nkerns", "-1", "50"], ["nkerns -1 50"]),
+        (["--nkerns", "20"], ["--nkerns", "2"]),
+        (["--nkerns", "20", "50", "80"], ["80"]),
+        (["--nkerns", "20", "many"], ["--nkerns", "many"]),
+        (["--n-epochs", "0"], ["epochs 0"]),
+        (["--seed", "-1"], ["seed -1"]),
+        (["--sed", "1"], ["--sed"]),
+    ],
+)
+def test_wrong_usage(small_dataset, arguments, words):
+    process = run_script(LENET, "--dataset", small_dataset, *arguments)
+    assert_refused(process, 2, "convolutional_mlp.py: ", *words)
+
+
+def not_there(path, sets):
+    pass
+
+
+def not_gzip(path, sets):
+    path.write_bytes(b"plain text")
+
+
+def truncated(path, sets):
+    write_dataset(path, sets)
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def with_code(path, sets):
+    with gzip.open(path, "wb") as file:
+        file.write(b"cos\nsystem\n(S'touch hacked'\ntR.")
+
+
+def short_of_labels(path, sets):
+    sets[0][1] = sets[0][1][:-1]
+    write_dataset(path, sets)
+
+
+def with_labels_outside_the_classes(path, sets):
+    sets[1][1][:] = 250
+    write_dataset(path, sets)
+
+
+def with_nan(path, sets):
+    sets[2][0][0, 0] = numpy.nan
+    write_dataset(path, sets)
+
+
+def with_tiny_images(path, sets):
+    write_dataset(path, [[x[:, :15 * 15], y] for x, y in sets])
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (not_there, ["not found"]),
+        (not_gzip, ["gzip"]),
+        (truncated, ["truncated"]),
+        (with_code, ["system"]),
+        (short_of_labels, ["250 images but 249 labels"]),
+        (with_labels_outside_the_classes, ["label 250", "0 to 9"]),
+        (with_nan, ["NaN"]),
+        (with_tiny_images, ["15 x 15", "at least 16 x 16"]),
+    ],
+)
+def test_bad_data(tmp_path, small_sets, make, words):
+    path = tmp_path / "data.pkl.gz"
+    make(path, small_sets)
+    process = run_script(LENET, "--dataset", path, cwd=tmp_path)
+    assert_refused(process, 1, "convolutional_mlp.py: ", *words)
+    assert not (tmp_path / "hacked").exists()
+
+
+# --- make_mnist_pkl.py ----------------------------------------------------------------------
+
+
+def test_make_mnist_pkl_without_the_files(tmp_path):
+    process = run_script("make_mnist_pkl.py", tmp_path, tmp_path / "out.pkl.gz")
+    assert_refused(process, 1, "train-images-idx3-ubyte", "cannot be read")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory, mnist_arrays):
+    """A folder with the four original files, put together again from the repository's MNIST."""
+    folder = tmp_path_factory.mktemp("original")
+    (train_x, train_y), (valid_x, valid_y), (test_x, test_y) = mnist_arrays
+    for name, x, y in (("train", numpy.concatenate([train_x, valid_x]),
+                        numpy.concatenate([train_y, valid_y])), ("t10k", test_x, test_y)):
+        header = struct.pack(">4i", 0x803, len(x), 28, 28)
+        pixels = (x * 256).astype("uint8").tobytes()
+        (folder / (name + "-images-idx3-ubyte")).write_bytes(header + pixels)
+        header = struct.pack(">2i", 0x801, len(y))
+        (folder / (name + "-labels-idx1-ubyte")).write_bytes(header + y.astype("uint8").tobytes())
+    return folder
+
+
+def test_make_mnist_pkl_into_a_folder_that_is_not_there(originals, tmp_path):
+    process = run_script("make_mnist_pkl.py", originals, tmp_path / "none" / "out.pkl.gz")
+    assert_refused(process, 1, "out.pkl.gz: cannot be written")
+
+
+def test_make_mnist_pkl_on_a_full_disk(originals, tmp_path):
+    """A limit of the size of a file stands for the end of the disk."""
+    output = tmp_path / "out.pkl.gz"
+    output.write_text("old")
+    code = (
+        "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (100000,) * 2); "
+        "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    script = os.path.join(REPOSITORY, "scripts", "make_mnist_pkl.py")
+    process = run_python("-c", code, script, originals, output)
+    assert_refused(process, 1, "make_mnist_pkl.py: ", "out.pkl.gz: cannot be written")
+    assert output.read_text() == "old" and os.listdir(tmp_path) == ["out.pkl.gz"]
+
+
+def test_make_mnist_pkl_without_arguments():
+    assert_refused(run_script("make_mnist_pkl.py"), 2, "folder, output")

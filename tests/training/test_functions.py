@@ -1,0 +1,100 @@
+"""lenet.training.functions: minibatches, steps and errors, on a logistic regression."""
+
+import numpy
+import pytest
+import theano
+import theano.tensor as T
+
+from lenet.data import shared_dataset
+from lenet.errors import UsageError
+from lenet.logistic_sgd import LogisticRegression
+from lenet.training.functions import compile_error, compile_functions, compile_predictions
+
+
+@pytest.fixture
+def sets(rng):
+    """Sets of 11, 7 and 5 examples of 3 numbers in 2 classes."""
+    return [
+        (rng.randn(n, 3).astype(theano.config.floatX), rng.randint(0, 2, n)) for n in (11, 7, 5)
+    ]
+
+
+def compiled(sets, batch_size, learning_rate=0.5):
+    x, y = T.matrix("x"), T.ivector("y")
+    model = LogisticRegression(x, n_in=3, n_out=2)
+    datasets = [shared_dataset(pair) for pair in sets]
+    return model, compile_functions(model, x, y, datasets, learning_rate, batch_size)
+
+
+def fraction_wrong(model, pair):
+    x, y = pair
+    scores = x.dot(model.W.get_value()) + model.b.get_value()
+    return (scores.argmax(axis=1) != y).sum() / len(y)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 5])
+def test_every_validation_and_test_example_counts(sets, batch_size, rng):
+    model, functions = compiled(sets, batch_size)
+    for _ in range(3):
+        model.W.set_value(rng.randn(3, 2).astype(theano.config.floatX))
+        assert functions.validation_error() == fraction_wrong(model, sets[1])
+        assert functions.test_error() == fraction_wrong(model, sets[2])
+
+
+def test_the_rest_of_the_training_set_is_dropped(sets):
+    assert compiled(sets, 4)[1].n_train_batches == 2  # 11 = 4 + 4 + 3
+
+
+def test_a_step_on_a_minibatch(sets):
+    model, functions = compiled(sets, 4, learning_rate=0.5)
+    x, y = sets[0][0][4:8], sets[0][1][4:8]  # minibatch 1
+    # With zero parameters both classes have probability 1/2, and the cost is log 2.
+    assert functions.train_minibatch(1) == pytest.approx(numpy.log(2))
+    gradient = x.T.dot(0.5 - numpy.eye(2)[y]) / 4
+    numpy.testing.assert_allclose(model.W.get_value(), -0.5 * gradient, rtol=1e-5, atol=1e-7)
+    numpy.testing.assert_allclose(
+        model.b.get_value(), -0.5 * (0.5 - numpy.eye(2)[y]).mean(axis=0), rtol=1e-5, atol=1e-7
+    )
+
+
+@pytest.mark.parametrize(
+    "batch_size, words",
+    [(0, "batch size 0"), (-3, "batch size -3"), (12, "the 11 examples of the training set"),
+     (8, "the 7 examples of the validation set"), (6, "the 5 examples of the test set")],
+)
+def test_minibatches_that_cannot_be(sets, batch_size, words):
+    with pytest.raises(UsageError, match=words):
+        compiled(sets, batch_size)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5])
+def test_a_set_is_evaluated_without_training(sets, batch_size, rng):
+    x, y = T.matrix("x"), T.ivector("y")
+    model = LogisticRegression(x, n_in=3, n_out=2)
+    model.W.set_value(rng.randn(3, 2).astype(theano.config.floatX))
+    data = shared_dataset(sets[1])  # 7 examples
+    assert compile_error(model, x, y, data, batch_size)() == fraction_wrong(model, sets[1])
+    predictions = compile_predictions(model, x, y, data, batch_size)()
+    assert predictions.tolist() == sets[1][0].dot(model.W.get_value()).argmax(axis=1).tolist()
+
+
+def test_a_cost_of_ones_own_is_minimised(sets):
+    x, y = T.matrix("x"), T.ivector("y")
+    model = LogisticRegression(x, n_in=3, n_out=2)
+    model.W.set_value(numpy.ones((3, 2), dtype=theano.config.floatX))
+    functions = compile_functions(model, x, y, [shared_dataset(pair) for pair in sets], 0.25, 4,
+                                  (model.W ** 2).sum() + 0 * (x.sum() + y.sum() + model.b.sum()))
+    assert functions.train_minibatch(0) == 6  # the cost before the step
+    numpy.testing.assert_array_equal(model.W.get_value(), numpy.full((3, 2), 1 - 0.25 * 2))
+
+
+def test_a_learning_rate_that_changes(sets):
+    x, y = T.matrix("x"), T.ivector("y")
+    model = LogisticRegression(x, n_in=3, n_out=2)
+    rate = theano.shared(numpy.asarray(0.25, dtype=theano.config.floatX))
+    functions = compile_functions(model, x, y, [shared_dataset(pair) for pair in sets], rate, 4,
+                                  cost=model.b.sum() + 0 * (x.sum() + y.sum() + model.W.sum()))
+    functions.train_minibatch(0)
+    rate.set_value(numpy.asarray(2, dtype=theano.config.floatX))
+    functions.train_minibatch(1)
+    assert model.b.get_value().tolist() == [-2.25, -2.25]
