@@ -8,6 +8,8 @@ import pytest
 import theano
 import theano.tensor as T
 from conftest import run_python
+from theano.tensor.extra_ops import Unique
+from theano.tensor.shared_randomstreams import RandomStreams
 from theano_start import dtype_table
 
 from lenet.theano_start.today import generated, python, view
@@ -194,3 +196,19 @@ def test_mends_are_applied_from_their_version_on(monkeypatch):
     monkeypatch.setattr(view.numpy, "__version__", "2.0.0rc1")
     assert view.Mend("m", None, numpy=(2, 0)).is_needed()
     assert not view.Mend("m", None, python=(4, 0)).is_needed()
+
+
+def test_random_numbers_without_an_update_are_drawn_again():
+    draws = theano.function([], RandomStreams(1).normal((3,)), no_default_updates=True)
+    numpy.testing.assert_array_equal(draws(), draws())
+
+
+def test_inverse_of_unique_is_a_vector():
+    x = T.lmatrix()
+    values, inverse = theano.function([x], Unique(return_inverse=True)(x))([[7, 5], [5, 9]])
+    assert values.tolist() == [5, 7, 9] and inverse.tolist() == [1, 0, 0, 2]
+
+
+def test_a_variable_in_the_place_of_its_type():
+    x = T.TensorType("float32", (False,))()
+    assert x.zeros_like(x).dtype == "float32"

@@ -13,10 +13,12 @@ from lenet.theano_start.today.view import Mend
 
 
 def keep_lowest_bits(safe_asarray):
-    """misc/safe_asarray.py:34: conversion to a type that is too small."""
+    """misc/safe_asarray.py:34: conversion to a type that is too small, or to that of a variable."""
     original = safe_asarray._asarray
 
     def _asarray(a, dtype, order=None):
+        if isinstance(getattr(dtype, "dtype", None), str):  # gradient.py:2024
+            dtype = dtype.dtype
         try:
             return original(a, dtype, order)
         except OverflowError:

@@ -1,5 +1,7 @@
 """What NumPy 1.23, 1.24, 1.25 and 2 took away, in the NumPy and the arrays that Theano sees."""
 
+import copy
+
 import numpy
 
 from lenet.theano_start.today.view import REPLACED, Mend, module_like, numpy_version
@@ -68,7 +70,27 @@ def index_with_lists(sort):
     sort._topk_py_impl = _topk_py_impl
 
 
+def copy_state(raw_random):
+    """raw_random.py:258: a copy of a generator, which since NumPy 2 shares the original's state."""
+    raw_random.copy = copy.deepcopy
+
+
+def flatten_inverse(extra_ops):
+    """tensor/extra_ops.py:1184: the inverse of ``unique``, which since NumPy 2 has x's shape."""
+    original = extra_ops.Unique.perform
+
+    def perform(op, node, inputs, output_storage):
+        original(op, node, inputs, output_storage)
+        if op.return_inverse:
+            inverse = output_storage[1 + op.return_index]
+            inverse[0] = inverse[0].ravel()
+
+    extra_ops.Unique.perform = perform
+
+
 MENDS = [
     Mend("theano.tensor.sort", index_with_lists, numpy=(1, 23)),
+    Mend("theano.tensor.raw_random", copy_state, numpy=(2, 0)),
+    Mend("theano.tensor.extra_ops", flatten_inverse, numpy=(2, 0)),
     Mend("theano.printing", digest_bytes, numpy=(2, 3)),
 ]
