@@ -15,29 +15,24 @@ from lenet.pictures import plots
 
 def main():
     parser = commands.Parser(
-        description=__doc__, example="python scripts/lenet5_1998.py --pooling max --n-epochs 5"
+        __doc__, example="python scripts/lenet5_1998.py --pooling max --n-epochs 5",
+        trains=evaluate_lenet5_1998,
     )
-    parser.add_argument("--learning-rate", type=float, metavar="RATE",
-                        help="factor of the gradient in the first epoch; it falls to a fiftieth of "
-                             "this; 0.002 for the head rbf and 0.05 for softmax unless given")
-    parser.add_argument("--n-epochs", type=int, default=20, metavar="N",
-                        help="passes over the training set")
-    parser.add_argument("--batch-size", type=int, default=10, metavar="N",
-                        help="examples a minibatch")
-    parser.add_argument("--connections", choices=CHOICES["connections"], default="table",
+    parser.add_sgd(learning_rate="factor of the gradient in the first epoch, which falls to a "
+                                 "fiftieth of this; by default 0.002 for the head rbf and 0.05 "
+                                 "for softmax")
+    parser.add_argument("--connections", choices=CHOICES["connections"],
                         help="C3 sees the maps of the paper's table I, or all")
-    parser.add_argument("--pooling", choices=CHOICES["pooling"], default="mean",
+    parser.add_argument("--pooling", choices=CHOICES["pooling"],
                         help="S2 and S4: a trainable mean, or the maximum")
-    parser.add_argument("--head", choices=CHOICES["head"], default="rbf",
+    parser.add_argument("--head", choices=CHOICES["head"],
                         help="output: distances to pictures of the digits, or probabilities")
-    parser.add_argument("--loss", choices=CHOICES["loss"], default="discriminative",
+    parser.add_argument("--loss", choices=CHOICES["loss"],
                         help="with the head rbf: the paper's equation 9, or 8")
-    parser.add_argument("--seed", type=int, default=1998, metavar="N",
-                        help="seed of the initial parameters")
     parser.add_argument("--compare", action="store_true",
-                        help="train the paper's network and each simplification after the other; "
-                             "--output is then the name of a picture")
-    parser.add_training()
+                        help="train the paper's network and each simplification, one after "
+                             "another; --output is then the name of a picture")
+    parser.add_run()
     if parser.parse_args().compare:
         compare(parser)
         return
@@ -50,19 +45,19 @@ def main():
 def compare(parser):
     """Train all steps, print their errors as a table and draw them as bars."""
     arguments = vars(parser.parse_args())
-    del arguments["compare"]
+    del arguments["compare"], arguments["run"]
     for name in ("connections", "pooling", "head", "loss", "resume"):
         if arguments.pop(name) != parser.get_default(name):
-            raise UsageError("--%s and --compare, which goes through all networks anew" % name)
+            raise UsageError(f"--{name} and --compare, which trains all networks from the start")
     output = arguments.pop("output")
     plots.check_output(output)
     errors = compare_steps(**arguments)
-    print("\n%-20s  test error" % "network")
+    print(f"\n{'network':20}  test error")
     for name, error in errors:
-        print("%-20s  %.2f %%" % (name, 100 * error))
+        print(f"{name:20}  {100 * error:.2f} %")
     names, values = zip(*errors)
     figure = plots.draw_bars(names, [100 * value for value in values],
-                             "test error (percent), %d epochs" % arguments["n_epochs"])
+                             f"test error (percent), {arguments['n_epochs']} epochs")
     plots.finish(figure, output)
 
 

@@ -15,8 +15,7 @@ from lenet.saved.networks import check_images, load_model
 
 def main():
     parser = commands.Parser(
-        description=__doc__,
-        example="python scripts/network3.py --dropout 0.3 --output run",
+        __doc__, example="python scripts/network3.py --dropout 0.3 --output run",
     )
     parser.add_argument("--conv-layers", type=int, choices=[1, 2], default=1,
                         help="convolution and pooling layers: 20 maps, or 20 and 40")
@@ -25,36 +24,35 @@ def main():
     parser.add_argument("--epochs", type=int, default=60, metavar="N",
                         help="passes over the training set")
     parser.add_argument("--mini-batch-size", type=int, default=10, metavar="N",
-                        help="examples a minibatch")
+                        help="examples per minibatch")
     parser.add_argument("--eta", type=float, default=0.1, metavar="RATE", help="learning rate")
     parser.add_argument("--lmbda", type=float, default=0.0, metavar="FACTOR",
                         help="factor of the L2 regularization")
-    parser.add_argument("--seed", type=int, default=0, metavar="N",
+    parser.add_argument("--seed", type=commands.whole_seed, default=0, metavar="N",
                         help="seed of the initial parameters and of the dropout")
-    parser.add_training().add_argument(
+    parser.add_run().add_argument(
         "--load", metavar="MODEL",
         help="evaluate the network in this file or run, without training")
     arguments = parser.parse_training(epochs="epochs")
-    run, saved = arguments["run"], arguments["load"]
 
     datasets = load_data(arguments["dataset"], arguments["chunk_mb"])
     training_data, validation_data, test_data = datasets
-    if saved is not None:
-        saved = load_model(saved, kind="Network")
+    if arguments["load"] is not None:
+        saved = load_model(arguments["load"], kind="Network")
         check_images(saved, datasets)
         net = saved.model
-        print("Validation accuracy %.2f%%" % (100 * net.accuracy(validation_data)))
-        print("The corresponding test accuracy is %.2f%%" % (100 * net.accuracy(test_data)))
+        print(f"Validation accuracy {100 * net.accuracy(validation_data):.2f}%")
+        print(f"The corresponding test accuracy is {100 * net.accuracy(test_data):.2f}%")
         return
     net = conv_network(
         image_shape_of(datasets, least=16 if arguments["conv_layers"] == 2 else 6),
         arguments["conv_layers"], arguments["dropout"], arguments["mini_batch_size"],
         arguments["seed"], n_out=len(datasets.class_names),
     )
-    if run is not None:
-        run.made_for(datasets)
+    if arguments["run"] is not None:
+        arguments["run"].made_for(datasets)
     net.SGD(training_data, arguments["epochs"], arguments["mini_batch_size"], arguments["eta"],
-            validation_data, test_data, arguments["lmbda"], run)
+            validation_data, test_data, arguments["lmbda"], arguments["run"])
 
 
 if __name__ == "__main__":

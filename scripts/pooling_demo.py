@@ -10,7 +10,6 @@ import theano.tensor as T
 from lenet import commands, pooling
 from lenet.data import image_shape_of, load_data
 from lenet.pictures import plots
-from lenet.rng import seeded
 
 
 def main():
@@ -18,7 +17,7 @@ def main():
         description=__doc__, example="python scripts/pooling_demo.py --output pooling.png"
     )
     parser.add_dataset()
-    parser.add_argument("--seed", type=int, default=0, metavar="N",
+    parser.add_argument("--seed", type=commands.whole_seed, default=0, metavar="N",
                         help="seed of the stochastic pooling")
     parser.add_argument("--output", metavar="FILE", help="write the picture to this file")
     arguments = parser.parse_args()
@@ -28,7 +27,8 @@ def main():
     digit = datasets[0][0].get_value(borrow=True)[0].reshape(image_shape).mean(axis=0)
 
     x = T.tensor4("x")  # (images, maps, height, width)
-    streams = T.shared_randomstreams.RandomStreams(seeded(arguments.seed).randint(2 ** 31))
+    streams = T.shared_randomstreams.RandomStreams(
+        numpy.random.RandomState(arguments.seed).randint(2 ** 31))
     # One random number for each window of 2 x 2: half the rows and half the columns.
     uniform = T.cast(streams.uniform((x.shape[0], x.shape[1], x.shape[2] // 2, x.shape[3] // 2)),
                      x.dtype)

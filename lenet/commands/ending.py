@@ -5,15 +5,12 @@ import os
 import signal
 import sys
 
+from lenet.data.files import as_typed
 from lenet.errors import DataError, Interrupted, TrainingError, UsageError
 
 WRONG_USAGE, FAILED = 2, 1
 
 WRITTEN = "lenet.written"  # the name of an error handler for codecs
-
-# What Theano's convolution says; what Python and NumPy say of sizes beyond their own integers.
-NO_MEMORY = "failed to allocate"
-TOO_LARGE = ("int too large to convert", "Maximum allowed dimension", "array is too big")
 
 
 def run(main):
@@ -23,7 +20,7 @@ def run(main):
     """
     make_streams_ready()
     before = signal.getsignal(signal.SIGTERM)
-    if before is signal.SIG_DFL:  # let what was begun be taken away, as after Ctrl-C
+    if before is signal.SIG_DFL:  # clean up as after Ctrl-C
         signal.signal(signal.SIGTERM, terminate)
     try:
         status = status_of(main)
@@ -52,15 +49,11 @@ def status_of(main):
     except BrokenPipeError:
         return FAILED  # whoever read our output has gone
     except OSError as error:
-        return fail(error if error.filename else "standard output cannot be written (%s)"
-                    % error.strerror, FAILED)
-    except Exception as error:
+        return fail(error if error.filename else
+                    f"standard output cannot be written ({error.strerror})", FAILED)
+    except MemoryError as error:
         first_line = str(error).partition("\n")[0]
-        if isinstance(error, MemoryError) or NO_MEMORY in first_line:
-            return fail("more memory is needed than there is: " + first_line, FAILED)
-        if any(words in first_line for words in TOO_LARGE):
-            return fail("a number is too large to compute with: " + first_line, WRONG_USAGE)
-        raise
+        return fail(f"more memory is needed than there is: {first_line}", FAILED)
 
 
 def make_streams_ready():
@@ -89,6 +82,6 @@ def written(error):
 
 def fail(reason, status):
     """Print the reason in one line on standard error."""
-    print("%s: %s" % (os.path.basename(sys.argv[0]), " ".join(str(reason).split())),
-          file=sys.stderr)
+    reason = as_typed(" ".join(str(reason).split()))
+    print(f"{os.path.basename(sys.argv[0])}: {reason}", file=sys.stderr)
     return status

@@ -1,6 +1,7 @@
 """The options of commands: parsed in the same way, and those that all trainings share."""
 
 import argparse
+import inspect
 
 from lenet.commands.ending import WRONG_USAGE
 from lenet.data.files import as_typed
@@ -13,6 +14,8 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
     def _get_help_string(self, action):
         if action.default is None or isinstance(action.default, bool):
             return action.help
+        if isinstance(action.default, tuple):
+            return f"{action.help} (default: {' '.join(map(str, action.default))})"
         return super()._get_help_string(action)
 
 
@@ -25,28 +28,43 @@ class Parser(argparse.ArgumentParser):
         What the command does.
     example : str
         A command line that works.
+    trains : function, optional
+        The function that a command calls with its options, of which it takes the defaults.
     """
 
-    def __init__(self, description, example):
+    def __init__(self, description, example, trains=None):
         super().__init__(
             description=description,
             epilog="example: " + as_typed(example),
             formatter_class=HelpFormatter,
         )
+        if trains is not None:
+            self.set_defaults(**{name: parameter.default for name, parameter
+                                 in inspect.signature(trains).parameters.items()})
 
     def error(self, message):
         """Say in one line what is wrong with the arguments."""
-        self.exit(WRONG_USAGE, "%s: %s; see --help\n" % (self.prog, message))
+        self.exit(WRONG_USAGE, f"{self.prog}: {message}; see --help\n")
 
     def add_dataset(self, of_run=False):
-        """Add the option --dataset; ``of_run``: None unless given, where a run may tell."""
+        """Add the option --dataset; ``of_run``: None by default, where a run may tell."""
         self.add_argument("--dataset", metavar="SET",
                           default=None if of_run else "mnist.pkl.gz",
                           help="path of a dataset, or a name looked up here and in data/"
-                               + ("; that of the run unless given" if of_run else ""))
+                               + ("; by default that of the run" if of_run else ""))
 
-    def add_training(self):
-        """Add the options that all commands that train have.
+    def add_sgd(self, seed="seed of the initial parameters",
+                learning_rate="factor of the gradient in each step"):
+        """Add the options of stochastic gradient descent; the arguments are their help."""
+        self.add_argument("--learning-rate", type=float, metavar="RATE", help=learning_rate)
+        self.add_argument("--n-epochs", type=int, metavar="N",
+                          help="maximal number of passes over the training set")
+        self.add_argument("--batch-size", type=int, metavar="N", help="examples per minibatch")
+        if seed:
+            self.add_argument("--seed", type=whole_seed, metavar="N", help=seed)
+
+    def add_run(self):
+        """Add the options of the dataset and of keeping a run.
 
         Returns
         -------
@@ -80,49 +98,47 @@ class Parser(argparse.ArgumentParser):
         """
         options = vars(self.parse_args())
         output, folder = options.pop("output"), options.pop("resume")
+        options["run"] = None
         if output is None and folder is None:
-            return dict(options, run=None)
-        from lenet.saved.run import (
-            Run,  # draws curves: slow to import, and not needed without a run
-        )
+            return options
+        from lenet.saved.run import Run  # draws curves: slow to import, not needed without a run
 
         if folder is None:
+            del options["run"]
             return dict(options, run=Run.create(output, dict(options, command=self.prog)))
         run = Run.resume(folder)
         begun_with = dict(run.settings)
         command = begun_with.pop("command", None)
         if command != self.prog:
-            raise UsageError("%s: a run of %s; go on with that command" % (folder, command))
-        known = {action.dest: action for action in self._actions}
+            raise UsageError(f"{folder}: a run of {command}; go on with that command")
         for name, value in begun_with.items():
-            if name not in known or not could_be(known[name], value):
-                raise DataError("%s: begun with the option %s = %.40r, which %s does not have; "
-                                "begin another run with --output"
-                                % (folder, name, value, self.prog))
+            if name not in options:
+                raise DataError(f"{folder}: begun with the option {name} = {value!r:.40}, which "
+                                f"{self.prog} does not have; begin another run with --output")
         # The run's options are the defaults, and those that were typed must not differ.
         self.set_defaults(**begun_with)
         options = vars(self.parse_args())
         for name, value in begun_with.items():
             if options[name] != value and name not in ("dataset", "chunk_mb", epochs):
-                raise UsageError("--%s %s, but %s was begun with %s; leave the option out, or "
-                                 "begin another run with --output"
-                                 % (name.replace("_", "-"), options[name], folder, value))
+                raise UsageError(f"{typed(name)} {options[name]}, but {folder} was begun with "
+                                 f"{value}; leave the option out, or begin another run with "
+                                 "--output")
         if epochs in begun_with and options[epochs] < run.epochs_done:
-            raise UsageError("--%s %d, but %s has been trained for %d epochs; name more, or "
-                             "begin another run with --output"
-                             % (epochs.replace("_", "-"), options[epochs], folder,
-                                run.epochs_done))
+            raise UsageError(f"{typed(epochs)} {options[epochs]}, but {folder} has been trained "
+                             f"for {run.epochs_done} epochs; name more, or begin another run with "
+                             "--output")
         options = {name: options[name] for name in begun_with}
         run.settings = dict(options, command=self.prog)
         return dict(options, run=run)
 
 
-def could_be(action, value):
-    """Whether an option of the command line could have this value."""
-    if action.nargs == 0:
-        return isinstance(value, bool)
-    if value is None:
-        return action.default is None
-    if action.nargs is None:
-        value = [value]
-    return isinstance(value, list) and all(type(one) is (action.type or str) for one in value)
+def typed(name):
+    """The option that sets an argument: "--n-epochs" for "n_epochs"."""
+    return "--" + name.replace("_", "-")
+
+
+def whole_seed(text):
+    """The seed that was typed, which NumPy can take."""
+    if not (text.isdigit() and int(text) < 2 ** 32):
+        raise argparse.ArgumentTypeError(f"{text}; expected a number from 0 to 2 ** 32 - 1")
+    return int(text)

@@ -148,17 +148,13 @@ def test_a_run_whose_files_are_damaged(damage, script, small_dataset, tmp_path):
     assert_refused(script(name, "--resume", run), 1, "run")
 
 
-@pytest.mark.parametrize("name, value", [
-    ("depth", 3), ("n_epochs", [2]), ("n_epochs", "2"), ("n_epochs", True), ("learning_rate", {}),
-    ("dataset", None), ("chunk_mb", False),
-])
-def test_a_run_whose_options_are_damaged(name, value, script, small_dataset, tmp_path):
+def test_a_run_with_an_option_that_the_command_lacks(script, small_dataset, tmp_path):
     command, epochs, options = COMMANDS[2]
     run = tmp_path / "run"
     script(command, "--dataset", small_dataset, epochs, 1, *options, "--output", run)
     path = str(run / "last.safetensors")
     arrays, metadata = parameters.read(path)
     state = json.loads(metadata["state"])
-    state["settings"][name] = value
+    state["settings"]["depth"] = 3
     parameters.write(path, arrays, dict(metadata, state=json.dumps(state)))
-    assert_refused(script(command, "--resume", run), 1, "option %s" % name, "another run")
+    assert_refused(script(command, "--resume", run), 1, "option depth", "another run")
