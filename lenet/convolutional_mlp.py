@@ -12,7 +12,6 @@ tutorial, "Convolutional neural networks (LeNet)".
 """
 
 import numbers
-import os
 
 import numpy
 import theano
@@ -20,12 +19,13 @@ import theano.tensor as T
 from theano.tensor.nnet import conv2d
 from theano.tensor.signal import pool
 
-from lenet.data import image_shape_of
+from lenet.data import image_shape_of, load_data
 from lenet.errors import UsageError
-from lenet.logistic_sgd import LogisticRegression, check_shape
+from lenet.logistic_sgd import Classifier, LogisticRegression, check_shape, zeros
 from lenet.mlp import HiddenLayer
-from lenet.rng import seeded
-from lenet.training.experiment import run_experiment
+from lenet.training.functions import compile_functions
+from lenet.training.loop import early_stopping
+from lenet.training.watch import watched
 
 
 class LeNetConvPoolLayer:
@@ -74,13 +74,13 @@ class LeNetConvPoolLayer:
                  activation=T.tanh):
         if image_shape[1] != filter_shape[1]:
             raise ValueError(
-                "filter_shape %s is for %d input feature maps, but image_shape %s has %d"
-                % (tuple(filter_shape), filter_shape[1], tuple(image_shape), image_shape[1])
+                f"filter_shape {tuple(filter_shape)} is for {filter_shape[1]} input feature maps, "
+                f"but image_shape {tuple(image_shape)} has {image_shape[1]}"
             )
         if min(pooled_size(image_shape[2:], filter_shape[2:], poolsize)) < 1:
             raise ValueError(
-                "image_shape %s is too small for filter_shape %s and poolsize %s"
-                % (tuple(image_shape), tuple(filter_shape), tuple(poolsize))
+                f"image_shape {tuple(image_shape)} is too small for filter_shape "
+                f"{tuple(filter_shape)} and poolsize {tuple(poolsize)}"
             )
         self.input = input
 
@@ -102,15 +102,11 @@ class LeNetConvPoolLayer:
                 name="W",
                 borrow=True,
             )
-        if b is None:
-            # One bias a feature map.
-            b = theano.shared(
-                numpy.zeros((filter_shape[0],), dtype=theano.config.floatX), name="b", borrow=True
-            )
-        check_shape("W", W, filter_shape)
-        check_shape("b", b, filter_shape[:1])
         self.W = W
-        self.b = b
+        # One bias per feature map.
+        self.b = zeros((filter_shape[0],), "b") if b is None else b
+        check_shape("W", self.W, filter_shape)
+        check_shape("b", self.b, filter_shape[:1])
 
         conv_out = conv2d(
             input, self.W, input_shape=tuple(image_shape), filter_shape=tuple(filter_shape)
@@ -131,7 +127,7 @@ def pooled_size(image_size, filter_size, poolsize):
     )
 
 
-class LeNet5:
+class LeNet5(Classifier):
     """The network of the tutorial: two convolutions, a hidden layer, a logistic regression.
 
     Parameters
@@ -139,7 +135,7 @@ class LeNet5:
     rng : numpy.random.RandomState
         Draws the initial parameters: those of layer 0, then 1, then 2.
     input : matrix expression
-        One rasterized image a row, of shape (batch size, channels * height * width).
+        One rasterized image per row, of shape (batch size, channels * height * width).
     image_shape : tuple of 3 ints
         (channels, height, width) of an image.
     nkerns : tuple of 2 ints
@@ -203,29 +199,23 @@ class LeNet5:
 
         self.layer3 = LogisticRegression(input=self.layer2.output, n_in=n_hidden, n_out=n_out)
 
+        super().__init__(self.layer3.p_y_given_x)
         self.params = (
             self.layer3.params + self.layer2.params + self.layer1.params + self.layer0.params
         )
-        self.named_layers = {"layer0": self.layer0, "layer1": self.layer1,
-                             "layer2": self.layer2, "layer3": self.layer3}
-        self.architecture = {"kind": "LeNet5", "nkerns": nkerns, "n_hidden": n_hidden,
-                             "filter_size": filter_size, "poolsize": poolsize}
-        self.output = self.layer3.output
-        self.p_y_given_x = self.layer3.p_y_given_x
-        self.y_pred = self.layer3.y_pred
-        self.negative_log_likelihood = self.layer3.negative_log_likelihood
-        self.errors = self.layer3.errors
+        self.nkerns, self.n_hidden = nkerns, n_hidden
+        self.filter_size, self.poolsize = filter_size, poolsize
 
 
 def check_nkerns(nkerns):
     """Raise a UsageError unless there are two positive whole numbers of filters."""
     if len(nkerns) != 2 or not all(isinstance(n, numbers.Integral) and n > 0 for n in nkerns):
-        raise UsageError("nkerns %s; expected two positive whole numbers, such as 20 50"
-                         % " ".join(str(n) for n in nkerns))
+        raise UsageError(f"nkerns {' '.join(map(str, nkerns))}; expected two positive whole "
+                         "numbers, such as 20 50")
 
 
 def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nkerns=(20, 50),
-                    batch_size=500, seed=23455, **keep):
+                    batch_size=500, seed=23455, chunk_mb=None, run=None):
     """Train LeNet-5 with early stopping, and print the tutorial's lines.
 
     Parameters
@@ -233,17 +223,17 @@ def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nke
     learning_rate : float
         Factor of the gradient in each step.
     n_epochs : int
-        Passes over the training set at the most.
-    dataset : str
+        Maximal number of passes over the training set.
+    dataset, chunk_mb
         See ``lenet.data.load_data``.
     nkerns : sequence of 2 ints
         Number of filters of each convolution.
     batch_size : int
-        Examples a minibatch.
+        Examples per minibatch.
     seed : int
         Seed of the initial parameters.
-    **keep
-        ``chunk_mb`` and ``run``; see ``lenet.training.experiment.run_experiment``.
+    run : lenet.saved.run.Run, optional
+        Keeps the training in a folder.
 
     Returns
     -------
@@ -256,15 +246,26 @@ def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nke
         An argument cannot work; the dataset cannot be read; the cost is no longer finite.
     """
     check_nkerns(nkerns)
-    rng = seeded(seed)
+    rng = numpy.random.RandomState(seed)
 
-    def build(x, y, datasets):
-        image_shape = image_shape_of(datasets, least=16)  # ((16 - 4) / 2 - 4) / 2 = 1
-        model = LeNet5(rng, x, image_shape, nkerns, n_out=len(datasets.class_names))
-        return model, model.negative_log_likelihood(y)
+    print("... loading data", flush=True)
+    datasets = load_data(dataset, chunk_mb)
 
-    return run_experiment(build, dataset, learning_rate, n_epochs, batch_size,
-                          file_name=os.path.basename(__file__), **keep)
+    print("... building the model", flush=True)
+    x = T.matrix("x")  # the images, one rasterized image per row
+    y = T.ivector("y")  # the labels
+    # 16 pixels are the least for two convolutions and poolings: ((16 - 4) / 2 - 4) / 2 = 1.
+    model = LeNet5(rng, x, image_shape_of(datasets, least=16), nkerns,
+                   n_out=len(datasets.class_names))
+
+    # The cost that training minimises is the negative log-likelihood of the right classes.
+    cost = model.negative_log_likelihood(y)
+
+    # The training itself; ``watched`` prints, keeps the run, and stops on Ctrl-C.
+    with watched(model, datasets, batch_size, run) as observers:
+        functions = compile_functions(model, x, y, cost, datasets, learning_rate, batch_size)
+        result = early_stopping(*functions, n_epochs, observers=observers)
+    return model, result
 
 
 def experiment(state, channel):

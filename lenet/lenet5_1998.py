@@ -14,7 +14,6 @@ appendix A.
 """
 
 import math
-import os
 
 import numpy
 import theano
@@ -22,12 +21,13 @@ import theano.tensor as T
 from theano.tensor.nnet import conv2d
 from theano.tensor.signal import pool
 
-from lenet.data import image_shape_of
+from lenet.data import image_shape_of, load_data
 from lenet.errors import DataError, UsageError
-from lenet.logistic_sgd import LogisticRegression
+from lenet.logistic_sgd import Classifier, LogisticRegression, zeros
 from lenet.mlp import HiddenLayer
-from lenet.rng import seeded
-from lenet.training.experiment import run_experiment
+from lenet.training.functions import check_learning_rate, compile_functions
+from lenet.training.loop import early_stopping
+from lenet.training.watch import watched
 
 # The values of a pixel without ink and of one full of it; they make the mean of the inputs about
 # 0 and their variance about 1 (section II.B).
@@ -103,11 +103,6 @@ def weights(rng, shape, bound):
                          dtype=theano.config.floatX)
 
 
-def zeros(n):
-    """Initial biases."""
-    return theano.shared(numpy.zeros((n,), dtype=theano.config.floatX), name="b")
-
-
 def bitmaps():
     """The ten pictures as targets of F6: floatX of shape (10, 84), +1 for ink and -1 for none."""
     rows = [line.split() for line in BITMAPS.split("\n") if line]
@@ -156,7 +151,7 @@ class ConvolutionLayer:
     image_shape : tuple of 4 ints
         (batch size or None, number of input maps, height, width).
     connections : list of lists of ints, optional
-        The input maps that each filter sees; all of them unless given.
+        The input maps that each filter sees; all of them by default.
     bound : function of a number of inputs
         The initial weights of a filter with so many inputs are uniform in +- its value.
 
@@ -178,19 +173,19 @@ class ConvolutionLayer:
         seen = numpy.ones((n_filters, n_maps), dtype=bool)
         if connections is not None:
             if len(connections) != n_filters:
-                raise ValueError("connections for %d filters, but filter_shape is %s"
-                                 % (len(connections), filter_shape))
+                raise ValueError(f"connections for {len(connections)} filters, but filter_shape is "
+                                 f"{filter_shape}")
             for maps in connections:
                 if not maps or not set(maps) <= set(range(n_maps)):
-                    raise ValueError("connections %s of a filter; expected some of 0 to %d"
-                                     % (maps, n_maps - 1))
+                    raise ValueError(f"connections {maps} of a filter; expected some of 0 to "
+                                     f"{n_maps - 1}")
             seen = numpy.array([[m in maps for m in range(n_maps)] for maps in connections])
         mask = numpy.broadcast_to(seen[:, :, None, None], filter_shape)
 
         # Each unit has "number of maps that its filter sees * filter height * filter width" inputs.
         fan_in = seen.sum(axis=1).reshape(n_filters, 1, 1, 1) * filter_height * filter_width
         self.W = theano.shared(weights(rng, filter_shape, bound(fan_in)) * mask, name="W")
-        self.b = zeros(n_filters)
+        self.b = zeros((n_filters,), "b")
         self.params = [self.W, self.b]
 
         # The mask is part of the graph, so weights on maps that are not seen stay zero in training.
@@ -224,7 +219,7 @@ class SubsamplingLayer:
         self.coefficient = theano.shared(
             numpy.full((n_maps,), 0.25, dtype=theano.config.floatX), name="coefficient"
         )
-        self.b = zeros(n_maps)
+        self.b = zeros((n_maps,), "b")
         self.params = [self.coefficient, self.b]
 
         sums = pool.pool_2d(input, (2, 2), ignore_border=True, mode="sum")
@@ -240,7 +235,7 @@ class MaxPoolingLayer:
         self.output = pool.pool_2d(input, (2, 2), ignore_border=True, mode="max")
 
 
-class RBFLayer:
+class RBFLayer(Classifier):
     """Euclidean radial basis functions: the squared distance to the picture of each digit.
 
         y_i = sum_j (x_j - w_ij)^2    (equation 7)
@@ -272,11 +267,8 @@ class RBFLayer:
         self.output = ((input ** 2).sum(axis=1).dimshuffle(0, "x")
                        - T.dot(input, T.constant(2 * centres.T))
                        + T.constant((centres ** 2).sum(axis=1)))
-        self.y_pred = T.argmin(self.output, axis=1)
         # The discriminative loss is the negative logarithm of this, but for its rubbish class.
-        self.p_y_given_x = T.nnet.softmax(-self.output)
-
-    errors = LogisticRegression.errors  # it compares y_pred with y
+        super().__init__(T.nnet.softmax(-self.output), y_pred=T.argmin(self.output, axis=1))
 
     def distance(self, y):
         """The mean distance to the picture of the right class (equation 8), a scalar."""
@@ -291,7 +283,7 @@ class RBFLayer:
         return T.mean(self.output[T.arange(y.shape[0]), y] + T.log(close))
 
 
-class LeNet5_1998:
+class LeNet5_1998(Classifier):
     """The network of the paper, or a simplified one.
 
     Parameters
@@ -313,10 +305,12 @@ class LeNet5_1998:
 
     Attributes
     ----------
-    named_layers : dict from str to layer
+    layers : dict from str to layer
         The layers "C1", "S2", "C3", "S4", "C5", "F6" and "output".
     params : list of shared variables
         All trainable parameters, from the first layer to the last.
+    choices : dict from str to str
+        connections, pooling, head and loss.
 
     Raises
     ------
@@ -356,25 +350,22 @@ class LeNet5_1998:
             output = LogisticRegression(F6.output, n_in=84, n_out=10)
             self.loss = output.negative_log_likelihood
 
+        super().__init__(output.p_y_given_x, output.y_pred)
         self.input = input
-        self.named_layers = {"C1": C1, "S2": S2, "C3": C3, "S4": S4, "C5": C5, "F6": F6,
-                             "output": output}
-        self.params = [param for layer in self.named_layers.values() for param in layer.params]
-        self.architecture = {"kind": "LeNet5_1998", "connections": connections,
-                             "pooling": pooling, "head": head, "loss": loss}
-        self.p_y_given_x = output.p_y_given_x
-        self.y_pred = output.y_pred
-        self.errors = output.errors
+        self.layers = {"C1": C1, "S2": S2, "C3": C3, "S4": S4, "C5": C5, "F6": F6,
+                       "output": output}
+        self.params = [param for layer in self.layers.values() for param in layer.params]
+        self.choices = {"connections": connections, "pooling": pooling, "head": head, "loss": loss}
 
 
 def check_choices(**chosen):
     """Raise a UsageError unless each argument is one of its ``CHOICES``, and they go together."""
     for name, value in chosen.items():
         if value not in CHOICES[name]:
-            raise UsageError("%s %s; expected %s" % (name, value, " or ".join(CHOICES[name])))
+            raise UsageError(f"{name} {value}; expected {' or '.join(CHOICES[name])}")
     if chosen["head"] == "softmax" and chosen["loss"] != "discriminative":
-        raise UsageError("loss %s is of the head rbf; the head softmax has one of its own"
-                         % chosen["loss"])
+        raise UsageError(f"loss {chosen['loss']} belongs to the head rbf; the head softmax has a "
+                         "loss of its own")
 
 
 def learning_rates(learning_rate, n_epochs, final=0.02):
@@ -388,27 +379,27 @@ def learning_rates(learning_rate, n_epochs, final=0.02):
 
 def evaluate_lenet5_1998(learning_rate=None, n_epochs=20, dataset="mnist.pkl.gz", batch_size=10,
                          connections="table", pooling="mean", head="rbf", loss="discriminative",
-                         seed=1998, **keep):
+                         seed=1998, chunk_mb=None, run=None):
     """Train LeNet-5 of 1998 for a number of epochs, and print the tutorial's lines.
 
     Parameters
     ----------
     learning_rate : float, optional
-        Factor of the gradient in the first epoch; see ``learning_rates`` for the others. The one
-        that suits the output layer unless given: the loss of radial basis functions sums 84
-        squares and asks for smaller steps.
+        Factor of the gradient in the first epoch; see ``learning_rates`` for the others. The
+        default suits the output layer: the loss of radial basis functions sums 84 squares and asks
+        for smaller steps.
     n_epochs : int
         Passes over the training set.
-    dataset : str
+    dataset, chunk_mb
         See ``lenet.data.load_data``.
     batch_size : int
-        Examples a minibatch.
+        Examples per minibatch.
     connections, pooling, head, loss
         See ``LeNet5_1998``.
     seed : int
         Seed of the initial parameters.
-    **keep
-        ``chunk_mb`` and ``run``; see ``lenet.training.experiment.run_experiment``.
+    run : lenet.saved.run.Run, optional
+        Keeps the training in a folder.
 
     Returns
     -------
@@ -423,20 +414,36 @@ def evaluate_lenet5_1998(learning_rate=None, n_epochs=20, dataset="mnist.pkl.gz"
     check_choices(connections=connections, pooling=pooling, head=head, loss=loss)
     if learning_rate is None:
         learning_rate = 0.002 if head == "rbf" else 0.05
-    rng = seeded(seed)
+    check_learning_rate(learning_rate)
+    rng = numpy.random.RandomState(seed)
 
-    def build(x, y, datasets):
-        image_shape = image_shape_of(datasets)
-        if image_shape[0] != 1 or max(image_shape) > 32 or len(datasets.class_names) != 10:
-            raise DataError("the dataset has images of %d x %d pixels in %d channel(s) and %d "
-                            "classes; this network takes at most 32 x 32 in grey, and 10 classes"
-                            % (image_shape[1:] + image_shape[:1] + (len(datasets.class_names),)))
-        model = LeNet5_1998(rng, x, image_shape, connections, pooling, head, loss)
-        return model, model.loss(y)
+    print("... loading data", flush=True)
+    datasets = load_data(dataset, chunk_mb)
+    channels, height, width = image_shape = image_shape_of(datasets)
+    n_classes = len(datasets.class_names)
+    if channels != 1 or max(height, width) > 32 or n_classes != 10:
+        raise DataError(f"the dataset has images of {height} x {width} pixels in {channels} "
+                        f"channel(s) and {n_classes} classes; this network takes at most 32 x 32 "
+                        "in grey, and 10 classes")
 
-    return run_experiment(build, dataset, learning_rates(learning_rate, n_epochs), n_epochs,
-                          batch_size, file_name=os.path.basename(__file__), patience=math.inf,
-                          **keep)
+    print("... building the model", flush=True)
+    x = T.matrix("x")  # the images, one rasterized image per row
+    y = T.ivector("y")  # the labels
+    model = LeNet5_1998(rng, x, image_shape, connections, pooling, head, loss)
+    cost = model.loss(y)
+
+    # The rate is a shared variable, which the compiled step reads and each epoch sets.
+    rates = learning_rates(learning_rate, n_epochs).astype(theano.config.floatX)
+    rate = theano.shared(numpy.asarray(learning_rate, dtype=theano.config.floatX))
+
+    def epoch_begins(epoch):
+        rate.set_value(rates[epoch - 1])
+
+    with watched(model, datasets, batch_size, run) as observers:
+        functions = compile_functions(model, x, y, cost, datasets, rate, batch_size)
+        result = early_stopping(*functions, n_epochs, patience=math.inf,
+                                epoch_begins=epoch_begins, observers=observers)
+    return model, result
 
 
 def compare_steps(**arguments):
@@ -454,7 +461,7 @@ def compare_steps(**arguments):
     """
     errors = []
     for name, simplifications in STEPS:
-        print("--- %s" % name, flush=True)
+        print(f"--- {name}", flush=True)
         _, result = evaluate_lenet5_1998(**arguments, **simplifications)
         errors.append((name, result.test_error))
     return errors

@@ -4,16 +4,17 @@ Source: the deeplearning.net tutorial, "Multilayer perceptron".
 """
 
 import math
-import os
 
 import numpy
 import theano
 import theano.tensor as T
 
+from lenet.data import load_data
 from lenet.errors import UsageError
-from lenet.logistic_sgd import LogisticRegression, check_shape
-from lenet.rng import seeded
-from lenet.training.experiment import run_experiment
+from lenet.logistic_sgd import Classifier, LogisticRegression, check_shape, zeros
+from lenet.training.functions import compile_functions
+from lenet.training.loop import early_stopping
+from lenet.training.watch import watched
 
 
 class HiddenLayer:
@@ -24,7 +25,7 @@ class HiddenLayer:
     rng : numpy.random.RandomState
         Draws the initial weights.
     input : matrix expression
-        One example a row, of shape (batch size, n_in).
+        One example per row, of shape (batch size, n_in).
     n_in, n_out : int
         Numbers of inputs and of hidden units.
     W, b : shared variables, optional
@@ -47,20 +48,15 @@ class HiddenLayer:
     def __init__(self, rng, input, n_in, n_out, W=None, b=None, activation=T.tanh):
         if W is None:
             bound = numpy.sqrt(6.0 / (n_in + n_out))
-            W_values = numpy.asarray(
-                rng.uniform(low=-bound, high=bound, size=(n_in, n_out)), dtype=theano.config.floatX
-            )
+            values = rng.uniform(low=-bound, high=bound, size=(n_in, n_out))
             if activation == T.nnet.sigmoid:
-                W_values *= 4
-            W = theano.shared(W_values, name="W", borrow=True)
-        if b is None:
-            b = theano.shared(
-                numpy.zeros((n_out,), dtype=theano.config.floatX), name="b", borrow=True
-            )
-        check_shape("W", W, (n_in, n_out))
-        check_shape("b", b, (n_out,))
+                values *= 4
+            W = theano.shared(numpy.asarray(values, dtype=theano.config.floatX), name="W",
+                              borrow=True)
         self.W = W
-        self.b = b
+        self.b = zeros((n_out,), "b") if b is None else b
+        check_shape("W", self.W, (n_in, n_out))
+        check_shape("b", self.b, (n_out,))
 
         linear = T.dot(input, self.W) + self.b
         self.output = linear if activation is None else activation(linear)
@@ -69,7 +65,7 @@ class HiddenLayer:
         self.params = [self.W, self.b]
 
 
-class MLP:
+class MLP(Classifier):
     """A network with one hidden layer of tanh units and a softmax layer on top.
 
     Parameters
@@ -77,7 +73,7 @@ class MLP:
     rng : numpy.random.RandomState
         Draws the initial weights.
     input : matrix expression
-        One example a row, of shape (batch size, n_in).
+        One example per row, of shape (batch size, n_in).
     n_in, n_hidden, n_out : int
         Numbers of inputs, of hidden units and of classes.
 
@@ -104,18 +100,15 @@ class MLP:
         self.L1 = sum(abs(W).sum() for W in weights)
         self.L2_sqr = sum((W ** 2).sum() for W in weights)
 
+        super().__init__(self.logRegressionLayer.p_y_given_x)
         self.input = input
         self.params = self.hiddenLayer.params + self.logRegressionLayer.params
-        self.named_layers = {"layer0": self.hiddenLayer, "layer1": self.logRegressionLayer}
-        self.architecture = {"kind": "MLP", "n_hidden": n_hidden}
-        self.p_y_given_x = self.logRegressionLayer.p_y_given_x
-        self.y_pred = self.logRegressionLayer.y_pred
-        self.negative_log_likelihood = self.logRegressionLayer.negative_log_likelihood
-        self.errors = self.logRegressionLayer.errors
+        self.n_hidden = n_hidden
 
 
 def test_mlp(learning_rate=0.01, L1_reg=0.0, L2_reg=0.0001, n_epochs=1000,
-             dataset="mnist.pkl.gz", batch_size=20, n_hidden=500, seed=1234, **keep):
+             dataset="mnist.pkl.gz", batch_size=20, n_hidden=500, seed=1234, chunk_mb=None,
+             run=None):
     """Train a multilayer perceptron with early stopping and regularized weights.
 
     The cost is the negative log-likelihood + L1_reg * L1 + L2_reg * L2_sqr.
@@ -127,17 +120,17 @@ def test_mlp(learning_rate=0.01, L1_reg=0.0, L2_reg=0.0001, n_epochs=1000,
     L1_reg, L2_reg : float
         Factors of the two sums over the weights; 0 leaves a sum out.
     n_epochs : int
-        Passes over the training set at the most.
-    dataset : str
+        Maximal number of passes over the training set.
+    dataset, chunk_mb
         See ``lenet.data.load_data``.
     batch_size : int
-        Examples a minibatch.
+        Examples per minibatch.
     n_hidden : int
         Number of units of the hidden layer.
     seed : int
         Seed of the initial weights.
-    **keep
-        ``chunk_mb`` and ``run``; see ``lenet.training.experiment.run_experiment``.
+    run : lenet.saved.run.Run, optional
+        Keeps the training in a folder.
 
     Returns
     -------
@@ -150,25 +143,31 @@ def test_mlp(learning_rate=0.01, L1_reg=0.0, L2_reg=0.0001, n_epochs=1000,
         An argument cannot work; the dataset cannot be read; the cost is no longer finite.
     """
     if n_hidden < 1:
-        raise UsageError("n_hidden %d; expected a positive number of hidden units" % n_hidden)
+        raise UsageError(f"n_hidden {n_hidden}; expected a positive number of hidden units")
     for name, factor in (("L1_reg", L1_reg), ("L2_reg", L2_reg)):
         if not (factor >= 0 and math.isfinite(factor)):
-            raise UsageError("%s %s; expected 0 or a positive number" % (name, factor))
-    rng = seeded(seed)
+            raise UsageError(f"{name} {factor}; expected 0 or a positive number")
+    rng = numpy.random.RandomState(seed)
 
-    def build(x, y, datasets):
-        # An image of 28 x 28 pixels is a row of 784 inputs.
-        classifier = MLP(rng, input=x, n_in=numpy.prod(datasets.image_shape), n_hidden=n_hidden,
-                         n_out=len(datasets.class_names))
-        cost = classifier.negative_log_likelihood(y)
-        if L1_reg:
-            cost += L1_reg * classifier.L1
-        if L2_reg:
-            cost += L2_reg * classifier.L2_sqr
-        return classifier, cost
+    print("... loading data", flush=True)
+    datasets = load_data(dataset, chunk_mb)
 
-    return run_experiment(build, dataset, learning_rate, n_epochs, batch_size,
-                          file_name=os.path.basename(__file__), **keep)
+    print("... building the model", flush=True)
+    x = T.matrix("x")  # the images, one rasterized image per row
+    y = T.ivector("y")  # the labels
+    # An image of 28 x 28 pixels is a row of 784 inputs.
+    classifier = MLP(rng, x, n_in=numpy.prod(datasets.image_shape), n_hidden=n_hidden,
+                     n_out=len(datasets.class_names))
+    cost = classifier.negative_log_likelihood(y)
+    if L1_reg:
+        cost += L1_reg * classifier.L1
+    if L2_reg:
+        cost += L2_reg * classifier.L2_sqr
+
+    with watched(classifier, datasets, batch_size, run) as observers:
+        functions = compile_functions(classifier, x, y, cost, datasets, learning_rate, batch_size)
+        result = early_stopping(*functions, n_epochs, observers=observers)
+    return classifier, result
 
 
 test_mlp.__test__ = False  # the tutorial's name, but no test for pytest to collect

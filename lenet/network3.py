@@ -6,8 +6,7 @@ those of the tutorial's LeNetConvPoolLayer, HiddenLayer and LogisticRegression.
 
 Unlike in the book, ``Network`` draws all parameters from one seed, and hands the layers the
 streams of random numbers for their dropout; every example counts in an accuracy;
-``lenet.saved.networks.save_model`` and ``load_model`` keep a network; ``plot_errors`` is in
-``lenet.pictures.plots``.
+``lenet.saved.networks`` keeps a network; ``plot_errors`` is in ``lenet.pictures.plots``.
 
 Sources: M. Nielsen, "Neural Networks and Deep Learning", chapter 6 (network3.py); dropout:
 N. Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR
@@ -16,25 +15,23 @@ N. Srivastava et al., "Dropout: a simple way to prevent neural networks from ove
 
 import math
 import operator
-import os
 
 import numpy
 import theano
 import theano.tensor as T
 from theano.sandbox.rng_mrg import MRG_RandomStreams
-from theano.tensor import tanh
+from theano.tensor import tanh  # noqa: F401  (an activation, as in the book)
 from theano.tensor.nnet import sigmoid
 
 from lenet.convolutional_mlp import LeNetConvPoolLayer, pooled_size
-from lenet.data import labels_of, shape_of
 from lenet.data import load_data as load_data_shared  # noqa: F401  (the book's name for it)
 from lenet.errors import UsageError
-from lenet.logistic_sgd import LogisticRegression
+from lenet.logistic_sgd import Classifier, LogisticRegression, zeros
 from lenet.mlp import HiddenLayer
-from lenet.rng import seeded
-from lenet.training.experiment import train
-from lenet.training.functions import compile_error, compile_predictions
+from lenet.training.functions import compile_error, compile_functions, compile_predictions
+from lenet.training.loop import early_stopping
 from lenet.training.report import NetworkReport
+from lenet.training.watch import watched
 
 
 def linear(z):
@@ -47,10 +44,7 @@ def ReLU(z):
     return T.maximum(numpy.asarray(0, dtype=theano.config.floatX), z)
 
 
-ACTIVATIONS = {"linear": linear, "ReLU": ReLU, "sigmoid": sigmoid, "tanh": tanh}
-
-
-class Network:
+class Network(Classifier):
     """A feed-forward network.
 
     Parameters
@@ -58,7 +52,7 @@ class Network:
     layers : list of layers
         From the image to the classes; the last one is a SoftmaxLayer.
     mini_batch_size : int
-        Examples a minibatch.
+        Examples per minibatch.
     seed : int
         Seed of the initial parameters, which are drawn layer by layer, and of the dropout masks.
     rng : numpy.random.RandomState, optional
@@ -69,7 +63,7 @@ class Network:
     params : list of shared variables
         All parameters, from the first layer to the last.
     x, y : matrix and vector expressions
-        The images, one rasterized image a row, and the labels.
+        The images, one rasterized image per row, and the labels.
     random_states : list of shared variables
         The state of each dropout's random numbers, which training changes.
     output, output_dropout : matrix expressions
@@ -89,7 +83,7 @@ class Network:
         self.x = T.matrix("x")
         self.y = T.ivector("y")
 
-        rng = rng or seeded(seed)
+        rng = rng or numpy.random.RandomState(seed)
         for layer in layers:
             layer.initialize(rng)
         self.params = [param for layer in layers for param in layer.params]
@@ -102,27 +96,8 @@ class Network:
         self.output, self.output_dropout = inpt, inpt_dropout
         self.random_states = [update[0] for update in streams.state_updates]
 
+        super().__init__(self.output)
         self.input = self.x
-        self.p_y_given_x = self.output
-        self.y_pred = layers[-1].y_out
-        self.errors = layers[-1].errors
-        self.named_layers = {"layer%d" % number: layer for number, layer in enumerate(layers)}
-
-    @property
-    def architecture(self):
-        """What it takes to build the network again; see ``lenet.saved.networks``.
-
-        Raises
-        ------
-        UsageError
-            An activation is none of ``ACTIVATIONS``, so that a file could not name it.
-        """
-        layers = [layer.architecture for layer in self.layers]
-        for number, layer in enumerate(layers):
-            if layer.get("activation_fn", "") is None:
-                raise UsageError("layer %d: an activation that cannot be saved; expected one of %s"
-                                 % (number, ", ".join(ACTIVATIONS)))
-        return {"kind": "Network", "layers": layers}
 
     def SGD(self, training_data, epochs, mini_batch_size, eta, validation_data, test_data,
             lmbda=0.0, run=None):
@@ -135,7 +110,7 @@ class Network:
         epochs : int
             Passes over the training set.
         mini_batch_size : int
-            Examples a minibatch; the number that the network was made for.
+            Examples per minibatch; the number that the network was made for.
         eta : float
             Learning rate.
         lmbda : float
@@ -157,25 +132,27 @@ class Network:
             The cost is no longer finite.
         """
         if mini_batch_size != self.mini_batch_size:
-            raise UsageError("mini_batch_size %s; expected the network's, which is %s"
-                             % (mini_batch_size, self.mini_batch_size))
+            raise UsageError(f"mini_batch_size {mini_batch_size}; expected the network's, which is "
+                             f"{self.mini_batch_size}")
         if not (lmbda >= 0 and math.isfinite(lmbda)):
-            raise UsageError("lmbda %s; expected 0 or a positive number" % lmbda)
+            raise UsageError(f"lmbda {lmbda}; expected 0 or a positive number")
         datasets = [training_data, validation_data, test_data]
         for dataset in datasets:
             self.check_images(dataset)
 
+        # The regularized cost.
+        num_training_batches = training_data.n_examples // mini_batch_size
         cost = self.layers[-1].cost(self)
         if lmbda:
-            n_examples = shape_of(training_data)[0]
-            num_training_batches = n_examples // mini_batch_size
             l2_norm_squared = sum((layer.w ** 2).sum() for layer in self.layers)
             cost += 0.5 * lmbda * l2_norm_squared / num_training_batches
 
         # All epochs are done, however long ago the best one was; of equal ones the last counts.
-        return train(self, self.x, self.y, datasets, eta, epochs, mini_batch_size,
-                     file_name=os.path.basename(__file__), cost=cost, report=NetworkReport,
-                     run=run, patience=math.inf, better=operator.le)
+        with watched(self, datasets, mini_batch_size, run, NetworkReport) as observers:
+            functions = compile_functions(self, self.x, self.y, cost, datasets, eta,
+                                          mini_batch_size)
+            return early_stopping(*functions, epochs, patience=math.inf, better=operator.le,
+                                  observers=observers)
 
     def accuracy(self, data):
         """The fraction of all the examples of a set, one pair (x, y), that are classified right."""
@@ -184,10 +161,9 @@ class Network:
 
     def check_images(self, data):
         """Raise a UsageError if the images of a set do not fit the first layer."""
-        n_pixels = shape_of(data)[1]
-        if n_pixels != n_elements(self.layers[0].in_shape):
-            raise UsageError("images of %d pixels, but the first layer takes %s"
-                             % (n_pixels, self.layers[0].in_shape))
+        if data.n_pixels != n_elements(self.layers[0].in_shape):
+            raise UsageError(f"images of {data.n_pixels} pixels, but the first layer takes "
+                             f"{self.layers[0].in_shape}")
 
 
 class Layer:
@@ -206,10 +182,7 @@ class Layer:
     def __init__(self, in_shape, out_shape, w_shape, n_out):
         self.in_shape = in_shape
         self.out_shape = out_shape
-        self.w, self.b = (
-            theano.shared(numpy.zeros(shape, dtype=theano.config.floatX), name=name, borrow=True)
-            for name, shape in (("w", w_shape), ("b", (n_out,)))
-        )
+        self.w, self.b = zeros(w_shape, "w"), zeros((n_out,), "b")
         self.params = [self.w, self.b]
 
     def draw(self, rng, w_scale):
@@ -243,11 +216,6 @@ class ConvPoolLayer(Layer):
         maps_size = pooled_size(image_shape[2:], filter_shape[2:], poolsize)
         super().__init__(self.image_shape[1:], (filter_shape[0],) + maps_size, filter_shape,
                          filter_shape[0])
-        self.architecture = {
-            "kind": "ConvPoolLayer", "filter_shape": self.filter_shape,
-            "image_shape": (None,) + self.image_shape[1:], "poolsize": self.poolsize,
-            "activation_fn": name_of(activation_fn),
-        }
 
     def initialize(self, rng):
         """Draw the initial parameters."""
@@ -284,8 +252,8 @@ class FullyConnectedLayer(Layer):
     activation_fn : function of an expression
         The non-linearity.
     p_dropout : float
-        Fraction of the inputs that are left out while training, each minibatch others. The
-        output multiplies the inputs with 1 - p_dropout, which is their mean while training.
+        Fraction of the inputs left out while training, drawn anew for each minibatch. The output
+        multiplies the inputs by 1 - p_dropout, their mean while training.
     """
 
     def __init__(self, n_in, n_out, activation_fn=sigmoid, p_dropout=0.0):
@@ -295,10 +263,6 @@ class FullyConnectedLayer(Layer):
         self.n_out = n_out
         self.activation_fn = activation_fn
         self.p_dropout = p_dropout
-        self.architecture = {
-            "kind": "FullyConnectedLayer", "n_in": n_in, "n_out": n_out,
-            "activation_fn": name_of(activation_fn), "p_dropout": p_dropout,
-        }
 
     def initialize(self, rng):
         """Draw the initial parameters."""
@@ -332,9 +296,6 @@ class SoftmaxLayer(Layer):
         self.n_in = n_in
         self.n_out = n_out
         self.p_dropout = p_dropout
-        self.architecture = {
-            "kind": "SoftmaxLayer", "n_in": n_in, "n_out": n_out, "p_dropout": p_dropout,
-        }
 
     def initialize(self, rng):
         """All parameters start at zero: nothing is drawn."""
@@ -346,7 +307,7 @@ class SoftmaxLayer(Layer):
             LogisticRegression(inpt, self.n_in, self.n_out, W=self.w, b=self.b)
             for inpt in (self.inpt, self.inpt_dropout)
         )
-        self.output, self.output_dropout = evaluated.output, trained.output
+        self.output, self.output_dropout = evaluated.p_y_given_x, trained.p_y_given_x
         self.y_out = evaluated.y_pred
         self.errors = evaluated.errors
         self.negative_log_likelihood = trained.negative_log_likelihood
@@ -409,32 +370,6 @@ def conv_network(image_shape, conv_layers=1, p_dropout=0.0, mini_batch_size=10, 
     return Network(layers, mini_batch_size, seed)
 
 
-def network_of(layers, rng, mini_batch_size=500):
-    """A network as its ``architecture`` describes it.
-
-    Parameters
-    ----------
-    layers : list of dicts
-        The kind of each layer, and its arguments by name.
-    rng, mini_batch_size
-        See ``Network``.
-
-    Returns
-    -------
-    Network
-    """
-    kinds = {"ConvPoolLayer": ConvPoolLayer, "FullyConnectedLayer": FullyConnectedLayer,
-             "SoftmaxLayer": SoftmaxLayer}
-    made = []
-    for layer in layers:
-        arguments = dict(layer)
-        kind = kinds[arguments.pop("kind")]
-        if "activation_fn" in arguments:
-            arguments["activation_fn"] = ACTIVATIONS[arguments["activation_fn"]]
-        made.append(kind(**arguments))
-    return Network(made, mini_batch_size, rng=rng)
-
-
 def get_error_locations(net, test_data):
     """Where a network is wrong.
 
@@ -449,8 +384,8 @@ def get_error_locations(net, test_data):
     (error_locations, erroneous_predictions) : arrays of shape (number of errors,)
         Indexes into the set, ascending, and the wrong predictions there.
     """
-    predictions = compile_predictions(net, net.input, None, test_data, batch_size=500)()
-    error_locations = numpy.flatnonzero(predictions != labels_of(test_data))
+    predictions = compile_predictions(net, net.input, test_data, batch_size=500)()
+    error_locations = numpy.flatnonzero(predictions != test_data.labels())
     return error_locations, predictions[error_locations]
 
 
@@ -459,27 +394,21 @@ def n_elements(shape):
     return int(numpy.prod(shape))
 
 
-def name_of(activation_fn):
-    """The name of an activation function: a key of ``ACTIVATIONS``, or None for any other."""
-    names = [name for name, known in ACTIVATIONS.items() if known is activation_fn]
-    return names[0] if names else None
-
-
 def check_dropout(p_dropout):
     """Raise a UsageError unless 0 <= p_dropout < 1."""
     if not 0 <= p_dropout < 1:
-        raise UsageError("dropout %s; expected at least 0 and less than 1" % p_dropout)
+        raise UsageError(f"dropout {p_dropout}; expected at least 0 and less than 1")
 
 
 def check_layers(layers, mini_batch_size):
     """Raise a UsageError if a layer does not fit its neighbours or the minibatches."""
     if not layers or not isinstance(layers[-1], SoftmaxLayer):
-        raise UsageError("the layers end with %s; expected a SoftmaxLayer, which has a cost"
-                         % (type(layers[-1]).__name__ if layers else "none"))
+        last = type(layers[-1]).__name__ if layers else "none"
+        raise UsageError(f"the layers end with {last}; expected a SoftmaxLayer, which has a cost")
     for layer in layers:
         if isinstance(layer, ConvPoolLayer) and layer.image_shape[0] not in (None, mini_batch_size):
-            raise UsageError("image_shape %s is for minibatches of %d, but mini_batch_size is %d"
-                             % (layer.image_shape, layer.image_shape[0], mini_batch_size))
+            raise UsageError(f"image_shape {layer.image_shape} is for minibatches of "
+                             f"{layer.image_shape[0]}, but mini_batch_size is {mini_batch_size}")
     for number, (before, layer) in enumerate(zip(layers, layers[1:]), start=1):
         # A convolution needs the maps as they are; the other layers put them in one row.
         if isinstance(layer, ConvPoolLayer):
@@ -487,5 +416,5 @@ def check_layers(layers, mini_batch_size):
         else:
             fits = n_elements(before.out_shape) == layer.n_in
         if not fits:
-            raise UsageError("layer %d takes examples of shape %s, but layer %d gives %s"
-                             % (number, layer.in_shape, number - 1, before.out_shape))
+            raise UsageError(f"layer {number} takes examples of shape {layer.in_shape}, but layer "
+                             f"{number - 1} gives {before.out_shape}")

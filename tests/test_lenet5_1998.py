@@ -9,7 +9,6 @@ from lenet import lenet5_1998
 from lenet.data.loading import Datasets, numbered, shared_dataset
 from lenet.errors import DataError, UsageError
 from lenet.lenet5_1998 import STEPS, TABLE_I, LeNet5_1998, squash
-from lenet.training.loop import experiment
 
 # Table I as the paper prints it: row i, column j says whether map j of C3 sees map i of S2.
 PAPERS_TABLE = """
@@ -25,9 +24,9 @@ X X X . . . X X X . . X . X X X
 def test_the_number_of_parameters_of_each_layer():
     model = LeNet5_1998(numpy.random.RandomState(0), T.matrix())
     numbers = {name: sum(param.get_value().size for param in layer.params)
-               for name, layer in model.named_layers.items()}
+               for name, layer in model.layers.items()}
     # Stored are the weights of all maps of S2, and zeros for those that are not seen.
-    numbers["C3"] -= (model.named_layers["C3"].W.get_value() == 0).sum()
+    numbers["C3"] -= (model.layers["C3"].W.get_value() == 0).sum()
     assert numbers == {"C1": 156, "S2": 12, "C3": 1516, "S4": 32, "C5": 48120, "F6": 10164,
                        "output": 0}
 
@@ -150,7 +149,7 @@ def grey_digits(digits, side):
 def test_each_step_learns_some_digits_by_heart(name, simplifications, small_sets, capsys,
                                                monkeypatch):
     digits = shared_dataset([part[:100] for part in small_sets[0]])
-    monkeypatch.setattr(experiment, "load_data", lambda *_: grey_digits(digits, 28))
+    monkeypatch.setattr(lenet5_1998, "load_data", lambda *_: grey_digits(digits, 28))
     rate = 0.05 if simplifications.get("head") == "softmax" else 0.005
     _, result = lenet5_1998.evaluate_lenet5_1998(
         rate, n_epochs=40, batch_size=10, **simplifications)
@@ -172,11 +171,11 @@ def test_wrong_use(monkeypatch):
             lenet5_1998.evaluate_lenet5_1998(**{name: "other"})
         with pytest.raises(UsageError, match="%s other; expected" % name):
             LeNet5_1998(numpy.random.RandomState(0), T.matrix(), **{name: "other"})
-    with pytest.raises(UsageError, match="loss distance is of the head rbf"):
+    with pytest.raises(UsageError, match="loss distance belongs to the head rbf"):
         lenet5_1998.evaluate_lenet5_1998(head="softmax", loss="distance")
-    with pytest.raises(UsageError, match="number of epochs 0"):
-        lenet5_1998.evaluate_lenet5_1998(n_epochs=0)
+    with pytest.raises(UsageError, match="learning rate 0"):
+        lenet5_1998.evaluate_lenet5_1998(learning_rate=0)
     large = shared_dataset((numpy.zeros((20, 33 * 33)), numpy.zeros(20)))
-    monkeypatch.setattr(experiment, "load_data", lambda *_: grey_digits(large, 33))
+    monkeypatch.setattr(lenet5_1998, "load_data", lambda *_: grey_digits(large, 33))
     with pytest.raises(DataError, match="33 x 33 pixels in 1 channel.*at most 32 x 32"):
         lenet5_1998.evaluate_lenet5_1998()

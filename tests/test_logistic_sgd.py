@@ -7,7 +7,6 @@ import theano.tensor as T
 
 from lenet import logistic_sgd
 from lenet.logistic_sgd import LogisticRegression
-from lenet.training.loop import experiment
 
 
 @pytest.fixture
@@ -108,6 +107,12 @@ def test_the_command_trains_as_numpy_does(small_dataset, small_sets, capsys):
 
 def test_patience_is_the_tutorials(monkeypatch, small_dataset, capsys):
     seen = {}
-    monkeypatch.setattr(experiment, "train", lambda *arguments, **options: seen.update(options))
-    logistic_sgd.sgd_optimization_mnist(dataset=small_dataset)
+
+    def early_stopping(*arguments, **options):
+        seen.update(options)
+        raise StopIteration
+
+    monkeypatch.setattr(logistic_sgd, "early_stopping", early_stopping)
+    with pytest.raises(StopIteration):
+        logistic_sgd.sgd_optimization_mnist(dataset=small_dataset, batch_size=50)
     assert seen["patience"] == 5000

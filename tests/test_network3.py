@@ -167,9 +167,9 @@ def test_two_runs_agree_to_the_last_bit_and_the_seed_matters(datasets):
 
 def test_the_lines_of_the_book(datasets, capsys, monkeypatch):
     errors = iter([0.5, 0.25, 0.25, 0.5])
-    compile_functions = network3.train.__globals__["compile_functions"]
-    monkeypatch.setitem(
-        network3.train.__globals__, "compile_functions",
+    compile_functions = network3.compile_functions
+    monkeypatch.setattr(
+        network3, "compile_functions",
         lambda *arguments: compile_functions(*arguments)._replace(
             validation_error=lambda: next(errors), test_error=lambda: 0.125))
     result = sgd(small_network(), datasets, epochs=4)

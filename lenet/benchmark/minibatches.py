@@ -40,8 +40,8 @@ def run(sizes=(1, 10, 100, 500), rounds=7, seconds=0.3, say=lambda line: None):
     for size in sizes:
         say("minibatches of %d: compiling" % size)
         net = conv_network((1, 28, 28), mini_batch_size=size)
-        functions = compile_functions(net, net.x, net.y, datasets, 0.1, size,
-                                      cost=net.layers[-1].cost(net))
+        functions = compile_functions(net, net.x, net.y, net.layers[-1].cost(net),
+                                      datasets, 0.1, size)
         steps[size] = functions.train_minibatch, functions.n_train_batches
     times = {size: [] for size in sizes}
     for _ in range(rounds):

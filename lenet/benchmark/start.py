@@ -21,6 +21,7 @@ import theano.tensor as T
 from lenet import commands
 from lenet.convolutional_mlp import LeNet5, check_nkerns
 from lenet.data import load_data
+from lenet.data.sets import SharedSet
 from lenet.errors import TrainingError, UsageError
 from lenet.gpu.libraries import text
 from lenet.gpu.start import find_cuda, find_device, find_driver
@@ -53,7 +54,7 @@ def run(batch_size=500, nkerns=(20, 50), cold=True, say=lambda line: None):
         process, in units of 2 ** 20 bytes; and ``machine``, ``batch_size``, ``nkerns``.
     """
     check_nkerns(nkerns)
-    check_batch_size(batch_size, [])
+    check_batch_size(batch_size)
     result = {
         "machine": "%s, %s threads" % (machine_name(), os.environ.get("OMP_NUM_THREADS")),
         "batch_size": batch_size,
@@ -112,10 +113,11 @@ def compiled_lenet5(batch_size, nkerns):
     for i in (1, 2):
         set_x, set_y = datasets[i]
         part_x = theano.shared(set_x.get_value(borrow=True)[:max(1, batch_size)])
-        datasets[i] = part_x, set_y[:batch_size]
+        datasets[i] = SharedSet(part_x, set_y[:batch_size])
     x, y = T.matrix("x"), T.ivector("y")
     model = LeNet5(numpy.random.RandomState(23455), x, nkerns=nkerns)
-    return model, compile_functions(model, x, y, datasets, 0.1, batch_size)
+    return model, compile_functions(model, x, y, model.negative_log_likelihood(y), datasets, 0.1,
+                                    batch_size)
 
 
 def first_minibatch(batch_size, nkerns):

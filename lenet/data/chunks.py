@@ -1,11 +1,11 @@
-"""Train on sets that are larger than memory: a chunk of minibatches after the other.
+"""Train on sets that are larger than memory: one chunk of minibatches after another.
 
 The compiled functions see one chunk, which a pair of shared variables holds. While they use it, a
-thread reads the chunk that follows into a buffer of its own; then the two change places. On the
-CPU that costs nothing, since a shared variable takes a buffer as its value without copying it; on
-a GPU it copies the chunk there. (The tutorial: "You can however store a sufficiently small chunk
-of your data (several minibatches) in a shared variable and use that during training. Once you got
-through the chunk, update the values it stores.")
+thread reads the next chunk into a buffer of its own; then the two change places. On the CPU that
+costs nothing, since a shared variable takes a buffer as its value without copying it; on a GPU it
+copies the chunk there. (The tutorial: "You can however store a sufficiently small chunk of your
+data (several minibatches) in a shared variable and use that during training. Once you got through
+the chunk, update the values it stores.")
 """
 
 import math
@@ -16,20 +16,21 @@ import theano
 import theano.tensor as T
 
 from lenet.data.array_folder import to_floats
+from lenet.data.sets import SharedSet
 from lenet.errors import DataError, UsageError
 
 MEGABYTE = 2 ** 20
 
 
 class Window:
-    """The chunk that the compiled functions see, and the one that is read meanwhile.
+    """The chunk that the compiled functions see, and the next one, which is being read.
 
     Sets share a window: then all of them together take no more memory than its two chunks.
 
     Parameters
     ----------
     megabytes : float
-        What the two chunks take together at the most, in units of 2 ** 20 bytes.
+        What the two chunks take together at most, in units of 2 ** 20 bytes.
 
     Attributes
     ----------
@@ -47,7 +48,7 @@ class Window:
         check_megabytes(megabytes)
         self.megabytes = megabytes
         dtype = numpy.dtype(theano.config.floatX)
-        self.numbers_a_chunk = int(megabytes * MEGABYTE / 2) // dtype.itemsize
+        self.numbers_per_chunk = int(megabytes * MEGABYTE / 2) // dtype.itemsize
         self.shared_x = theano.shared(numpy.zeros((1, 1), dtype))
         self.shared_y = theano.shared(numpy.zeros(1, dtype))
         self.variables = self.shared_x, T.cast(self.shared_y, "int32")
@@ -56,23 +57,23 @@ class Window:
         self.awaited, self.reading = None, None  # which chunk the thread reads, and its future
         self.reader = ThreadPoolExecutor(1, "chunks")
 
-    def batches_a_chunk(self, n_pixels, batch_size):
-        """How many minibatches a chunk holds, each number of an image and each label as floatX."""
-        n_batches = self.numbers_a_chunk // ((n_pixels + 1) * batch_size)
+    def batches_per_chunk(self, n_pixels, batch_size):
+        """Number of minibatches in a chunk; a pixel and a label take a floatX each."""
+        n_batches = self.numbers_per_chunk // ((n_pixels + 1) * batch_size)
         if n_batches < 1:
             itemsize = self.shared_x.get_value(borrow=True).itemsize
             least = 2 * (n_pixels + 1) * batch_size * itemsize / MEGABYTE
             raise UsageError(
-                "chunks of %g MB; expected at least %g MB, room for two minibatches of %d images "
-                "of %d pixels" % (self.megabytes, math.ceil(least * 100) / 100, batch_size,
-                                  n_pixels))
+                f"chunks of {self.megabytes:g} MB; expected at least "
+                f"{math.ceil(least * 100) / 100:g} MB, room for two minibatches of {batch_size} "
+                f"images of {n_pixels} pixels")
         return n_batches
 
-    def show(self, a_set, batch_size, index):
-        """Make minibatch ``index`` of a set visible; return its number within the chunk."""
-        n_batches = self.batches_a_chunk(a_set.n_pixels, batch_size)
-        number, index_in_chunk = divmod(index, n_batches)
+    def show(self, a_set, index, batch_size):
+        """Let the variables hold the chunk with minibatch ``index`` of a set."""
+        n_batches = self.batches_per_chunk(a_set.n_pixels, batch_size)
         size = n_batches * batch_size
+        number = index // n_batches
         wanted = a_set, number * size, size
         if wanted != self.shown:
             if wanted != self.awaited:
@@ -86,12 +87,11 @@ class Window:
             # What follows in this set; after the last chunk, the next epoch begins.
             following = (number + 1) * size
             self.read((a_set, following if following < a_set.n_examples else 0, size))
-        return index_in_chunk
 
     def read(self, chunk):
         """Let the thread read a chunk (set, start, size) into the free buffer."""
         if self.buffers is None:
-            self.buffers = [numpy.empty(self.numbers_a_chunk, theano.config.floatX)
+            self.buffers = [numpy.empty(self.numbers_per_chunk, theano.config.floatX)
                             for _ in range(2)]
         if chunk != self.shown:
             a_set, start, size = chunk
@@ -103,11 +103,11 @@ class Window:
 def check_megabytes(megabytes):
     """Raise a UsageError unless chunks may have this size."""
     if not 0 < megabytes < math.inf:
-        raise UsageError("chunks of %s MB; expected a positive number, such as 256" % megabytes)
+        raise UsageError(f"chunks of {megabytes} MB; expected a positive number, such as 256")
 
 
 class ChunkedSet:
-    """One set, a pair (x, y) as any other, that is seen through a window.
+    """One set that is seen through a window, with the methods of ``lenet.data.sets.SharedSet``.
 
     Parameters
     ----------
@@ -119,17 +119,31 @@ class ChunkedSet:
     """
 
     def __init__(self, x, y, window):
-        self.pair, self.window = (x, y), window
+        self.x, self.y, self.window = x, y, window
         self.n_examples, self.n_pixels = x.shape
+        self.nbytes = 0  # a window belongs to no set
         # A mapped page that has gone with the end of its file kills the process, a file that ends
         # early does not; nor do bytes that are read fill the memory as mapped ones do.
         self.file = open(x.filename, "rb", 0) if isinstance(x, numpy.memmap) else None
 
     def __iter__(self):
-        return iter(self.pair)
+        return iter((self.x, self.y))
 
-    def __getitem__(self, index):
-        return self.pair[index]
+    def labels(self):
+        """The labels: an array of integers of shape (n_examples,)."""
+        return self.y
+
+    def minibatch(self, index, batch_size):
+        """The images and labels of minibatch number ``index``, as expressions.
+
+        They hold after ``show`` was called with the same number.
+        """
+        n_batches = self.window.batches_per_chunk(self.n_pixels, batch_size)
+        return SharedSet(*self.window.variables).minibatch(index % n_batches, batch_size)
+
+    def show(self, index, batch_size):
+        """Bring the chunk of minibatch number ``index`` into the window."""
+        self.window.show(self, index, batch_size)
 
     def read(self, start, size, buffer):
         """Images and labels from number ``start`` on, ``size`` of them or as many as there are.
@@ -139,20 +153,19 @@ class ChunkedSet:
         (array, array)
             floatX of shape (n, n_pixels) and (n,), in the memory of ``buffer``.
         """
-        all_x, all_y = self.pair
         n = min(size, self.n_examples - start)
         x = buffer[:n * self.n_pixels].reshape(n, self.n_pixels)
         y = buffer[n * self.n_pixels:n * self.n_pixels + n]
-        y[...] = all_y[start:start + n]
+        y[...] = self.y[start:start + n]
         if self.file is None:
-            x[...] = all_x[start:start + n]
+            x[...] = self.x[start:start + n]
         else:
             self.read_bytes(start, x)
         return x, y
 
     def read_bytes(self, start, x):
         """Fill ``x`` from the file, from row number ``start`` on, about a megabyte at a time."""
-        path, offset = self.pair[0].filename, self.pair[0].offset
+        path, offset = self.x.filename, self.x.offset
         rows = max(1, MEGABYTE // self.n_pixels)
         content = numpy.empty((min(rows, len(x)), self.n_pixels), "uint8")
         try:
@@ -160,8 +173,7 @@ class ChunkedSet:
             for first in range(0, len(x), rows):
                 part = x[first:first + rows]
                 if self.file.readinto(content[:len(part)]) < part.size:
-                    raise DataError("%s: truncated while it was used; make the dataset again"
-                                    % path)
+                    raise DataError(f"{path}: truncated while it was used; make the dataset again")
                 to_floats(content[:len(part)], part)
         except OSError as error:
-            raise DataError("%s: cannot be read (%s)" % (path, error.strerror or error)) from None
+            raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None

@@ -3,8 +3,8 @@
 A dataset is what the tutorial calls ``mnist.pkl.gz``: a gzip'ed pickle of three pairs
 ``((train_x, train_y), (valid_x, valid_y), (test_x, test_y))``; each x holds one image a row,
 each y one label an image. Sets that are more than grey square images with numbered classes carry
-a fourth element, a dict that says what they are: see ``Datasets``. A dataset may be a folder of
-arrays as well: see ``lenet.data.array_folder``.
+a fourth element, a dict that says what they are: see ``lenet.data.sets.Datasets``. A dataset may
+also be a folder of arrays: see ``lenet.data.array_folder``.
 """
 
 import gzip
@@ -16,52 +16,18 @@ import zlib
 
 import numpy
 import theano
-import theano.tensor as T
 
 from lenet.data import array_folder, digit_format, files, mnist, plain_pickle
 from lenet.data.chunks import MEGABYTE, ChunkedSet, Window
+from lenet.data.sets import SET_NAMES, Datasets, shared_dataset
 from lenet.errors import DataError, UsageError, one_line
 from lenet.gpu import memory
-
-SET_NAMES = ("training set", "validation set", "test set")
 
 PREPARATIONS = ("digit", "resize")
 
 REPOSITORY_DATA = os.path.join(files.beside_the_package(), "data")
 
 Unsaid = object()  # in the place of a description
-
-
-class Datasets(list):
-    """The training, validation and test sets, and what they hold.
-
-    Parameters
-    ----------
-    sets : three pairs (x, y)
-        Images, one a row, and labels, one an image.
-    image_shape : (int, int, int)
-        Channels, height and width of every image, so a row of x is channels * height * width
-        long. Rows of a plain pickle are grey square images, or else images of one row of pixels.
-    class_names : list of str
-        What the labels 0, 1, ... stand for; its length is the number of outputs of a network.
-    preparation : str
-        How a new picture becomes an image such as these: "digit" (as MNIST's makers did it: light
-        on dark, the digit in 20 x 20 pixels, centred by mass) or "resize" (brought to the size and
-        the colours of ``image_shape``). A plain pickle does not say it: its first images tell.
-    fingerprint : int, optional
-        What tells these examples from others; see ``fingerprint_of``.
-    """
-
-    def __init__(self, sets, image_shape, class_names, preparation, fingerprint=None):
-        super().__init__(sets)
-        self.image_shape = image_shape
-        self.class_names = class_names
-        self.preparation = preparation
-        self.fingerprint = fingerprint
-
-    def with_sets(self, sets, fingerprint=None):
-        """Other sets of the same images."""
-        return Datasets(sets, self.image_shape, self.class_names, self.preparation, fingerprint)
 
 
 def load_data(dataset="mnist.pkl.gz", chunk_mb=None):
@@ -73,16 +39,16 @@ def load_data(dataset="mnist.pkl.gz", chunk_mb=None):
         A path, or a bare name that is looked up in the current folder, in the repository's
         ``data/``, then in the user's cache. ``mnist.pkl.gz``, found nowhere, is downloaded.
     chunk_mb : float, optional
-        Place sets that take more than so many times 2 ** 20 bytes as floatX, all three together,
-        chunk by chunk in shared variables, two chunks of which take no more than that.
+        If the three sets take more than this many times 2 ** 20 bytes as floatX, let them come
+        chunk by chunk; two chunks take no more than that.
 
     Returns
     -------
     Datasets
-        A list of three pairs (x, y), the training, validation and test sets. x is a shared
-        variable, floatX of shape (n, n_pixels), byte / 256 for images that were bytes; y is an
-        expression, int32 of shape (n,). Sets that come in chunks are pairs of arrays, as
-        ``open_arrays`` returns them: see ``lenet.data.chunks.ChunkedSet``.
+        The training, validation and test sets, each a ``lenet.data.sets.SharedSet``, a pair
+        (x, y): x is a shared variable, floatX of shape (n, n_pixels), byte / 256 for images that
+        were bytes; y is an expression, int32 of shape (n,). Sets that come in chunks are each a
+        ``lenet.data.chunks.ChunkedSet``.
 
     Raises
     ------
@@ -111,70 +77,6 @@ def fingerprint_of(sets):
         for array in (some, y.astype("int64", copy=False)):
             checksum = zlib.crc32(numpy.ascontiguousarray(array), checksum)
     return checksum
-
-
-def shape_of(a_set):
-    """(number of images, pixels of an image) of a set, one pair (x, y) from ``load_data``."""
-    x = a_set[0]
-    if hasattr(x, "get_value"):  # as it lies on a GPU, where there is one: nothing is copied
-        x = x.get_value(borrow=True, return_internal_type=True)
-    return tuple(x.shape)
-
-
-def labels_of(a_set):
-    """The labels of a set, one pair (x, y) from ``load_data``: integers of shape (n,)."""
-    y = a_set[1]
-    return y.eval() if hasattr(y, "eval") else y
-
-
-def shared_dataset(data_xy, borrow=True):
-    """Place one set in shared variables.
-
-    On a GPU, copying each minibatch when it is needed would cost more time than computing with
-    it; shared variables are copied there once. GPUs store numbers of type floatX, so the labels
-    are stored as floatX too, and cast to int32 inside the graph, since they are used as indexes.
-
-    Parameters
-    ----------
-    data_xy : pair of arrays
-        Images of shape (n, n_pixels) and labels of shape (n,).
-    borrow : bool
-        Whether the shared variables may use the memory of arrays that have type floatX already.
-
-    Returns
-    -------
-    (shared variable, expression)
-        Images, floatX of shape (n, n_pixels), and labels, int32 of shape (n,).
-    """
-    data_x, data_y = data_xy
-    shared_x = theano.shared(numpy.asarray(data_x, dtype=theano.config.floatX), borrow=borrow)
-    shared_y = theano.shared(numpy.asarray(data_y, dtype=theano.config.floatX), borrow=borrow)
-    return shared_x, T.cast(shared_y, "int32")
-
-
-def image_shape_of(datasets, least=1):
-    """(channels, height, width) of a dataset's images, for a network that needs images.
-
-    Parameters
-    ----------
-    datasets : Datasets
-        As ``load_data`` returns them.
-    least : int
-        Height and width that the network needs at the least, in pixels.
-
-    Raises
-    ------
-    DataError
-        The rows of a plain pickle are no square images, or the images are too small.
-    """
-    channels, height, width = datasets.image_shape
-    if height == 1 and width > 1:
-        raise DataError("the dataset has images of %d pixels; expected square ones, such as 28 x 28"
-                        % width)
-    if min(height, width) < least:
-        raise DataError("the dataset has images of %d x %d pixels; this network needs at least "
-                        "%d x %d" % (height, width, least, least))
-    return channels, height, width
 
 
 def load_arrays(dataset="mnist.pkl.gz"):

@@ -40,13 +40,8 @@ def in_one_line(needs):
 
 
 def of_datasets(datasets):
-    """Bytes of the sets that lie in shared variables; sets in chunks count with their window."""
-    total = 0
-    for x, _ in datasets:
-        if hasattr(x, "get_value"):
-            x = x.get_value(borrow=True, return_internal_type=True)
-            total += int(x.size) * x.dtype.itemsize
-    return total
+    """Bytes of the sets that lie in shared variables."""
+    return sum(a_set.nbytes for a_set in datasets)
 
 
 def of_minibatch(model, x, batch_size, n_pixels):

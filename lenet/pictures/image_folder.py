@@ -25,7 +25,6 @@ from lenet.data.files import folder_beside, write_beside
 from lenet.data.loading import numbered, preparation_of
 from lenet.errors import DataError, UsageError, one_line
 from lenet.pictures.reading import read_picture, shape_of
-from lenet.rng import seeded
 
 VALIDATION_PART = 0.1  # of the training folder's images, class by class
 
@@ -97,7 +96,7 @@ def build(source, output, validation=None, test=None, size=None, channels=None, 
         be written. What was at ``output`` stays.
     """
     check_options(size, limit, order)
-    rng = seeded(seed)
+    rng = numpy.random.RandomState(seed)
     as_pickle = output.endswith((".pkl.gz", ".pkl"))
     if as_pickle and os.path.isdir(output):
         raise DataError("%s: a folder; expected the name of a file" % output)

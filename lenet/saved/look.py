@@ -127,7 +127,7 @@ def pictures(predictor, rows, pixels, name, x, y, probabilities):
 
     weights = weights_on_pixels(model, shape)
     if weights is not None:
-        of_classes = len(weights) == len(names) and len(list(model.named_layers)) == 1
+        of_classes = len(weights) == len(names) and len(networks.layers_of(model)) == 1
         yield Picture(
             "weights.png", "Weights on the pixels",
             "%s: light where ink speaks for %s, dark where it speaks against."
@@ -174,7 +174,7 @@ def weights_on_pixels(model, image_shape):
     -------
     array of shape (number of units, height, width) or (number of units, height, width, 3)
     """
-    first = next(iter(model.named_layers.values()))
+    first = next(iter(networks.layers_of(model).values()))
     for param in first.params:
         values = param.get_value(borrow=True)
         if values.ndim == 2 and len(values) == int(numpy.prod(image_shape)):

@@ -1,8 +1,6 @@
-"""Every network of the package by name: saved with what is needed to build it again, and loaded.
+"""Every network of the package by name: saved with what it takes to build it again, and loaded.
 
-A network has ``input``, a matrix expression with one rasterized image a row; ``p_y_given_x``, the
-probability of each class; ``named_layers``, its layers by name from the first to the last; and
-``architecture``, the name of its class and its arguments, as plain values.
+``KINDS`` is the table of them: to save another kind of network, describe it there.
 """
 
 import json
@@ -12,27 +10,128 @@ from collections import namedtuple
 import numpy
 import theano.tensor as T
 
+from lenet import network3
 from lenet.convolutional_mlp import LeNet5
 from lenet.data.loading import PREPARATIONS
-from lenet.errors import DataError
+from lenet.errors import DataError, UsageError
 from lenet.lenet5_1998 import LeNet5_1998
 from lenet.logistic_sgd import LogisticRegression
 from lenet.mlp import MLP
-from lenet.network3 import network_of
+from lenet.network3 import n_elements
 from lenet.saved import parameters
 
 SavedModel = namedtuple("SavedModel", "model class_names image_shape preparation")
 
+ACTIVATIONS = {"linear": network3.linear, "ReLU": network3.ReLU, "sigmoid": network3.sigmoid,
+               "tanh": network3.tanh}
+
+# What the layers of a Network are built with: the names of their arguments.
+LAYERS = {
+    network3.ConvPoolLayer: ("filter_shape", "image_shape", "poolsize", "activation_fn"),
+    network3.FullyConnectedLayer: ("n_in", "n_out", "activation_fn", "p_dropout"),
+    network3.SoftmaxLayer: ("n_in", "n_out", "p_dropout"),
+}
+
+
+def layer_arguments(number, layer):
+    """What it takes to build layer ``number`` of a Network again, as plain values."""
+    arguments = {"kind": type(layer).__name__}
+    arguments.update((name, getattr(layer, name)) for name in LAYERS[type(layer)])
+    if "image_shape" in arguments:
+        arguments["image_shape"] = (None,) + layer.image_shape[1:]  # for minibatches of any size
+    if "activation_fn" in arguments:
+        names = [name for name, known in ACTIVATIONS.items() if known is layer.activation_fn]
+        if not names:
+            raise UsageError(f"layer {number}: an activation that cannot be saved; expected one of "
+                             f"{', '.join(ACTIVATIONS)}")
+        arguments["activation_fn"] = names[0]
+    return arguments
+
+
+def layer_of(kind, **arguments):
+    """The layer of a Network that ``layer_arguments`` describes."""
+    if "activation_fn" in arguments:
+        arguments["activation_fn"] = ACTIVATIONS[arguments["activation_fn"]]
+    return {layer.__name__: layer for layer in LAYERS}[kind](**arguments)
+
+
+def build_network(rng, x, image_shape, n_out, layers):
+    network = network3.Network([layer_of(**layer) for layer in layers], 500, rng=rng)
+    ends = n_elements(network.layers[0].in_shape), network.layers[-1].n_out
+    if ends != (n_elements(image_shape), n_out):
+        raise ValueError(f"from {ends[0]} pixels to {ends[1]} classes, but image_shape is "
+                         f"{image_shape} and there are {n_out} names of classes")
+    return network
+
+
+def build_1998(rng, x, image_shape, n_out, **choices):
+    if n_out != 10:
+        raise ValueError(f"{n_out} names of classes; expected 10")
+    return LeNet5_1998(rng, x, image_shape, **choices)
+
+
+# layers(model): its layers, from the first to the last, by name or as a list
+# arguments(model): what its class was called with, as plain values
+# build(rng, x, image_shape, n_out, **arguments): the same network with other parameters
+Kind = namedtuple("Kind", "layers arguments build")
+
+KINDS = {
+    "LogisticRegression": Kind(
+        lambda model: [model],
+        lambda model: {},
+        lambda rng, x, image_shape, n_out:
+            LogisticRegression(x, n_elements(image_shape), n_out)),
+    "MLP": Kind(
+        lambda model: [model.hiddenLayer, model.logRegressionLayer],
+        lambda model: {"n_hidden": model.n_hidden},
+        lambda rng, x, image_shape, n_out, n_hidden:
+            MLP(rng, x, n_elements(image_shape), n_hidden, n_out)),
+    "LeNet5": Kind(
+        lambda model: [model.layer0, model.layer1, model.layer2, model.layer3],
+        lambda model: {name: getattr(model, name)
+                       for name in ("nkerns", "n_hidden", "filter_size", "poolsize")},
+        lambda rng, x, image_shape, n_out, **sizes:
+            LeNet5(rng, x, image_shape, n_out=n_out, **sizes)),
+    "LeNet5_1998": Kind(
+        lambda model: model.layers,
+        lambda model: model.choices,
+        build_1998),
+    "Network": Kind(
+        lambda model: model.layers,
+        lambda model: {"layers": [layer_arguments(*pair) for pair in enumerate(model.layers)]},
+        build_network),
+}
+
+
+def layers_of(model):
+    """The layers of a network by name, from the first to the last."""
+    layers = KINDS[type(model).__name__].layers(model)
+    if isinstance(layers, dict):
+        return layers
+    return {f"layer{number}": layer for number, layer in enumerate(layers)}
+
+
+def architecture_of(model):
+    """The name of a network's class, and what it takes to build it again, as plain values.
+
+    Raises
+    ------
+    UsageError
+        An activation of a layer is none of ``ACTIVATIONS``, so that a file could not name it.
+    """
+    kind = type(model).__name__
+    return {"kind": kind, **KINDS[kind].arguments(model)}
+
 
 def named_params(model):
     """The shared variables of a network by name: "layer0.W", "layer0.b", "layer1.W", ..."""
-    return {"%s.%s" % (name, param.name): param
-            for name, layer in model.named_layers.items() for param in layer.params}
+    return {f"{name}.{param.name}": param
+            for name, layer in layers_of(model).items() for param in layer.params}
 
 
 def feature_maps(model):
-    """What each layer but the last makes of the input: a list of (name, expression)."""
-    return [(name, layer.output) for name, layer in list(model.named_layers.items())[:-1]]
+    """The outputs of all layers but the last: a list of (name, expression)."""
+    return [(name, layer.output) for name, layer in list(layers_of(model).items())[:-1]]
 
 
 def filters(model):
@@ -42,12 +141,12 @@ def filters(model):
 
 
 def metadata_of(model, class_names, image_shape, preparation):
-    """What a file says beside the parameters; see ``save_model``.
+    """What a file says besides the parameters; see ``save_model``.
 
-    All of it is in one value: several would come in another order in each file.
+    All of it is in one value: several would come in a different order in each file.
     """
     return {"network": json.dumps({
-        "architecture": model.architecture, "class_names": class_names,
+        "architecture": architecture_of(model), "class_names": class_names,
         "image_shape": image_shape, "preparation": preparation,
     })}
 
@@ -68,7 +167,7 @@ def save_model(path, model, class_names, image_shape, preparation, values=None):
     preparation : "digit" or "resize"
         How a new picture becomes such an image; see ``lenet.data.Datasets``.
     values : dict from str to array, optional
-        The parameters by name; those that the network has now unless given.
+        The parameters by name; the present ones of the network by default.
 
     Raises
     ------
@@ -106,103 +205,59 @@ def load_model(path, kind=None):
         architecture, class_names, image_shape, preparation = (
             saved[key] for key in ("architecture", "class_names", "image_shape", "preparation"))
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise DataError("%s: does not say which network it holds (%r); expected a file that "
-                        "--output wrote" % (path, error)) from None
+        raise DataError(f"{path}: does not say which network it holds ({error!r}); expected a file "
+                        "that --output wrote") from None
 
     if not isinstance(architecture, dict):
-        raise DataError("%s: network %.60r; expected a dict" % (path, architecture))
+        raise DataError(f"{path}: network {architecture!r:.60}; expected a dict")
     if not (isinstance(class_names, list) and class_names
             and all(isinstance(name, str) for name in class_names)):
-        raise DataError("%s: class_names %.60r; expected a list of names" % (path, class_names))
+        raise DataError(f"{path}: class_names {class_names!r:.60}; expected a list of names")
     if not (isinstance(image_shape, list) and len(image_shape) == 3
             and all(type(n) is int and 0 < n < 2 ** 16 for n in image_shape)):
-        raise DataError("%s: image_shape %.60r; expected [channels, height, width]"
-                        % (path, image_shape))
+        raise DataError(f"{path}: image_shape {image_shape!r:.60}; expected [channels, height, "
+                        "width]")
     if preparation not in PREPARATIONS:
-        raise DataError("%s: preparation %.60r; expected one of %s"
-                        % (path, preparation, ", ".join(PREPARATIONS)))
-
+        raise DataError(f"{path}: preparation {preparation!r:.60}; expected one of "
+                        f"{', '.join(PREPARATIONS)}")
     if kind is not None and architecture.get("kind") != kind:
-        raise DataError("%s: a network of the kind %.60s; expected %s"
-                        % (path, architecture.get("kind"), kind))
+        raise DataError(f"{path}: a network of the kind {architecture.get('kind')!s:.60}; expected "
+                        f"{kind}")
     try:
-        model = build(architecture, tuple(image_shape), len(class_names),
-                      rng=Zeros(sum(array.size for array in arrays.values())))
+        model = build(architecture, tuple(image_shape), len(class_names))
     # What plain values of wrong types or sizes can set off in the networks' arithmetic.
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError,
             MemoryError) as error:
-        raise DataError("%s: describes no network of this package (%s); expected a file that "
-                        "--output wrote" % (path, error)) from None
+        raise DataError(f"{path}: does not describe a network of this package ({error}); expected "
+                        "a file that --output wrote") from None
     parameters.fill(named_params(model), arrays, path)
     return SavedModel(model, class_names, tuple(image_shape), preparation)
 
 
-def build(architecture, image_shape, n_out, rng):
+def build(architecture, image_shape, n_out):
     """Build a network anew.
 
     Parameters
     ----------
     architecture : dict
-        ``kind``, the name of the class, and its arguments, as the networks' own attribute.
+        As ``architecture_of`` returns it.
     image_shape : tuple of 3 ints
         (channels, height, width) of an image.
     n_out : int
         Number of classes.
-    rng : numpy.random.RandomState, or Zeros
-        Draws the initial parameters.
 
     Raises
     ------
     ValueError
         There is no such network, or its layers do not fit the images and the classes.
     """
-    x = T.matrix("x")
-    n_in = image_shape[0] * image_shape[1] * image_shape[2]
-    rest = dict(architecture)
-    kind = rest.pop("kind")
-    if kind == "LogisticRegression":
-        return LogisticRegression(x, n_in, n_out, **rest)
-    if kind == "MLP":
-        return MLP(rng, x, n_in, n_out=n_out, **rest)
-    if kind == "LeNet5":
-        return LeNet5(rng, x, image_shape, n_out=n_out, **rest)
-    if kind == "LeNet5_1998":
-        if n_out != 10:
-            raise ValueError("%d names of classes; expected 10" % n_out)
-        return LeNet5_1998(rng, x, image_shape, **rest)
-    if kind == "Network":
-        network = network_of(rng=rng, **rest)
-        ends = int(numpy.prod(network.layers[0].in_shape)), network.layers[-1].n_out
-        if ends != (n_in, n_out):
-            raise ValueError("from %d pixels to %d classes, but image_shape is %s and there are %d "
-                             "names of classes" % (ends + (image_shape, n_out)))
-        return network
-    raise ValueError("network %.60r; expected LeNet5, MLP, ..." % kind)
-
-
-class Zeros:
-    """In the place of a random generator, where the parameters will come from a file.
-
-    Parameters
-    ----------
-    n : int
-        A file that asks for a larger array than so many numbers does not hold it, and might ask
-        for more memory than there is.
-    """
-
-    def __init__(self, n):
-        self.n = n
-
-    def uniform(self, low=0, high=1, size=()):
-        if numpy.prod(size, dtype="float64") > self.n:
-            raise ValueError("parameters of shape %s, but the file has %d numbers" % (size, self.n))
-        return numpy.zeros(size)
-
-    def normal(self, loc=0, scale=1, size=()):
-        return self.uniform(size=size)
-
-    def randint(self, low, high):
-        return low
+    arguments = dict(architecture)
+    kind = arguments.pop("kind")
+    if kind not in KINDS:
+        raise ValueError(f"network {kind!r:.60}; expected one of {', '.join(KINDS)}")
+    # The initial parameters make room for those of the file.
+    return KINDS[kind].build(numpy.random.RandomState(0), T.matrix("x"), image_shape, n_out,
+                             **arguments)
 
 
 def check_images(saved, datasets):
@@ -211,9 +266,9 @@ def check_images(saved, datasets):
             ("images of shape", tuple(datasets.image_shape), tuple(saved.image_shape)),
             ("the classes", datasets.class_names, saved.class_names)):
         if found != expected:
-            raise DataError("the dataset has %s %.80s, but the network was trained for %.80s; name "
-                            "the dataset of its training with --dataset"
-                            % (what, str(found), str(expected)))
+            raise DataError(f"the dataset has {what} {found!s:.80}, but the network was trained "
+                            f"for {expected!s:.80}; name the dataset of its training with "
+                            "--dataset")
 
 
 def model_path(path):

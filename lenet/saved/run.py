@@ -23,12 +23,11 @@ from lenet.data.files import write_beside
 from lenet.errors import DataError, UsageError
 from lenet.pictures import plots
 from lenet.saved import networks, parameters
-from lenet.training.functions import size_of
 from lenet.training.loop import Observer
 
 COLUMNS = ("iteration", "epoch", "cost", "validation", "test", "seconds")
 
-# Parts of the training time that are spent on saving, at the most.
+# The part of the training time that is spent on saving, at most.
 LARGEST_SHARE = 0.005
 
 
@@ -53,10 +52,10 @@ class Run(Observer):
         self.settings = settings
         self.rows = []
         self.cost_sum, self.n_costs = 0.0, 0  # of the minibatches since the last row
-        self.seconds = 0.0  # of training in the processes before
+        self.seconds = 0.0  # of training in earlier processes
+        self.description = None  # of the datasets: class_names, image_shape, preparation
         self.sizes, self.fingerprint = None, None  # of the three sets
-        self.trained_for = None  # a SavedModel of an earlier process, without the model
-        self.left = None  # the arrays, network and result that an earlier process left
+        self.left = None  # what an earlier process left: arrays, network, result
         self.lock = locked(folder)
 
     @classmethod
@@ -73,7 +72,7 @@ class Run(Observer):
         Raises
         ------
         UsageError
-            The folder holds something already.
+            The folder is not empty.
         DataError
             The folder cannot be made.
         """
@@ -82,13 +81,13 @@ class Run(Observer):
             run = None if others(folder) else cls(folder, settings)
             found = others(folder)
         except OSError as error:
-            raise DataError("%s: cannot be made or read (%s); name another folder"
-                            % (folder, error.strerror)) from None
+            raise DataError(f"{folder}: cannot be made or read ({error.strerror}); name another "
+                            "folder") from None
         if "last.safetensors" in found:
-            raise UsageError("%s: holds a run already; go on with --resume %s, or name another "
-                             "folder" % (folder, folder))
+            raise UsageError(f"{folder}: holds a run already; go on with --resume {folder}, or "
+                             "name another folder")
         if found:
-            raise UsageError("%s: holds %s; expected a new or an empty folder" % (folder, found[0]))
+            raise UsageError(f"{folder}: holds {found[0]}; expected a new or an empty folder")
         return run
 
     @classmethod
@@ -102,7 +101,7 @@ class Run(Observer):
         """
         path = os.path.join(folder, "last.safetensors")
         if not os.path.exists(path):
-            raise DataError("%s: holds no run; expected a folder that --output made" % folder)
+            raise DataError(f"{folder}: holds no run; expected a folder that --output made")
         run = cls(folder, {})
         for name in os.listdir(folder):  # what a process that was killed had begun to write
             if name.startswith(("model.safetensors.", "last.safetensors.", "log.csv.")):
@@ -116,27 +115,26 @@ class Run(Observer):
             run.sizes, run.fingerprint = list(state["sizes"]), state.get("fingerprint")
             n_rows = int(state["n_rows"])
             network = json.loads(metadata["network"])
-            run.trained_for = networks.SavedModel(None, network["class_names"],
-                                                tuple(network["image_shape"]),
-                                                network["preparation"])
+            saved = networks.SavedModel(network["architecture"], network["class_names"],
+                                        tuple(network["image_shape"]), network["preparation"])
             result = {name: state["result"][name] for name in RESULT}
             check_result(result)
             if run.n_costs < 0:
-                raise ValueError("n_costs %d" % run.n_costs)
-            run.left = arrays, network["architecture"], result
+                raise ValueError(f"n_costs {run.n_costs}")
+            run.left = arrays, saved, result
         except (KeyError, TypeError, ValueError, RecursionError) as error:
-            raise DataError("%s: no state of a run (%r); expected a file that --output wrote"
-                            % (path, error)) from None
+            raise DataError(f"{path}: no state of a run ({error!r}); expected a file that --output "
+                            "wrote") from None
         if result["best_validation_error"] < math.inf:
             try:
                 parameters.read(os.path.join(folder, "model.safetensors"))
             except DataError as error:
-                raise DataError("the best parameters of the run are lost: %s; bring the file back, "
-                                "or begin another run" % error) from None
+                raise DataError(f"the best parameters of the run are lost: {error}; bring the file "
+                                "back, or begin another run") from None
         rows = read_log(os.path.join(folder, "log.csv"))
         if len(rows) < n_rows:
-            raise DataError("%s: %d rows in log.csv, but %d validations are done; bring the file "
-                            "back, or begin another run" % (folder, len(rows), n_rows))
+            raise DataError(f"{folder}: {len(rows)} rows in log.csv, but {n_rows} validations are "
+                            "done; bring the file back, or begin another run")
         run.rows = rows[:n_rows]  # the log may be ahead of the state
         return run
 
@@ -146,57 +144,61 @@ class Run(Observer):
         return self.rows[-1]["epoch"] if self.rows else 0
 
     def made_for(self, datasets):
-        """Say which datasets the network is for; see ``lenet.data.Datasets``.
+        """Say what the network is trained on, a ``lenet.data.Datasets``.
 
         Raises
         ------
         DataError
-            The sets are not those that the run was begun with.
+            The run was begun with other datasets.
         """
         self.description = (datasets.class_names, datasets.image_shape, datasets.preparation)
-        if self.trained_for is not None:
-            networks.check_images(self.trained_for, datasets)
-        sizes = [size_of(a_set) for a_set in datasets]
-        self.sizes = self.sizes or sizes
-        if self.sizes != sizes:
-            raise DataError("%s: begun with a dataset of %s examples, but this one has %s; name "
-                            "the dataset with --dataset"
-                            % (self.folder, ", ".join(map(str, self.sizes)),
-                               ", ".join(map(str, sizes))))
-        if self.fingerprint not in (None, datasets.fingerprint):
-            raise DataError("%s: begun with other examples than this dataset has; name the dataset "
-                            "with --dataset, or begin another run" % self.folder)
-        self.fingerprint = datasets.fingerprint
+        sizes = [a_set.n_examples for a_set in datasets]
+        if self.left is not None:
+            networks.check_images(self.left[1], datasets)
+            if self.sizes != sizes:
+                raise DataError(f"{self.folder}: begun with a dataset of "
+                                f"{', '.join(map(str, self.sizes))} examples, but this one has "
+                                f"{', '.join(map(str, sizes))}; name the dataset with --dataset")
+            if self.fingerprint not in (None, datasets.fingerprint):
+                raise DataError(f"{self.folder}: begun with other examples than this dataset has; "
+                                "name the dataset with --dataset, or begin another run")
+        self.sizes, self.fingerprint = sizes, datasets.fingerprint
 
-    def begin(self, model, result):
-        """Take up the training of a network.
+    def takes(self, model, datasets):
+        """Keep the training of this network.
 
         Parameters
         ----------
         model
-            Its parameters are set to those that an earlier process left.
-        result : lenet.training.loop.Result
-            Is set to what an earlier process reached.
+            Its parameters and random numbers are set to those that an earlier process left.
+        datasets : lenet.data.Datasets
+            What it is trained on; three bare sets will do after ``made_for``.
 
         Raises
         ------
         DataError
-            The run is one of another network.
+            The run is one of another network, or of other datasets.
         """
-        self.params = networks.named_params(model)
+        if self.description is None:
+            self.made_for(datasets)
         self.model = model
+        self.params = networks.named_params(model)
         self.state = dict(self.params)
         for number, random_state in enumerate(getattr(model, "random_states", ())):
-            self.state["random%d" % number] = random_state
+            self.state[f"random{number}"] = random_state
+
         if self.left is not None:
-            arrays, network, values = self.left
+            arrays, saved, _ = self.left
             path = os.path.join(self.folder, "last.safetensors")
-            expected = json.loads(json.dumps(model.architecture))
-            if network != expected:
-                raise DataError("%s: a run of the network %s; expected %s"
-                                % (path, json.dumps(network), json.dumps(expected)))
+            found, expected = (json.dumps(architecture, sort_keys=True) for architecture in
+                               (saved.model, networks.architecture_of(model)))
+            if found != expected:
+                raise DataError(f"{path}: a run of the network {found}; expected {expected}")
             parameters.fill(self.state, arrays, path)
-            for name, value in values.items():
+
+    def training_begins(self, n_train_batches, n_epochs, result):
+        if self.left is not None:
+            for name, value in self.left[-1].items():
                 setattr(result, name, value)
             self.left = None
         self.best = None  # the best parameters, until they are on disk
@@ -229,8 +231,8 @@ class Run(Observer):
         if self.save_seconds < LARGEST_SHARE * since:
             self.save(result)
 
-    def end(self, result):
-        """Save what was reached, draw the log, and let others at the folder."""
+    def training_ends(self, result):
+        """Save what was reached, draw the log, and let other processes at the folder."""
         if result.stopped == "diverged":
             self.save_best()  # nobody can go on from the last parameters
         else:
@@ -249,9 +251,9 @@ class Run(Observer):
                  "seconds": self.seconds + begin - self.began_at,
                  "result": {name: getattr(result, name) for name in RESULT}}
         parameters.write(os.path.join(self.folder, "last.safetensors"),
-                          parameters.values(self.state),
-                          dict(networks.metadata_of(self.model, *self.description),
-                               state=json.dumps(state)))
+                         parameters.values(self.state),
+                         dict(networks.metadata_of(self.model, *self.description),
+                              state=json.dumps(state)))
         self.saved_at = time.perf_counter()
         self.save_seconds = self.saved_at - begin
         self.saving_seconds += self.save_seconds
@@ -260,7 +262,7 @@ class Run(Observer):
         """Write the best parameters, if they are new; then the log."""
         if self.best is not None:
             networks.save_model(os.path.join(self.folder, "model.safetensors"), self.model,
-                              *self.description, values=self.best)
+                                *self.description, values=self.best)
             self.best = None
         with write_beside(os.path.join(self.folder, "log.csv")) as file:
             file.write(as_csv(self.rows).encode())
@@ -279,7 +281,7 @@ def check_result(values):
             continue
         whole = name in ("best_iteration", "iteration")
         if not isinstance(value, int if whole else (int, float)) or not value >= -1:
-            raise ValueError("%s %.60s" % (name, value))
+            raise ValueError(f"{name} {value!s:.60}")
 
 
 def dataset_of(path, otherwise="mnist.pkl.gz"):
@@ -322,14 +324,14 @@ def locked(folder):
             file.seek(0)
             holder = file.read(20).strip()
             file.close()
-            raise DataError("%s: in use by process %s; wait for its end, or name another folder"
-                            % (folder, holder or "unknown")) from None
+            raise DataError(f"{folder}: in use by process {holder or 'unknown'}; wait for its end, "
+                            "or name another folder") from None
         file.truncate(0)
-        file.write("%d\n" % os.getpid())
+        file.write(f"{os.getpid()}\n")
         file.flush()
     except OSError as error:
-        raise DataError("%s: cannot be written (%s); name another folder"
-                        % (path, error.strerror)) from None
+        raise DataError(f"{path}: cannot be written ({error.strerror}); name another folder"
+                        ) from None
     return file
 
 
@@ -354,13 +356,13 @@ def read_log(path):
         with open(path, newline="") as file:
             reader = csv.DictReader(file)
             if tuple(reader.fieldnames or ()) != COLUMNS:
-                raise ValueError("the columns are %.80s" % reader.fieldnames)
+                raise ValueError(f"the columns are {reader.fieldnames!s:.80}")
             return [_row(row) for row in reader]
     except OSError as error:
-        raise DataError("%s: cannot be read (%s)" % (path, error.strerror)) from None
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, TypeError, csv.Error) as error:
-        raise DataError("%s: no log of a run (%s); expected %s and numbers"
-                        % (path, error, ",".join(COLUMNS))) from None
+        raise DataError(f"{path}: no log of a run ({error}); expected {','.join(COLUMNS)} and "
+                        "numbers") from None
 
 
 def _row(cells):
@@ -368,7 +370,7 @@ def _row(cells):
     row = {column: _number(cells[column] or "") for column in COLUMNS}
     for column, value in row.items():
         if value is None and column != "test":
-            raise ValueError("a row has no %s" % column)
+            raise ValueError(f"a row has no {column}")
     return row
 
 

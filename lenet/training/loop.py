@@ -6,25 +6,27 @@ Source: the deeplearning.net tutorial, "Early-stopping" in "Getting started".
 import math
 import operator
 
+from lenet.errors import UsageError
+
 
 class Result:
-    """What a training run reached so far: all that the loop needs to go on from there.
+    """What a training run has reached: all that the loop needs to go on from there.
 
     Attributes
     ----------
     best_validation_error, test_error : float
         Fractions of wrongly classified examples, infinite and 0 before the first validation.
     best_iteration : int
-        Minibatches done when the best validation error was found, counted from 0.
+        The minibatch, counted from 0, after which the best validation error was found.
     iteration : int
         The last minibatch that was done, counted from 0.
     cost : float
         The cost on that minibatch.
     patience : float or None
         Minibatches to train on in any case; None before the first one.
-    stopped : str
-        "n_epochs" (all epochs done), "patience" (no progress), "interrupted" (asked to stop) or
-        "diverged" (the cost was not finite).
+    stopped : str or None
+        "n_epochs" (all epochs done), "patience" (no progress), "interrupted" (asked to stop),
+        "diverged" (the cost was not finite); None as long as the training goes on.
     """
 
     def __init__(self):
@@ -34,7 +36,7 @@ class Result:
         self.iteration = -1
         self.cost = math.nan
         self.patience = None
-        self.stopped = "n_epochs"
+        self.stopped = None
 
     @property
     def has_best(self):
@@ -44,6 +46,9 @@ class Result:
 
 class Observer:
     """Told what happens in the loop, and asked whether to go on. This one does nothing."""
+
+    def training_begins(self, n_train_batches, n_epochs, result):
+        """Before the first minibatch; ``result`` may be set to what an earlier process reached."""
 
     def minibatch_begins(self, iteration):
         """Minibatch number ``iteration`` (from 0) is about to be trained on."""
@@ -64,11 +69,14 @@ class Observer:
         """Whether to stop after the minibatch just done."""
         return False
 
+    def training_ends(self, result):
+        """After the last minibatch; ``result.stopped`` says why it was the last one."""
+
 
 def early_stopping(train_minibatch, validation_error, test_error, n_train_batches, n_epochs,
                    patience=10000, patience_increase=2, improvement_threshold=0.995,
-                   better=operator.lt, epoch_begins=None, observers=(), result=None):
-    """Train until the epochs are done or the validation error has long not improved.
+                   better=operator.lt, epoch_begins=None, observers=()):
+    """Train until all epochs are done, or until the validation error has stopped improving.
 
     Parameters
     ----------
@@ -77,14 +85,14 @@ def early_stopping(train_minibatch, validation_error, test_error, n_train_batche
     validation_error, test_error : function without arguments
         The error on the whole validation set or test set.
     n_train_batches : int
-        Number of minibatches in an epoch.
+        Number of minibatches per epoch.
     n_epochs : int
-        Epochs at the most.
+        Maximal number of epochs.
     patience : int, or math.inf
         Train on this many minibatches in any case.
     patience_increase : int
-        Whenever the validation error improves enough, go on until this many times the
-        minibatches done so far.
+        When the validation error improves enough, have the patience to train on this many times
+        the minibatches done so far.
     improvement_threshold : float
         "Enough" means: below this many times the best error before.
     better : function of two floats
@@ -94,27 +102,37 @@ def early_stopping(train_minibatch, validation_error, test_error, n_train_batche
         Called with the number of each epoch, from 1, before it: to change the learning rate, say.
     observers : sequence of Observer
         Told of each step.
-    result : Result, optional
-        What an earlier call reached, to go on from there; its patience goes before the argument.
 
     Returns
     -------
     Result
+
+    Raises
+    ------
+    UsageError
+        The number of epochs is not positive.
     """
+    if n_epochs < 1:
+        raise UsageError(f"number of epochs {n_epochs}; expected a positive number")
+
     def tell(happened, *facts):
         for observer in observers:
             getattr(observer, happened)(*facts)
 
-    result = result or Result()
-    # Validate after every epoch, or more often if patience is shorter than two epochs.
+    # Go through this many minibatches before looking at the validation set: as many as there are
+    # in an epoch, or fewer if patience is shorter than two epochs.
     validation_frequency = max(1, int(min(n_train_batches, patience / 2)))
 
+    result = Result()
+    tell("training_begins", n_train_batches, n_epochs, result)
     if result.patience is None:
         result.patience = patience
-    result.stopped = "n_epochs"
-    done = result.iteration + 1  # minibatches; an earlier call may have stopped within an epoch
+    result.stopped = None
+    done = result.iteration + 1  # minibatches; an earlier process may have stopped in an epoch
 
-    for epoch in range(done // n_train_batches + 1, n_epochs + 1):
+    epoch = done // n_train_batches
+    while epoch < n_epochs and result.stopped is None:
+        epoch += 1
         if epoch_begins is not None:
             epoch_begins(epoch)
         for minibatch_index in range(n_train_batches):
@@ -123,7 +141,7 @@ def early_stopping(train_minibatch, validation_error, test_error, n_train_batche
                 continue
             if result.patience < iteration:
                 result.stopped = "patience"
-                return result
+                break
 
             tell("minibatch_begins", iteration)
             result.cost = float(train_minibatch(minibatch_index))
@@ -131,13 +149,15 @@ def early_stopping(train_minibatch, validation_error, test_error, n_train_batche
             tell("minibatch_ends", result)
             if not math.isfinite(result.cost):
                 result.stopped = "diverged"
-                return result
+                break
 
             if (iteration + 1) % validation_frequency == 0:
                 this_validation_error = validation_error()
                 tell("validated", epoch, minibatch_index + 1, this_validation_error)
 
                 if better(this_validation_error, result.best_validation_error):
+                    # A clear improvement buys patience: if the best parameters came after 4000
+                    # minibatches, it is worth training on 8000 to see better ones.
                     if (this_validation_error
                             < result.best_validation_error * improvement_threshold):
                         result.patience = max(result.patience, iteration * patience_increase)
@@ -149,6 +169,8 @@ def early_stopping(train_minibatch, validation_error, test_error, n_train_batche
             tell("iteration_ends", result)
             if any(observer.wants_to_stop() for observer in observers):
                 result.stopped = "interrupted"
-                return result
+                break
 
+    result.stopped = result.stopped or "n_epochs"
+    tell("training_ends", result)
     return result

@@ -9,7 +9,7 @@ import theano
 import theano.tensor as T
 from conftest import write_arrays
 
-from lenet.data import load_data, loading, shared_dataset
+from lenet.data import load_data, shared_dataset
 from lenet.data.chunks import MEGABYTE, ChunkedSet, Window
 from lenet.errors import DataError, UsageError
 from lenet.logistic_sgd import LogisticRegression
@@ -35,7 +35,8 @@ def trained(datasets, batch_size, order):
     """Parameters, costs and errors of a logistic regression after these minibatches."""
     x, y = T.matrix("x"), T.ivector("y")
     model = LogisticRegression(x, n_in=24, n_out=3)
-    functions = compile_functions(model, x, y, datasets, 0.5, batch_size)
+    functions = compile_functions(model, x, y, model.negative_log_likelihood(y), datasets, 0.5,
+                                  batch_size)
     numbers = []
     for i, index in enumerate(order):
         numbers.append(float(functions.train_minibatch(index)))
@@ -61,11 +62,13 @@ def test_arrays_in_memory_come_in_chunks_likewise(small_dataset):
     assert isinstance(chunked[0], ChunkedSet) and chunked.class_names == whole.class_names
     x, y = T.matrix("x"), T.ivector("y")
     model = LogisticRegression(x, n_in=784, n_out=10)
-    f, g = (compile_functions(model, x, y, sets, 1e-30, 10) for sets in (whole, chunked))
+    cost = model.negative_log_likelihood(y)
+    f, g = (compile_functions(model, x, y, cost, sets, 1e-30, 10) for sets in (whole, chunked))
     for index in (0, 1, 2, 24, 7):  # with steps that change nothing
         assert f.train_minibatch(index) == g.train_minibatch(index)
     assert f.validation_error() == g.validation_error()
-    assert loading.shape_of(whole[0]) == loading.shape_of(chunked[0]) == (250, 784)
+    for sets in (whole, chunked):
+        assert (sets[0].n_examples, sets[0].n_pixels) == (250, 784)
 
 
 def test_each_example_of_a_set_is_seen_once(folder, rng):
@@ -76,7 +79,7 @@ def test_each_example_of_a_set_is_seen_once(folder, rng):
     model.W.set_value(rng.randn(24, 3).astype(theano.config.floatX))
     for a_set, (bytes_x, labels) in zip(chunked, sets):
         scores = (bytes_x.reshape(len(labels), 24) / 256).dot(model.W.get_value())
-        predictions = compile_predictions(model, x, y, a_set, 3)()
+        predictions = compile_predictions(model, x, a_set, 3)()
         assert predictions.tolist() == scores.argmax(axis=1).tolist()
         assert compile_error(model, x, y, a_set, 3)() == (predictions != labels).sum() / len(labels)
 
@@ -97,7 +100,7 @@ def test_two_buffers_hold_all_chunks_of_all_sets(folder):
     addresses = set()
     for a_set in [*sets, *sets]:
         for index in range(a_set.n_examples // 4):
-            window.show(a_set, 4, index)
+            window.show(a_set, index, 4)
             x, y = (variable.get_value(borrow=True)
                     for variable in (window.shared_x, window.shared_y))
             assert x.shape[0] == len(y) <= 8
@@ -119,7 +122,7 @@ def test_the_chunk_that_follows_is_read_meanwhile(folder):
 
     a_set.read = recorded
     for index in range(14):
-        a_set.window.show(a_set, 4, index)
+        a_set.window.show(a_set, index, 4)
         a_set.window.reading.result()
         # The chunk at hand, and the one that follows; after the last one the first again.
         assert [start for start, _ in readers] == [*range(0, 56, 8), 0][:index // 2 + 2]
@@ -140,7 +143,7 @@ def test_too_small_for_two_minibatches(rng):
     def compiled(chunk_mb):
         window = Window(chunk_mb)
         sets = [ChunkedSet(*pair, window) for _ in range(3)]
-        return compile_functions(model, x, y, sets, 0.1, 20)
+        return compile_functions(model, x, y, model.negative_log_likelihood(y), sets, 0.1, 20)
 
     with pytest.raises(UsageError, match="1 MB; expected at least .* MB, .* of 20 images") as error:
         compiled(1)
@@ -154,14 +157,15 @@ def test_a_file_that_loses_its_end_while_it_is_read(folder):
     path, _ = folder
     sets = load_data(path, chunk_mb=megabytes(8, 24))
     a_set = sets[0]
-    a_set.window.show(a_set, 4, 0)
+    a_set.show(0, 4)
     with open(path + "/train_x.npy", "r+b") as file:
         file.truncate(128 + 30 * 24)
     with pytest.raises(DataError, match="train_x.npy: truncated while it was used"):
         for index in range(13):
-            a_set.window.show(a_set, 4, index)
+            a_set.window.show(a_set, index, 4)
     # The other sets are still there.
-    assert sets[1].window.show(sets[1], 4, 3) == 1
+    sets[1].show(3, 4)
+    assert len(sets[1].window.shared_y.get_value()) == 8  # examples 8 to 15 of 17
 
 
 def test_the_thread_ends_with_the_sets(folder):
@@ -170,7 +174,7 @@ def test_the_thread_ends_with_the_sets(folder):
 
     before = readers()
     sets = load_data(folder[0], chunk_mb=megabytes(8, 24))
-    sets[0].window.show(sets[0], 4, 0)
+    sets[0].show(0, 4)
     mine, = set(readers()) - set(before)
     del sets
     for _ in range(600):
@@ -181,9 +185,15 @@ def test_the_thread_ends_with_the_sets(folder):
     assert not mine.is_alive()
 
 
-def test_a_pair_as_any_other(rng):
+def test_a_set_as_any_other(rng):
     x, y = rng.rand(5, 4), numpy.arange(5)
-    a_set = ChunkedSet(x, y, Window(1))
-    found_x, found_y = a_set
-    assert found_x is x is a_set[0] and found_y is y is a_set[1]
-    assert loading.shape_of(a_set) == loading.shape_of(shared_dataset((x, y))) == (5, 4)
+    for a_set in (ChunkedSet(x, y, Window(1)), shared_dataset((x, y))):
+        assert (a_set.n_examples, a_set.n_pixels) == (5, 4)
+        assert a_set.labels().tolist() == y.tolist()
+        index = T.lscalar()
+        minibatch = theano.function([index], a_set.minibatch(index, 2))
+        for i in range(3):  # the last one has a single example
+            a_set.show(i, 2)
+            found_x, found_y = minibatch(i)
+            numpy.testing.assert_array_equal(found_x, x[2 * i:2 * i + 2].astype(found_x.dtype))
+            numpy.testing.assert_array_equal(found_y, y[2 * i:2 * i + 2])

@@ -10,7 +10,7 @@ import pytest
 import theano
 from conftest import REPOSITORY, run_python, write_dataset
 
-from lenet.data import loading, mnist
+from lenet.data import image_shape_of, loading, mnist
 from lenet.errors import DataError
 
 
@@ -107,9 +107,9 @@ def test_a_pickle_of_colour_images_with_names(tmp_path):
         assert sets.image_shape == (3, 2, 4)
         assert sets.class_names == ["cat", "dog"]
         assert sets.preparation == "resize"
-        assert loading.image_shape_of(sets, least=2) == (3, 2, 4)
+        assert image_shape_of(sets, least=2) == (3, 2, 4)
         with pytest.raises(DataError, match="2 x 4 pixels; this network needs at least 3 x 3"):
-            loading.image_shape_of(sets, least=3)
+            image_shape_of(sets, least=3)
 
 
 @pytest.mark.parametrize(
@@ -346,10 +346,10 @@ def test_labels_that_are_no_list_of_numbers(tmp_path, labels):
 
 def test_the_size_of_the_images(small_dataset, tmp_path):
     sets = loading.load_data(small_dataset)
-    assert loading.image_shape_of(sets) == (1, 28, 28)
+    assert image_shape_of(sets) == (1, 28, 28)
     with pytest.raises(DataError, match="28 x 28 pixels; this network needs at least 32 x 32"):
-        loading.image_shape_of(sets, least=32)
+        image_shape_of(sets, least=32)
     x, y = numpy.zeros((1, 12), "float32"), numpy.zeros(1, "int64")
     oblong = loading.load_data(write_dataset(tmp_path / "oblong.pkl.gz", [(x, y)] * 3))
     with pytest.raises(DataError, match="12 pixels; expected square ones"):
-        loading.image_shape_of(oblong)
+        image_shape_of(oblong)

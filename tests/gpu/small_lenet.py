@@ -44,7 +44,8 @@ def main(chunk_mb=None):
         compiled.append(compile_function(*arguments, **named))
         return compiled[-1]
     theano.function = remember
-    functions = compile_functions(model, x, y, datasets, 0.1, BATCH)
+    functions = compile_functions(model, x, y, model.negative_log_likelihood(y), datasets, 0.1,
+                                  BATCH)
     theano.function = compile_function
 
     costs = [float(functions.train_minibatch(index % 2)) for index in range(4)]

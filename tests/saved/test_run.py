@@ -120,7 +120,8 @@ def test_a_training_that_diverges_leaves_its_best_parameters(small_dataset, tmp_
     network, result = small_network(), Result()
     run = Run.create(folder, {})
     run.made_for(load_data(small_dataset))
-    run.begin(network, result)
+    run.takes(network, None)
+    run.training_begins(25, 1, result)
     run.save_seconds = math.inf  # so much that the next saving is put off
     result.cost, result.iteration = 2.0, 24
     run.minibatch_ends(result)
@@ -131,7 +132,7 @@ def test_a_training_that_diverges_leaves_its_best_parameters(small_dataset, tmp_
     for param in network.params:
         param.set_value(param.get_value() * numpy.nan)
     result.stopped = "diverged"
-    run.end(result)
+    run.training_ends(result)
     assert_same(values(networks.load_model(folder).model), best)
     row, = runs.read_log(os.path.join(folder, "log.csv"))
     assert (row["validation"], row["test"]) == (0.5, 0.4)

@@ -43,9 +43,9 @@ def test_the_tutorials_lines(small_dataset, tmp_path):
         r"\.\.\. training",
         r"training @ iter =  0",
         r"epoch 1, minibatch 5/5, validation error %s %%" % number,
-        r" epoch 1, minibatch 5/5, test error of best model %s %%" % number,
+        r"     epoch 1, minibatch 5/5, test error of best model %s %%" % number,
         r"epoch 2, minibatch 5/5, validation error %s %%" % number,
-        r"( epoch 2, minibatch 5/5, test error of best model %s %%)?" % number,
+        r"(     epoch 2, minibatch 5/5, test error of best model %s %%)?" % number,
         r"Optimization complete\.",
         r"Best validation score of %s %% obtained at iteration (5|10), with test performance %s %%"
         % (number, number),
@@ -90,7 +90,7 @@ def test_the_progress_bar_on_a_terminal(small_dataset):
     assert process.returncode == 0
     assert re.search(r"/100 \[.*<.*minibatch.*cost \d", shown)  # done/all, time left, rate, cost
     assert lines[-1].startswith("Best validation score")
-    assert all(line.startswith((".", "t", "e", " e", "O", "B")) for line in lines)
+    assert all(line.startswith((".", "t", "e", "     e", "O", "B")) for line in lines)
 
 
 def read_all(terminal):
@@ -144,7 +144,7 @@ def test_a_cost_that_is_not_finite(small_dataset):
     assert process.stdout.splitlines()[-1] == "Optimization complete."
     last = process.stderr.splitlines()[-1]
     assert re.fullmatch(
-        r"convolutional_mlp\.py: the cost is (nan|inf) at iteration \d+ with learning rate 1e\+30; "
+        r"convolutional_mlp\.py: the cost is (nan|inf) at iteration \d+; "
         r"try a smaller learning rate", last)
 
 
@@ -160,7 +160,7 @@ def test_experiment_is_the_hook_of_a_scheduler(monkeypatch):
 def test_help_has_the_defaults_and_an_example():
     process = run_script(LENET, "--help", COLUMNS="120")
     assert process.returncode == 0
-    for words in ("(default: 0.1)", "(default: 200)", "(default: [20, 50])", "(default: 500)",
+    for words in ("(default: 0.1)", "(default: 200)", "(default: 20 50)", "(default: 500)",
                   "(default: 23455)", "example: python scripts/convolutional_mlp.py"):
         assert words in process.stdout
     assert "default: None" not in process.stdout
@@ -174,20 +174,6 @@ def test_help_gives_no_default_of_a_switch():
 def test_a_network_that_no_memory_holds(small_dataset):
     process = run_script("mlp.py", "--dataset", small_dataset, "--n-hidden", 2 * 10 ** 12)
     assert_refused(process, 1, "mlp.py: more memory is needed than there is", "2000000000000")
-
-
-def test_a_convolution_that_no_memory_holds():
-    code = ("from lenet import commands\ndef main():\n    raise RuntimeError('CorrMM failed to "
-            "allocate working memory of 9 x 9\\nApply node')\ncommand.run(main)")
-    assert_refused(run_python("-c", code), 1, "more memory is needed than there is: CorrMM failed")
-
-
-def test_numbers_beyond_all_integers(small_dataset):
-    many = 10 ** 20
-    assert_refused(run_script("mlp.py", "--dataset", small_dataset, "--n-hidden", many), 2,
-                   "mlp.py: a number is too large")
-    assert_refused(run_script(LENET, "--dataset", small_dataset, "--nkerns", 5, many), 2,
-                   "a number is too large")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
@@ -264,8 +250,8 @@ def test_a_closed_standard_output(tmp_path):
         (["--nkerns", "20"], ["--nkerns", "2"]),
         (["--nkerns", "20", "50", "80"], ["80"]),
         (["--nkerns", "20", "many"], ["--nkerns", "many"]),
-        (["--n-epochs", "0"], ["epochs 0"]),
-        (["--seed", "-1"], ["seed -1"]),
+        (["--n-epochs", "0", "--batch-size", "50"], ["epochs 0"]),
+        (["--seed", "-1"], ["seed: -1"]),
         (["--sed", "1"], ["--sed"]),
     ],
 )

@@ -38,7 +38,7 @@ def test_training_by_command(name, options, script, small_dataset):
         r"\.\.\. loading data", r"\.\.\. building the model", r"\.\.\. training",
         "training @ iter =  0",
         "epoch 1, minibatch 5/5, validation error %s %%" % NUMBER,
-        " epoch 1, minibatch 5/5, test error of best model %s %%" % NUMBER,
+        "     epoch 1, minibatch 5/5, test error of best model %s %%" % NUMBER,
         r"Optimization complete\.",
         "Best validation score of %s %% obtained at iteration 5, with test performance %s %%"
         % (NUMBER, NUMBER),
@@ -62,10 +62,10 @@ def test_wrong_options_of_the_training(name, script, small_dataset, tmp_path):
     for option, value, words in ((epochs, 0, ["number of epochs 0"]),
                                  (rate, -1, ["learning rate -1"]),
                                  (size, 121, ["batch size 121", "120 examples"])):
-        process = script(name, "--dataset", small_dataset, option, value)
+        process = script(name, "--dataset", small_dataset, size, 50, option, value)
         assert_refused(process, 2, name, *words)
     if name != "logistic_sgd.py":
-        assert_refused(script(name, "--dataset", small_dataset, "--seed", -1), 2, "seed -1")
+        assert_refused(script(name, "--dataset", small_dataset, "--seed", -1), 2, "seed: -1")
     assert_refused(script(name, "--dataset", tmp_path / "none.pkl.gz"), 1, "none.pkl.gz")
 
 

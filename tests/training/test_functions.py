@@ -1,5 +1,7 @@
 """lenet.training.functions: minibatches, steps and errors, on a logistic regression."""
 
+import math
+
 import numpy
 import pytest
 import theano
@@ -23,7 +25,8 @@ def compiled(sets, batch_size, learning_rate=0.5):
     x, y = T.matrix("x"), T.ivector("y")
     model = LogisticRegression(x, n_in=3, n_out=2)
     datasets = [shared_dataset(pair) for pair in sets]
-    return model, compile_functions(model, x, y, datasets, learning_rate, batch_size)
+    cost = model.negative_log_likelihood(y)
+    return model, compile_functions(model, x, y, cost, datasets, learning_rate, batch_size)
 
 
 def fraction_wrong(model, pair):
@@ -67,6 +70,12 @@ def test_minibatches_that_cannot_be(sets, batch_size, words):
         compiled(sets, batch_size)
 
 
+@pytest.mark.parametrize("rate", [0, -1, math.nan, math.inf])
+def test_rates_that_cannot_work(sets, rate):
+    with pytest.raises(UsageError, match="learning rate"):
+        compiled(sets, 4, rate)
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 5])
 def test_a_set_is_evaluated_without_training(sets, batch_size, rng):
     x, y = T.matrix("x"), T.ivector("y")
@@ -74,7 +83,7 @@ def test_a_set_is_evaluated_without_training(sets, batch_size, rng):
     model.W.set_value(rng.randn(3, 2).astype(theano.config.floatX))
     data = shared_dataset(sets[1])  # 7 examples
     assert compile_error(model, x, y, data, batch_size)() == fraction_wrong(model, sets[1])
-    predictions = compile_predictions(model, x, y, data, batch_size)()
+    predictions = compile_predictions(model, x, data, batch_size)()
     assert predictions.tolist() == sets[1][0].dot(model.W.get_value()).argmax(axis=1).tolist()
 
 
@@ -82,8 +91,9 @@ def test_a_cost_of_ones_own_is_minimised(sets):
     x, y = T.matrix("x"), T.ivector("y")
     model = LogisticRegression(x, n_in=3, n_out=2)
     model.W.set_value(numpy.ones((3, 2), dtype=theano.config.floatX))
-    functions = compile_functions(model, x, y, [shared_dataset(pair) for pair in sets], 0.25, 4,
-                                  (model.W ** 2).sum() + 0 * (x.sum() + y.sum() + model.b.sum()))
+    cost = (model.W ** 2).sum() + 0 * (x.sum() + y.sum() + model.b.sum())
+    functions = compile_functions(model, x, y, cost, [shared_dataset(pair) for pair in sets], 0.25,
+                                  4)
     assert functions.train_minibatch(0) == 6  # the cost before the step
     numpy.testing.assert_array_equal(model.W.get_value(), numpy.full((3, 2), 1 - 0.25 * 2))
 
@@ -92,8 +102,9 @@ def test_a_learning_rate_that_changes(sets):
     x, y = T.matrix("x"), T.ivector("y")
     model = LogisticRegression(x, n_in=3, n_out=2)
     rate = theano.shared(numpy.asarray(0.25, dtype=theano.config.floatX))
-    functions = compile_functions(model, x, y, [shared_dataset(pair) for pair in sets], rate, 4,
-                                  cost=model.b.sum() + 0 * (x.sum() + y.sum() + model.W.sum()))
+    cost = model.b.sum() + 0 * (x.sum() + y.sum() + model.W.sum())
+    functions = compile_functions(model, x, y, cost, [shared_dataset(pair) for pair in sets], rate,
+                                  4)
     functions.train_minibatch(0)
     rate.set_value(numpy.asarray(2, dtype=theano.config.floatX))
     functions.train_minibatch(1)

@@ -1,0 +1,140 @@
+"""A dataset in shared variables: three sets of images and labels, and what they show."""
+
+from collections import namedtuple
+
+import numpy
+import theano
+import theano.tensor as T
+
+from lenet.errors import DataError
+
+SET_NAMES = ("training set", "validation set", "test set")
+
+
+class Datasets(list):
+    """The training, validation and test sets, and what they show.
+
+    Parameters
+    ----------
+    sets : three pairs (x, y)
+        Images, one per row, and labels, one per image.
+    image_shape : (int, int, int)
+        Channels, height and width of every image, so a row of x is channels * height * width
+        long. Rows of a plain pickle are grey square images, or else images of one row of pixels.
+    class_names : list of str
+        What the labels 0, 1, ... stand for; its length is the number of outputs of a network.
+    preparation : str
+        How a new picture becomes an image like these: "digit" (as MNIST's makers did it: light
+        on dark, the digit in 20 x 20 pixels, centred by mass) or "resize" (brought to the size and
+        the colours of ``image_shape``). A plain pickle does not say it: its first images tell.
+    fingerprint : int, optional
+        A checksum that tells these examples from others.
+    """
+
+    def __init__(self, sets, image_shape, class_names, preparation, fingerprint=None):
+        super().__init__(sets)
+        self.image_shape = image_shape
+        self.class_names = class_names
+        self.preparation = preparation
+        self.fingerprint = fingerprint
+
+    def with_sets(self, sets, fingerprint=None):
+        """Other sets of the same images."""
+        return Datasets(sets, self.image_shape, self.class_names, self.preparation, fingerprint)
+
+
+class SharedSet(namedtuple("SharedSet", "x y")):
+    """One set in shared variables: the tutorial's pair (x, y).
+
+    ``lenet.data.chunks.ChunkedSet`` has the same methods for a set that comes in chunks.
+
+    Attributes
+    ----------
+    x : shared variable
+        Images, floatX of shape (n_examples, n_pixels).
+    y : expression
+        Labels, int32 of shape (n_examples,).
+    """
+
+    __slots__ = ()
+
+    @property
+    def n_examples(self):
+        return self._values().shape[0]
+
+    @property
+    def n_pixels(self):
+        return self._values().shape[1]
+
+    @property
+    def nbytes(self):
+        """Bytes of the images where they lie, on the GPU if there is one."""
+        return int(self._values().size) * self._values().dtype.itemsize
+
+    def _values(self):
+        return self.x.get_value(borrow=True, return_internal_type=True)  # nothing is copied
+
+    def labels(self):
+        """The labels: an int32 array of shape (n_examples,)."""
+        return self.y.eval()
+
+    def minibatch(self, index, batch_size):
+        """The images and labels of minibatch number ``index``, as expressions.
+
+        The last minibatch may have fewer than ``batch_size`` examples.
+        """
+        start = index * batch_size
+        return self.x[start:start + batch_size], self.y[start:start + batch_size]
+
+    def show(self, index, batch_size):
+        """Make the expressions of minibatch ``index`` valid: here all of them always are."""
+
+
+def shared_dataset(data_xy, borrow=True):
+    """Place one set in shared variables.
+
+    On a GPU, copying each minibatch when it is needed would cost more time than computing with
+    it; shared variables are copied there once. GPUs store numbers of type floatX, so the labels
+    are stored as floatX too, and cast to int32 inside the graph, since they are used as indexes.
+
+    Parameters
+    ----------
+    data_xy : pair of arrays
+        Images of shape (n, n_pixels) and labels of shape (n,).
+    borrow : bool
+        Whether the shared variables may use the memory of arrays that have type floatX already.
+
+    Returns
+    -------
+    SharedSet
+        Images, floatX of shape (n, n_pixels), and labels, int32 of shape (n,).
+    """
+    data_x, data_y = data_xy
+    shared_x = theano.shared(numpy.asarray(data_x, dtype=theano.config.floatX), borrow=borrow)
+    shared_y = theano.shared(numpy.asarray(data_y, dtype=theano.config.floatX), borrow=borrow)
+    return SharedSet(shared_x, T.cast(shared_y, "int32"))
+
+
+def image_shape_of(datasets, least=1):
+    """(channels, height, width) of a dataset's images, for a network that needs images.
+
+    Parameters
+    ----------
+    datasets : Datasets
+        As ``lenet.data.load_data`` returns them.
+    least : int
+        Height and width that the network needs at least, in pixels.
+
+    Raises
+    ------
+    DataError
+        The rows of a plain pickle are not square images, or the images are too small.
+    """
+    channels, height, width = datasets.image_shape
+    if height == 1 and width > 1:
+        raise DataError(f"the dataset has images of {width} pixels; expected square ones, such as "
+                        "28 x 28")
+    if min(height, width) < least:
+        raise DataError(f"the dataset has images of {height} x {width} pixels; this network needs "
+                        f"at least {least} x {least}")
+    return channels, height, width

@@ -1,0 +1,95 @@
+"""Whatever serves a training and is not the training: all of it enters here.
+
+Printed lines and a progress bar (``lenet.training.report``), a run kept on disk and resumed
+(``lenet.saved.run``), an orderly stop on Ctrl-C, and one-line errors.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+
+from lenet.errors import Interrupted, TrainingError
+from lenet.gpu import memory
+from lenet.training.loop import Observer
+from lenet.training.report import TutorialReport
+
+
+@contextlib.contextmanager
+def watched(model, datasets, batch_size, run=None, report=TutorialReport):
+    """Watch the compilation and the training that are inside the ``with`` block.
+
+    Parameters
+    ----------
+    model, datasets, batch_size
+        See ``lenet.training.functions.compile_functions``; ``model.input`` are the images.
+    run : lenet.saved.run.Run, optional
+        Keeps the training on disk, and knows what an earlier process has reached.
+    report : class of Observer
+        Prints what happens; made with the name of the model's file.
+
+    Yields
+    ------
+    list of Observer
+        For ``lenet.training.loop.early_stopping``.
+
+    Raises
+    ------
+    DataError
+        The run cannot be written, or is one of another network or dataset; or a GPU's memory is
+        full.
+    TrainingError
+        The cost is no longer finite.
+    Interrupted
+        Ctrl-C or SIGTERM: after the minibatch at hand, and after the best result was printed.
+    """
+    def needs():
+        return {"the data set": memory.of_datasets(datasets),
+                "a minibatch": memory.of_minibatch(model, model.input, batch_size,
+                                                   datasets[0].n_pixels)}
+
+    if run is not None:
+        run.takes(model, datasets)
+    stop = StopOnSignals()
+    report = report(os.path.basename(sys.modules[type(model).__module__].__file__))
+    with memory.in_one_line(needs), contextlib.closing(stop), contextlib.closing(report):
+        yield [stop, report] if run is None else [run, stop, report]
+
+    if stop.result.stopped == "diverged":
+        raise TrainingError(f"the cost is {stop.result.cost} at iteration {stop.result.iteration}; "
+                            "try a smaller learning rate")
+    if stop.result.stopped == "interrupted":
+        go_on = "" if run is None else f"; go on with --resume {run.folder}"
+        raise Interrupted("interrupted" + go_on, stop.signal or signal.SIGINT)
+
+
+class StopOnSignals(Observer):
+    """Ctrl-C or SIGTERM asks the loop to stop; a second one stops at once."""
+
+    def __init__(self):
+        self.result = self.signal = None
+        self.handlers = {}  # those before
+
+    def training_begins(self, n_train_batches, n_epochs, result):
+        self.result = result
+        # Only the main thread may set what happens on a signal.
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self.handlers[number] = signal.signal(number, self.received)
+
+    def received(self, number, frame):
+        if self.signal is not None:
+            raise Interrupted("interrupted", number)
+        self.signal = number
+
+    def wants_to_stop(self):
+        return self.signal is not None
+
+    def training_ends(self, result):
+        self.close()
+
+    def close(self):
+        """Let signals do what they did before."""
+        while self.handlers:
+            signal.signal(*self.handlers.popitem())
