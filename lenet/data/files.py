@@ -1,7 +1,7 @@
 """Write files so that a crash at any instant leaves the old or the new one, never half of one.
 
-A folder cannot be replaced as one step: a crash between the two that it takes leaves the old and
-the new one whole, under other names beside.
+A folder cannot be replaced in one step: a crash between the two that it takes leaves the old and
+the new one whole, under other names.
 """
 
 import contextlib
@@ -10,7 +10,13 @@ import re
 import shutil
 import tempfile
 
-from lenet.errors import DataError
+from lenet.errors import DataError, one_line
+
+
+def unreadable(path, error, expected=None):
+    """The DataError that says in one line why a file cannot be read."""
+    reason = getattr(error, "strerror", None) or one_line(error)
+    return DataError(f"{path}: cannot be read ({reason})" + (f"; {expected}" if expected else ""))
 
 
 def beside_the_package():
@@ -35,7 +41,7 @@ def as_typed(command):
 def write_beside(path):
     """Open a temporary file beside ``path`` for writing; rename it to ``path`` when complete.
 
-    What is no file, such as a pipe, is written to as it is.
+    Something other than a file, such as a pipe, is written to directly.
 
     Yields
     ------
@@ -52,24 +58,20 @@ def write_beside(path):
             yield file
         return
     path = os.path.realpath(path)  # a link stays a link
-    temporary = None
-    try:
-        with _complaining_of(path):
-            with tempfile.NamedTemporaryFile(
-                dir=os.path.dirname(path), prefix=os.path.basename(path) + ".", delete=False
-            ) as file:
-                temporary = file.name
+    folder, name = os.path.split(path)
+    with _complaining_of(path):
+        file = tempfile.NamedTemporaryFile(dir=folder, prefix=name + ".", delete=False)
+        try:
+            with file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, path)
-            temporary = None
-            _flush_folder(os.path.dirname(path))
-    finally:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
+            os.chmod(file.name, 0o666 & ~_umask())
+            os.replace(file.name, path)
+            _flush_folder(folder)
+        finally:
+            with contextlib.suppress(OSError):  # not there if it has its name
+                os.unlink(file.name)
 
 
 @contextlib.contextmanager
@@ -80,8 +82,8 @@ def _complaining_of(path):
     except BrokenPipeError:  # of what is printed meanwhile, whose reader has gone
         raise
     except OSError as error:
-        raise DataError("%s: cannot be written (%s); make room or name another folder"
-                        % (path, error.strerror or error)) from None
+        raise DataError(f"{path}: cannot be written ({error.strerror or error}); make room or "
+                        "name another folder") from None
 
 
 def _flush_folder(folder):
@@ -115,18 +117,17 @@ def folder_beside(path, names=()):
         is full.
     """
     path = os.path.realpath(path)
-    beside = {"dir": os.path.dirname(path), "prefix": os.path.basename(path) + "."}
-    temporary = None
-    try:
-        with _complaining_of(path):
-            check_replaceable(path, names)
-            temporary = tempfile.mkdtemp(**beside)
+    folder, name = os.path.split(path)
+    with _complaining_of(path):
+        check_replaceable(path, names)
+        temporary = tempfile.mkdtemp(dir=folder, prefix=name + ".")
+        try:
             yield temporary
             check_replaceable(path, names)
             os.chmod(temporary, 0o777 & ~_umask())
             if os.path.isdir(path):
-                # No folder is renamed over a full one: the old one gives up its name first.
-                old = tempfile.mkdtemp(**beside)
+                # A folder cannot be renamed over a full one: the old one gives up its name first.
+                old = tempfile.mkdtemp(dir=folder, prefix=name + ".")
                 os.rename(path, old)
                 try:
                     os.rename(temporary, path)
@@ -136,11 +137,9 @@ def folder_beside(path, names=()):
                 shutil.rmtree(old, ignore_errors=True)
             else:
                 os.rename(temporary, path)
-            temporary = None
-            _flush_folder(os.path.dirname(path))
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+            _flush_folder(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)  # not there if it has its name
 
 
 def check_replaceable(path, names):
@@ -148,8 +147,8 @@ def check_replaceable(path, names):
     if os.path.lexists(path):
         others = sorted(set(os.listdir(path)) - set(names)) if os.path.isdir(path) else ["a file"]
         if others:
-            raise DataError("%s: there is something else already (%s); name another folder"
-                            % (path, others[0]))
+            raise DataError(f"{path}: there is something else already ({others[0]}); name "
+                            "another folder")
 
 
 def _umask():
