@@ -6,7 +6,8 @@ import theano
 import theano.tensor as T
 
 from lenet import lenet5_1998
-from lenet.data.loading import Datasets, numbered, shared_dataset
+from lenet.data.checks import numbered
+from lenet.data.loading import Datasets, shared_dataset
 from lenet.errors import DataError, UsageError
 from lenet.lenet5_1998 import STEPS, TABLE_I, LeNet5_1998, squash
 

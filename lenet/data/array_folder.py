@@ -8,19 +8,15 @@ that ``lenet.data.Datasets`` explains. A pixel stands for byte / 256, as in the 
 
 import json
 import os
-import warnings
 
 import numpy
 
-from lenet.data.files import as_typed
-from lenet.data.plain_pickle import NUMBER_KINDS
+from lenet.data.files import unreadable
 from lenet.errors import DataError, one_line
 
 PARTS = ("train", "valid", "test")
 DESCRIPTION = "dataset.json"
-FILES = [DESCRIPTION] + ["%s_%s.npy" % (part, what) for part in PARTS for what in "xy"]
-
-LARGEST_DESCRIPTION = 16 << 20  # bytes: room for the names of very many classes
+FILES = [DESCRIPTION] + [f"{part}_{what}.npy" for part in PARTS for what in "xy"]
 
 
 def read(folder):
@@ -32,82 +28,69 @@ def read(folder):
 
     Returns
     -------
-    sets : list of three pairs (x, y)
-        x is memory-mapped, uint8 of shape (n, n_pixels); y has the type that the file has.
-    description : object
-        What ``dataset.json`` holds.
+    list
+        Three pairs (x, y) and what ``dataset.json`` holds. x is memory-mapped, uint8 of shape
+        (n, n_pixels); y has the type that the file has.
 
     Raises
     ------
     DataError
         A file is missing or damaged, or holds something other than images.
     """
-    description = read_description(os.path.join(folder, DESCRIPTION))
+    description = read_description(folder)
     sets = []
     for part in PARTS:
         path = os.path.join(folder, part + "_x.npy")
         x = images(path)
         if isinstance(description, dict) and description.get("image_shape") != list(x.shape[1:]):
-            raise DataError("%s: images of shape %s, where %s says otherwise; make the dataset "
-                            "again" % (path, x.shape[1:], DESCRIPTION))
-        # Labels are few bytes, and are looked at all together.
+            raise DataError(f"{path}: images of shape {x.shape[1:]}, where {DESCRIPTION} says "
+                            "otherwise; make the dataset again")
+        # Labels are few bytes, and are checked all together.
         y = numpy.array(mapped(os.path.join(folder, part + "_y.npy")))
         sets.append((x.reshape(len(x), -1), y))
-    return sets, description
+    return sets + [description]
 
 
-def read_description(path):
-    """The object in a JSON file."""
-    folder = os.path.dirname(path)
-    if not os.path.isfile(path):
-        raise DataError("%s: a folder that cannot be read as a dataset, since it has no %s; make "
-                        "one with `%s`" % (folder, DESCRIPTION,
-                                           as_typed("python scripts/images_to_pkl.py")))
+def read_description(folder):
+    """The object in ``dataset.json``."""
+    path = os.path.join(folder, DESCRIPTION)
     try:
         with open(path, encoding="utf-8") as file:
-            text = file.read(LARGEST_DESCRIPTION + 1)
-        if len(text) > LARGEST_DESCRIPTION:
-            raise ValueError("more than %d bytes" % LARGEST_DESCRIPTION)
-        return json.loads(text)
+            return json.load(file)
+    except FileNotFoundError:
+        raise DataError(f"{folder}: cannot be read as a dataset, since it has no {DESCRIPTION}; "
+                        "make one with `python scripts/images_to_pkl.py`") from None
     except OSError as error:
-        raise DataError("%s: cannot be read (%s)" % (path, error.strerror or error)) from None
-    except (ValueError, RecursionError) as error:
-        raise DataError("%s: no JSON (%s); make the dataset again" % (path, one_line(error))
-                        ) from None
+        raise unreadable(path, error) from None
+    except ValueError as error:
+        raise DataError(f"{path}: no JSON ({one_line(error)}); make the dataset again") from None
 
 
 def images(path):
     """The images of a file, memory-mapped."""
     x = mapped(path)
     if x.dtype != numpy.uint8 or x.ndim != 4 or 0 in x.shape or not x.flags.c_contiguous:
-        raise DataError("%s: %s of shape %s; expected uint8 of shape (images, channels, height, "
-                        "width), row by row" % (path, x.dtype, x.shape))
+        raise DataError(f"{path}: {x.dtype} of shape {x.shape}; expected uint8 of shape (images, "
+                        "channels, height, width), row by row")
     return x
 
 
-def mapped(path):
-    """The numbers in a ``.npy`` file, memory-mapped. Objects, which are pickles, are refused."""
-    if not os.path.isfile(path):
-        raise DataError("%s: not found; make the dataset again" % path)
+def mapped(path, mode="r"):
+    """The array in a ``.npy`` file, memory-mapped. Objects, which are pickles, are refused."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of headers that Python 2 wrote
-            array = numpy.lib.format.open_memmap(path, mode="r")
+        return numpy.lib.format.open_memmap(path, mode)
     except OSError as error:
-        raise DataError("%s: cannot be read (%s)" % (path, error.strerror or error)) from None
+        raise unreadable(path, error, "make the dataset again") from None
     except Exception as error:  # a damaged header makes NumPy fail in many ways
-        raise DataError("%s: no intact array (%s); make the dataset again"
-                        % (path, one_line(error))) from None
-    if array.dtype.kind not in NUMBER_KINDS:
-        raise DataError("%s: an array of type %s, where numbers were expected"
-                        % (path, array.dtype))
-    return array
+        raise DataError(f"{path}: no intact array ({one_line(error)}); make the dataset again"
+                        ) from None
 
 
 def to_floats(content, floats):
-    """Write images of bytes into an array of floats of the same shape: byte / 256."""
+    """Write images of bytes into an array of floats of the same shape, which is returned."""
     floats[...] = content
     floats /= 256  # exact, since 256 is a power of two
+    return floats
 
 
 # --- writing --------------------------------------------------------------------------------

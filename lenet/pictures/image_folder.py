@@ -21,8 +21,8 @@ from tqdm import tqdm
 
 from lenet.data import array_folder, plain_pickle
 from lenet.data.array_folder import ArrayWriter
+from lenet.data.checks import numbered, preparation_of
 from lenet.data.files import folder_beside, write_beside
-from lenet.data.loading import numbered, preparation_of
 from lenet.errors import DataError, UsageError, one_line
 from lenet.pictures.reading import read_picture, shape_of
 

@@ -12,7 +12,7 @@ import theano.tensor as T
 
 from lenet import network3
 from lenet.convolutional_mlp import LeNet5
-from lenet.data.loading import PREPARATIONS
+from lenet.data.checks import PREPARATIONS
 from lenet.errors import DataError, UsageError
 from lenet.lenet5_1998 import LeNet5_1998
 from lenet.logistic_sgd import LogisticRegression
