@@ -109,12 +109,11 @@ class ArrayWriter:
         Shape of a row; () for an array of one dimension.
     """
 
-    header_bytes = 128  # room for any shape; a multiple of 64, as the format wants
-
     def __init__(self, path, dtype, row_shape):
         self.dtype, self.row_shape, self.n_rows = numpy.dtype(dtype), row_shape, 0
         self.file = open(path, "wb")
-        self.file.write(self.header())
+        self.write_header()
+        self.header_bytes = self.file.tell()
 
     def append(self, row):
         """Write one more row."""
@@ -125,23 +124,21 @@ class ArrayWriter:
         """Write the number of rows into the header, and the file to the disk."""
         with self.file as file:
             file.seek(0)
-            file.write(self.header())
+            self.write_header()
+            assert file.tell() == self.header_bytes  # NumPy leaves room for a longer number
             file.flush()
             os.fsync(file.fileno())
 
-    def header(self):
-        """Version 1.0 of the format: magic string, version, length, a Python dict, padding."""
-        text = "{'descr': '%s', 'fortran_order': False, 'shape': %s, }" % (
-            self.dtype.newbyteorder("<").str, (self.n_rows,) + self.row_shape)
-        length = self.header_bytes - 10
-        return (b"\x93NUMPY\x01\x00" + length.to_bytes(2, "little")
-                + text.encode("ascii").ljust(length - 1) + b"\n")
+    def write_header(self):
+        """Write what comes before the rows."""
+        numpy.lib.format.write_array_header_1_0(self.file, {
+            "descr": self.dtype.str, "fortran_order": False,
+            "shape": (self.n_rows,) + self.row_shape})
 
 
 def write_description(folder, image_shape, class_names, preparation):
     """Write ``dataset.json``."""
-    path = os.path.join(folder, DESCRIPTION)
-    with open(path, "w", encoding="utf-8") as file:
+    with open(os.path.join(folder, DESCRIPTION), "w", encoding="utf-8") as file:
         json.dump({"image_shape": list(image_shape), "class_names": list(class_names),
                    "preparation": preparation}, file, indent=1, ensure_ascii=False)
         file.write("\n")

@@ -14,7 +14,8 @@ import zlib
 import numpy
 
 from lenet.data import plain_pickle
-from lenet.data.files import write_beside
+from lenet.data.array_folder import to_floats
+from lenet.data.files import unreadable, write_beside
 from lenet.errors import DataError
 
 # SHA-256 of the files' contents, uncompressed, and MD5 of the compressed files on the mirrors.
@@ -56,7 +57,7 @@ def build(folder, output):
     Raises
     ------
     DataError
-        A file is missing, is no IDX file, or is not the original one.
+        A file is missing or is not the original one.
     """
     train_x, test_x = (read_idx(folder, name) for name in ("train-images-idx3-ubyte",
                                                            "t10k-images-idx3-ubyte"))
@@ -75,8 +76,8 @@ def build(folder, output):
 
 def as_pair(images, labels):
     """Images of shape (n, rows, columns) and labels (n,), uint8, in the tutorial's format."""
-    x = images.reshape(len(images), -1).astype("float32") / 256  # exact: 256 is a power of two
-    return x, labels.astype("int64")
+    x = images.reshape(len(images), -1)
+    return to_floats(x, numpy.empty(x.shape, "float32")), labels.astype("int64")
 
 
 def read_idx(folder, name):
@@ -93,12 +94,11 @@ def read_idx(folder, name):
         with gzip.open(compressed) if os.path.exists(compressed) else open(path, "rb") as file:
             content = file.read()
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError("%s: cannot be read (%s); expected the original file of MNIST there"
-                        % (path, error)) from None
+        raise unreadable(path, error, "expected the original file of MNIST there") from None
     found, expected = hashlib.sha256(content).hexdigest(), FILES[name][0]
     if found != expected:
-        raise DataError("%s: not the original file of MNIST (SHA-256 %s..., expected %s...)"
-                        % (path, found[:12], expected[:12]))
+        raise DataError(f"{path}: not the original file of MNIST (SHA-256 {found[:12]}..., "
+                        f"expected {expected[:12]}...)")
     n_dimensions = content[3]
     shape = numpy.frombuffer(content, ">i4", n_dimensions, offset=4)
     return numpy.frombuffer(content, "uint8", offset=4 + 4 * n_dimensions).reshape(shape)
@@ -110,8 +110,8 @@ def fetch(output):
     Parameters
     ----------
     output : str
-        The file to write; the downloads are kept beside it until it is complete, so that a
-        second try goes on with those that arrived.
+        The file to write. The downloads are kept beside it until it is complete, so that a
+        second try downloads only what is missing.
 
     Raises
     ------
@@ -130,12 +130,12 @@ def fetch(output):
                                downloader=pooch.HTTPDownloader(progressbar=sys.stderr.isatty()))
                 break
             except Exception as error:  # requests, urllib3 and pooch each have their own
-                problems.append("%s: %s" % (mirror, type(error).__name__))
+                problems.append(f"{mirror}: {type(error).__name__}")
         else:
             raise DataError(
                 "mnist.pkl.gz is neither in this folder nor in the repository's data/, and "
-                "cannot be fetched (%s); copy it from the repository's data/ or try again online"
-                % "; ".join(problems))
+                f"cannot be fetched ({'; '.join(problems)}); copy it from the repository's data/ "
+                "or try again online")
     build(folder, output)
     for name in FILES:
         os.unlink(os.path.join(folder, name + ".gz"))

@@ -1,12 +1,13 @@
-"""From a folder of images, one subfolder a class, to a dataset.
+"""From a folder of images with one subfolder per class to a dataset.
 
-The images stream to the disk one by one: what is in memory does not grow with their number, but
-for their names. A folder of arrays (``lenet.data.array_folder``) is written as it is read; the
-tutorial's pickle is written from such arrays, which are removed afterwards.
+The images stream to the disk one by one: apart from their names, what is in memory does not grow
+with their number. The tutorial's pickle is written from arrays on the disk, which are removed
+afterwards.
 """
 
 import contextlib
 import gzip
+import mmap
 import os
 import re
 import shutil
@@ -20,9 +21,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from lenet.data import array_folder, plain_pickle
-from lenet.data.array_folder import ArrayWriter
+from lenet.data.array_folder import ArrayWriter, to_floats
 from lenet.data.checks import numbered, preparation_of
-from lenet.data.files import folder_beside, write_beside
+from lenet.data.files import folder_beside, unreadable, write_beside
 from lenet.errors import DataError, UsageError, one_line
 from lenet.pictures.reading import read_picture, shape_of
 
@@ -30,7 +31,7 @@ VALIDATION_PART = 0.1  # of the training folder's images, class by class
 
 N_THREADS = min(4, os.cpu_count() or 1)  # decoding an image leaves Python to the other threads
 BATCH = 256  # images in memory at once
-PICKLE_LIMIT = 2 ** 32  # bytes of an array in a pickle of protocol 3
+MEGABYTE = 2 ** 20
 
 
 class Report:
@@ -59,22 +60,22 @@ def build(source, output, validation=None, test=None, size=None, channels=None, 
     Parameters
     ----------
     source : str
-        A folder with one subfolder a class; their names become the names of the classes, sorted,
-        numbers as numbers. Every file in them should be an image.
+        A folder with one subfolder per class; their names, sorted, numbers as numbers, become the
+        names of the classes. Every file in them should be an image.
     output : str
         The dataset: a pickle if it ends in ``.pkl.gz`` or ``.pkl`` (not compressed), otherwise a
         folder of arrays.
     validation : str, optional
-        A folder of the same kind for the validation set; a tenth of every class unless given.
+        A folder of the same kind for the validation set; by default a tenth of every class.
     test : str, optional
-        A folder of the same kind for the test set, which is the validation set unless given.
+        A folder of the same kind for the test set; by default that is the validation set.
     size : (int, int), optional
-        Height and width of the images; those of the first image unless given. Images of other
-        sizes are resized.
+        Height and width of the images, by default those of the first one. Images of other sizes
+        are resized.
     channels : int, optional
-        1 (grey) or 3 (colour); as the first image is unless given.
+        1 (grey) or 3 (colour), by default those of the first image.
     limit : int, optional
-        Take at most so many images of each class of each folder, chosen by the seed.
+        Take at most this number of images of each class of each folder, chosen by the seed.
     order : str
         "shuffled" (minibatches need mixed classes) or "name": by the names of the files, over all
         classes.
@@ -92,14 +93,14 @@ def build(source, output, validation=None, test=None, size=None, channels=None, 
     UsageError
         An option cannot work.
     DataError
-        A folder is missing, empty or has one class only; no image can be read; the dataset cannot
-        be written. What was at ``output`` stays.
+        A folder is missing or empty, or has only one class; no image can be read; the dataset
+        cannot be written. What was at ``output`` stays.
     """
     check_options(size, limit, order)
     rng = numpy.random.RandomState(seed)
     as_pickle = output.endswith((".pkl.gz", ".pkl"))
     if as_pickle and os.path.isdir(output):
-        raise DataError("%s: a folder; expected the name of a file" % output)
+        raise DataError(f"{output}: a folder; expected the name of a file")
     class_names = class_folders(source)
     listings = [Listing(source, class_names, limit, rng)]
     for folder in (validation, test):
@@ -121,24 +122,23 @@ def build(source, output, validation=None, test=None, size=None, channels=None, 
 
     with contextlib.ExitStack() as stack:
         if as_pickle:
-            check_fits_a_pickle(max(len(rows) for _, rows in plans), image_shape, output)
             file = stack.enter_context(write_beside(output))
-            folder = tempfile.mkdtemp(dir=os.path.dirname(os.path.abspath(output)),
-                                      prefix=os.path.basename(output) + ".")
-            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            folder = stack.enter_context(tempfile.TemporaryDirectory(
+                dir=os.path.dirname(os.path.abspath(output)),
+                prefix=os.path.basename(output) + "."))
         else:
             folder = stack.enter_context(folder_beside(output, array_folder.FILES))
         n_files = sum(len(rows) for _, rows in plans)
         with tqdm(total=n_files, unit="image", file=sys.stderr, disable=not sys.stderr.isatty(),
                   dynamic_ncols=True, leave=False) as bar:
             for part, (listing, rows) in zip(array_folder.PARTS, plans):
-                write_set(folder, part, listing, rows, report, strict, bar)
+                write_set(folder, part, listing, rows, report, strict, as_pickle, bar)
         if test is None:
             for what in "xy":
-                shutil.copyfile(os.path.join(folder, "valid_%s.npy" % what),
-                                os.path.join(folder, "test_%s.npy" % what))
+                shutil.copyfile(os.path.join(folder, f"valid_{what}.npy"),
+                                os.path.join(folder, f"test_{what}.npy"))
             report.n_images.append(report.n_images[1])
-        training_images = array_folder.images(os.path.join(folder, "train_x.npy"))
+        training_images = array_folder.mapped(os.path.join(folder, "train_x.npy"))
         description = image_shape, class_names, preparation_of(training_images, image_shape)
         if as_pickle:
             # No name and no time in the header: the bytes depend on the contents alone.
@@ -153,36 +153,20 @@ def build(source, output, validation=None, test=None, size=None, channels=None, 
 def check_options(size, limit, order):
     """Raise a UsageError for options that cannot work."""
     if size is not None and min(size) < 1:
-        raise UsageError("size %d x %d; expected a height and a width of at least one pixel"
-                         % tuple(size))
+        raise UsageError(f"size {size[0]} x {size[1]}; expected a height and a width of at least "
+                         "one pixel")
     if limit is not None and limit < 2:
-        raise UsageError("limit %d; expected at least 2 images of each class" % limit)
+        raise UsageError(f"limit {limit}; expected at least 2 images of each class")
     if order not in ("shuffled", "name"):
-        raise UsageError("order %s; expected shuffled or name" % order)
+        raise UsageError(f"order {order}; expected shuffled or name")
 
 
 def check_apart(output, folders):
     """Raise a DataError if the dataset would become one of the classes."""
     for folder in folders:
         if os.path.realpath(output).startswith(os.path.join(os.path.realpath(folder), "")):
-            raise DataError("%s: lies in %s, where it would become a class; name another place"
-                            % (output, folder))
-
-
-def check_fits_a_pickle(n_images, image_shape, output):
-    """Raise a DataError if a pickle could not hold the images of a set."""
-    n_bytes = n_images * 4 * int(numpy.prod(image_shape, dtype="int64"))
-    if n_bytes >= PICKLE_LIMIT:
-        raise DataError("%s: %d images of %d x %d x %d are %.1f GB as floats, more than a pickle "
-                        "holds; name a folder of arrays, without .pkl.gz"
-                        % ((output, n_images) + image_shape + (n_bytes / 1e9,)))
-
-
-def tutorials_form(image_shape, class_names):
-    """Whether the tutorial's pickle can hold it: grey square images of numbered classes."""
-    channels, height, width = image_shape
-    return (channels == 1 and height == width
-            and class_names == numbered(len(class_names)))
+            raise DataError(f"{output}: lies in {folder}, where it would become a class; name "
+                            "another place")
 
 
 # --- what there is --------------------------------------------------------------------------
@@ -195,14 +179,13 @@ def class_folders(folder):
             names = [entry.name for entry in entries
                      if entry.is_dir() and not entry.name.startswith(".")]
     except OSError as error:
-        raise DataError("%s: cannot be read (%s); expected a folder with one subfolder a class"
-                        % (folder, error.strerror or error)) from None
+        raise unreadable(folder, error, "expected a folder with one subfolder per class") from None
     if not names:
-        raise DataError("%s: no subfolders; expected one for each class, with its images" % folder)
+        raise DataError(f"{folder}: no subfolders; expected one for each class, with its images")
     for name in names:
         if not name.isprintable():
-            raise DataError("%s: a subfolder named %a; rename it to what can be printed"
-                            % (folder, name))
+            raise DataError(f"{folder}: a subfolder named {name!a}; rename it to something "
+                            "printable")
     return sorted(names, key=lambda name: (as_sorted(name), name))
 
 
@@ -212,15 +195,15 @@ def as_sorted(name):
 
 
 class Listing:
-    """The names of the files of a folder, class by class, in the order of their names.
+    """The files of a folder, class by class, sorted by name.
 
     Parameters
     ----------
     folder : str
-        Has no subfolders but ``class_names``.
+        Has no subfolders other than ``class_names``.
     class_names : list of str
     limit : int or None
-        Take at most so many files of each class.
+        Take at most this number of files of each class.
     rng : numpy.random.RandomState
         Chooses them.
     """
@@ -230,11 +213,11 @@ class Listing:
         here = class_folders(folder)
         unknown = [name for name in here if name not in class_names]
         if unknown:
-            raise DataError("%s: class %s, which the training folder lacks; expected %s"
-                            % (folder, unknown[0], shortened(class_names)))
+            raise DataError(f"{folder}: class {unknown[0]}, which the training folder lacks; "
+                            f"expected {shortened(class_names)}")
         if len(class_names) < 2:
-            raise DataError("%s: one class only, %s; expected a subfolder for each of at least two"
-                            % (folder, class_names[0]))
+            raise DataError(f"{folder}: one class only, {class_names[0]}; expected a subfolder for "
+                            "each of at least two")
         # Arrays of bytes take a tenth of the memory of as many strings.
         self.names, self.labels = [], []
         for label, class_name in enumerate(class_names):
@@ -245,18 +228,16 @@ class Listing:
                 self.names.append(names)
                 self.labels.append(numpy.full(len(names), label, "int32"))
         if not self.names:
-            raise DataError("%s: no files in its subfolders; expected images" % folder)
+            raise DataError(f"{folder}: no files in its subfolders; expected images")
         self.names, self.labels = numpy.concatenate(self.names), numpy.concatenate(self.labels)
 
     def files_of(self, class_name):
         """The names of the files of a class, sorted, as an array of bytes."""
+        folder = os.path.join(self.folder, class_name)
         try:
-            with os.scandir(os.path.join(self.folder, class_name)) as entries:
-                names = [entry.name for entry in entries if not entry.name.startswith(".")]
+            names = [name for name in os.listdir(folder) if not name.startswith(".")]
         except OSError as error:
-            raise DataError("%s: cannot be read (%s)"
-                            % (os.path.join(self.folder, class_name), error.strerror or error)
-                            ) from None
+            raise unreadable(folder, error) from None
         names.sort(key=as_sorted)
         return numpy.array([os.fsencode(name) for name in names], "S") if names else names
 
@@ -274,13 +255,13 @@ class Listing:
         return numpy.argsort(keys, kind="stable")
 
     def tenth_of_each_class(self, rng):
-        """Which files are for validation, as an array of booleans: at least one of two."""
+        """Which files are for validation, as an array of booleans."""
         chosen = numpy.zeros(len(self.names), bool)
         for label, class_name in enumerate(self.class_names):
             rows = numpy.flatnonzero(self.labels == label)
             if len(rows) < 2:
-                raise DataError("%s: %d files; expected at least 2, one for training and one for "
-                                "validation" % (os.path.join(self.folder, class_name), len(rows)))
+                raise DataError(f"{os.path.join(self.folder, class_name)}: {len(rows)} files; "
+                                "expected at least 2, one for training and one for validation")
             n_chosen = max(1, round(VALIDATION_PART * len(rows)))
             chosen[rng.permutation(rows)[:n_chosen]] = True
         return chosen
@@ -290,46 +271,50 @@ class Listing:
         for row in range(len(self.names)):
             with contextlib.suppress(Exception):  # Pillow says in many ways that there is none
                 return shape_of(self.path(row))
-        raise DataError("%s: no image among its %d files; expected images of a format that Pillow "
-                        "reads" % (self.folder, len(self.names)))
+        raise DataError(f"{self.folder}: no image among its {len(self.names)} files; expected "
+                        "images of a format that Pillow reads")
 
 
 def shortened(names):
-    """The names, or the first ten of them, in one line."""
+    """The names, at most ten of them, in one line."""
     return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
 
 
 # --- what is written ------------------------------------------------------------------------
 
 
-def write_set(folder, part, listing, rows, report, strict, bar):
-    """Write the images and labels of one set; see ``build``."""
-    images = ArrayWriter(os.path.join(folder, part + "_x.npy"), "uint8", report.image_shape)
+def write_set(folder, part, listing, rows, report, strict, as_pickle, bar):
+    """Write the images, as floats for a pickle, and the labels of one set; see ``build``."""
+    dtype = "float32" if as_pickle else "uint8"
+    images = ArrayWriter(os.path.join(folder, part + "_x.npy"), dtype, report.image_shape)
     labels = ArrayWriter(os.path.join(folder, part + "_y.npy"), "int64", ())
+    floats = numpy.empty(report.image_shape, "float32")
     n_of_class = numpy.zeros(len(listing.class_names), "int64")
     with contextlib.closing(images), contextlib.closing(labels):
         for row, pixels in decoded(listing, rows, report.image_shape):
             if isinstance(pixels, Exception):
                 if strict:
-                    raise DataError("%s: %s; remove it, or leave out --strict"
-                                    % (listing.path(row), reason(pixels)))
+                    raise DataError(f"{listing.path(row)}: {reason(pixels)}; remove it, or leave "
+                                    "out --strict")
                 report.skipped.append((listing.path(row), reason(pixels)))
             else:
-                images.append(pixels)
+                images.append(to_floats(pixels, floats) if as_pickle else pixels)
                 labels.append(listing.labels[row])
                 n_of_class[listing.labels[row]] += 1
             bar.update()
     if not n_of_class.any():
-        raise DataError("%s: no image that can be read among %d files; the first: %s: %s"
-                        % ((listing.folder, len(rows)) + report.skipped[0]))
+        path, why = report.skipped[0]
+        raise DataError(f"{listing.folder}: no image that can be read among {len(rows)} files; "
+                        f"the first: {path}: {why}")
     if part == "train" and not n_of_class.all():
-        raise DataError("%s: no image that can be read for training"
-                        % os.path.join(listing.folder, listing.class_names[n_of_class.argmin()]))
+        class_name = listing.class_names[n_of_class.argmin()]
+        raise DataError(f"{os.path.join(listing.folder, class_name)}: no image that can be read "
+                        "for training")
     report.n_images.append(int(n_of_class.sum()))
 
 
 def decoded(listing, rows, image_shape):
-    """Pairs of each row and its pixels, or the exception that reading it raised, in order."""
+    """Pairs of a row and its pixels, or the exception that reading it raised, in order."""
 
     def read(row):
         try:
@@ -361,31 +346,34 @@ def reason(error):
 
 
 def write_pickle(file, folder, image_shape, class_names, preparation):
-    """Write the arrays of a folder as the tutorial's pickle, piece by piece."""
-    sets = []
+    """Write the arrays of a folder as the tutorial's pickle."""
+    sets, maps = [], []
     for part in array_folder.PARTS:
-        path = os.path.join(folder, part + "_x.npy")
-        n_images = len(array_folder.mapped(path))
-        shape = n_images, int(numpy.prod(image_shape))
-        sets.append((plain_pickle.Pieces(shape, "float32", FloatPieces(path, shape)),
-                     numpy.array(array_folder.mapped(os.path.join(folder, part + "_y.npy")))))
-    if not tutorials_form(image_shape, class_names):
+        # Mapped as writable, so that whoever reads the pickle gets a writable array.
+        x = array_folder.mapped(os.path.join(folder, part + "_x.npy"), "r+")
+        y = numpy.array(array_folder.mapped(os.path.join(folder, part + "_y.npy")))
+        sets.append((x.reshape(len(x), -1), y))
+        maps.append(x.base)
+    channels, height, width = image_shape
+    if channels > 1 or height != width or class_names != numbered(len(class_names)):
+        # More than the tutorial's grey square images of numbered classes.
         sets.append({"image_shape": image_shape, "class_names": class_names,
                      "preparation": preparation})
-    plain_pickle.dump(tuple(sets), file)
+    plain_pickle.dump(tuple(sets), InPieces(file, maps))
 
 
-class FloatPieces:
-    """The images of a file as floats, byte / 256, a few rows at a time."""
+class InPieces:
+    """A file that passes on what is written a megabyte at a time.
 
-    def __init__(self, path, shape):
-        self.path, (self.n_rows, self.n_pixels) = path, shape
+    So neither what gzip makes of an array nor its pages of ``maps`` come together in memory.
+    """
 
-    def __call__(self):
-        at_once = max(1, 2 ** 20 // self.n_pixels)
-        with open(self.path, "rb") as file:
-            file.seek(ArrayWriter.header_bytes)
-            for start in range(0, self.n_rows, at_once):
-                n = min(at_once, self.n_rows - start)
-                content = numpy.fromfile(file, "uint8", n * self.n_pixels)
-                yield content.astype("float32").reshape(n, self.n_pixels) / 256
+    def __init__(self, file, maps=()):
+        self.file, self.maps = file, maps
+
+    def write(self, content):
+        content = memoryview(content).cast("B")
+        for start in range(0, len(content), MEGABYTE):
+            self.file.write(content[start:start + MEGABYTE])
+            for pages in self.maps:
+                pages.madvise(mmap.MADV_DONTNEED)

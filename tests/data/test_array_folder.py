@@ -4,7 +4,9 @@ import gzip
 import json
 import os
 import pickle
+import resource
 import shutil
+import sys
 
 import numpy
 import pytest
@@ -137,8 +139,7 @@ def test_arrays_that_do_not_fit(folder, name, array, words):
 @pytest.mark.parametrize(
     "text, words",
     [
-        ("", ["no JSON"]), ("{", ["no JSON"]), ("[" * 100000, ["no JSON"]),
-        (b"\xff\xfe", ["no JSON"]), ("1" * 5000, ["no JSON"]),
+        ("", ["no JSON"]), ("{", ["no JSON"]), (b"\xff\xfe", ["no JSON"]),
         ("[]", ["where a dict of"]), ("null", ["where a dict of"]), ("NaN", ["where a dict of"]),
         ({"image_shape": [3, 4, 2]}, ["dataset.json says otherwise"]),
         ({"image_shape": "3 x 2 x 4"}, ["dataset.json says otherwise"]),
@@ -158,10 +159,6 @@ def test_descriptions_that_do_not_fit(folder, text, words):
             text = json.dumps(dict(json.load(file), **text))
     with open(path, "wb") as file:
         file.write(text if isinstance(text, bytes) else text.encode())
-    if text == "1" * 5000:
-        with pytest.raises(DataError):  # newer Pythons write no such number, older ones do
-            loading.load_arrays(folder)
-        return
     refused(folder, *words)
 
 
@@ -190,12 +187,26 @@ def mutated(content, rng):
     return bytes(content)
 
 
-def test_two_thousand_mutated_files_are_refused_or_read(folder, sets, tmp_path, rng):
+@pytest.fixture
+def a_quarter_of_a_gigabyte():
+    """No more memory than that: a damaged pickle may ask for any amount."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("needs /proc")
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    with open("/proc/self/statm") as file:
+        taken = int(file.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (taken + 2 ** 28, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, limits)
+
+
+def test_two_thousand_mutated_files_are_refused_or_read(folder, sets, tmp_path, rng,
+                                                        a_quarter_of_a_gigabyte):
     plain = [(x.reshape(len(x), 24)[:, :16] / numpy.float32(256), y) for x, y in sets]
     described = [(x.reshape(len(x), 24) / numpy.float32(256), y) for x, y in sets] + [
         {"image_shape": (3, 2, 4), "class_names": ["cat", "dog"], "preparation": "resize"}]
     pickles = [pickle.dumps(value, protocol) for value in (plain, described, [
-        [x.tolist(), y.tolist()] for x, y in plain]) for protocol in (0, 2, 4)]
+        [x.tolist(), y.tolist()] for x, y in plain]) for protocol in (0, 2, 5)]
     originals = {name: open(os.path.join(folder, name), "rb").read() for name in FILES}
     n_refused = 0
     for i in range(2000):

@@ -2,8 +2,6 @@
 
 import io
 import pickle
-import pickletools
-import resource
 
 import numpy
 import pytest
@@ -32,10 +30,10 @@ def refused(content, words=""):
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-@pytest.mark.parametrize("array", ARRAYS, ids=lambda array: "%s%s" % (array.dtype, array.shape))
+@pytest.mark.parametrize("array", ARRAYS, ids=lambda array: f"{array.dtype}{array.shape}")
 def test_reads_what_python_3_writes(array, protocol):
     found = load(pickle.dumps(((array, [1, 2]), array), protocol))
-    assert found[0][0].dtype == array.dtype
+    assert found[0][0].dtype.newbyteorder("=") == array.dtype.newbyteorder("=")
     numpy.testing.assert_array_equal(found[0][0], array)
     assert found[0][1] == [1, 2]
     assert found[1] is found[0][0]
@@ -86,14 +84,50 @@ def test_refuses_any_other_name(content, name, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_refuses_to_change_the_functions_it_offers():
-    refused(b"cnumpy\ndtype\n(N}S'__defaults__'\n(K\x01tsS'x'\nK\x01stb.", "")
-    refused(b"cnumpy\ndtype\n}S'function'\nK\x01sb.", "it changes a function")
-    assert load(pickle.dumps(ARRAYS[0])).shape == (3, 4)
+NAMES = [b"numpy\nndarray", b"numpy\ndtype", b"numpy.core.multiarray\n_reconstruct",
+         b"numpy.core.multiarray\nscalar", b"numpy.core.numeric\n_frombuffer",
+         b"_codecs\nencode", b"builtins\nbytes"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_refuses_to_change_the_functions_it_offers(name):
+    for state in (b"}S'function'\nK\x01s",  # what __dict__ would get, and what setattr would
+                  b"(N}S'function'\nK\x01st", b"(N}S'__defaults__'\n(K\x01tst",
+                  b"(N}S'__class__'\nc" + name + b"\nst"):
+        refused(b"c" + name + b"\n" + state + b"b.", "it changes a function")
+    for array in ARRAYS:
+        for protocol in (0, 2, 5):
+            numpy.testing.assert_array_equal(load(pickle.dumps(array, protocol)), array)
+
+
+def test_what_a_pickle_says_of_a_type_is_not_passed_on_to_numpy():
+    """NumPy's own dtype believes a pickle that says floats were objects: addresses of memory."""
+    state = pickle.dumps((3, ">", None, None, None, -1, -1, 63), 2)[2:-1]
+    content = b"cnumpy\ndtype\n(S'f4'\nI00\nI00\ntR" + state + b"b"
+    array = load(b"cnumpy.core.numeric\n_frombuffer\n(C\x04\x00\x00\x80?" + content
+                 + b"(K\x01tS'C'\ntR.")
+    assert array.tolist() == numpy.frombuffer(b"\x00\x00\x80?", ">f4").tolist()
+    assert array.dtype.flags == 0 and numpy.dtype("f4").flags == 0 and numpy.dtype("f4").isnative
+
+
+def test_arrays_share_no_memory_that_may_be_freed():
+    array = pickle.dumps(ARRAYS[0], 2)[2:-1]
+    state = array[array.index(b"("):]
+    assert load(array + b".").shape == (3, 4)
+    refused(array + state + b".", "it fills an array twice")
+    view = b"cnumpy.core.numeric\n_frombuffer\n(%scnumpy\ndtype\n(S'f4'\ntR(K\x0ctS'C'\ntR."
+    assert load(view % (b"C\x30" + bytes(48))).tolist() == [0] * 12
+    refused(view % array, "an array made of _Array")
+
+
+def test_refuses_codecs_that_do_more_than_spell_bytes():
+    assert load(b"c_codecs\nencode\n(Va\xfc\nVlatin1\ntR.") == b"a\xfc"
+    for codec in (b"zlib", b"rot13", b"utf-8", b"idna"):
+        refused(b"c_codecs\nencode\n(Va\nV" + codec + b"\ntR.", "bytes encoded as")
 
 
 def test_refuses_references_out_of_the_file():
-    refused(b"S'x'\nQ.", "outside the file")
+    refused(b"S'x'\nQ.", "persistent")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +145,7 @@ def test_refuses_arrays_of_anything_but_numbers(array):
     refused(pickle.dumps(array, 2), "number")
 
 
-@pytest.mark.parametrize("shape", [(3, 5), (13,), (2**62, 4), (3, -4)])
+@pytest.mark.parametrize("shape", [(3, 5), (13,), (2**62, 4)])
 def test_refuses_a_shape_that_does_not_fit_its_bytes(shape):
     array = numpy.arange(12, dtype="float32").reshape(3, 4)
     content = pickle.dumps(array, 2)
@@ -127,43 +161,6 @@ def test_every_truncation_is_refused():
         refused(content[:end])
 
 
-def test_damaged_pickles_are_refused_or_read_as_plain_values(rng):
-    originals = [pickle.dumps((ARRAYS[0], [1, 2], ARRAYS[2]), p) for p in (0, 2, 4)]
-    n_refused = 0
-    for _ in range(2000):
-        content = bytearray(originals[rng.randint(3)])
-        for _ in range(rng.randint(1, 4)):
-            content[rng.randint(len(content))] = rng.randint(256)
-        try:
-            load(bytes(content))
-        except (pickle.UnpicklingError, EOFError, MemoryError):
-            n_refused += 1
-    assert n_refused > 500  # most damage shows; the rest changed a number
-
-
-def test_a_large_number_of_a_reference_takes_no_memory():
-    # "Remember this list as number 2 ** 31 - 1."
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert load(b"\x80\x03]r\xff\xff\xff\x7f.") == []
-    assert load(b"\x80\x03]r\x00\x00\x00\x02.") == []
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100000  # kilobytes
-
-
-def test_shared_lists_are_not_multiplied():
-    value = []
-    for _ in range(100):  # as a tree this would have 2 ** 100 leaves
-        value = [value, value]
-    found = load(pickle.dumps(value))
-    assert found[0] is found[1]
-
-
-def test_a_list_that_holds_itself():
-    value = []
-    value.append(value)
-    found = load(pickle.dumps(value))
-    assert found[0] is found
-
-
 # --- writing --------------------------------------------------------------------------------
 
 
@@ -173,19 +170,28 @@ def dumped(value):
     return file.getvalue()
 
 
-def test_pythons_own_unpickler_reads_what_we_write():
-    value = ((ARRAYS[0], ARRAYS[6]), (ARRAYS[1], ARRAYS[2]), ())
-    found = pickle.loads(dumped(value))
-    for pair, expected in zip(found, value):
+def test_every_numpy_reads_what_we_write():
+    """Python's own unpickler finds one name in it, which NumPy has always had."""
+    names = set()
+
+    class Recorder(pickle.Unpickler):
+        def find_class(self, module, name):
+            names.add((module, name))
+            return super().find_class(module, name)
+
+    value = ((ARRAYS[0], ARRAYS[6]), (ARRAYS[1], ARRAYS[2]), (ARRAYS[4], ARRAYS[5]),
+             {"a": [1, "b"]})
+    found = Recorder(io.BytesIO(dumped(value))).load()
+    assert names == {("numpy", "ndarray")}
+    for pair, expected in zip(found[:3], value):
         for array, original in zip(pair, expected):
+            assert type(array) is numpy.ndarray and array.flags.writeable
+            assert array.dtype == original.dtype and array.shape == original.shape
             numpy.testing.assert_array_equal(array, original)
-            assert array.dtype == original.dtype.newbyteorder("=")
-            assert array.flags.writeable
+    assert found[3] == value[3]
 
 
-def test_names_only_what_every_numpy_has():
-    content = dumped(((ARRAYS[0], ARRAYS[1]), (ARRAYS[0], ARRAYS[1])))
-    names = {argument for opcode, argument, _ in pickletools.genops(content)
-             if opcode.name in ("GLOBAL", "STACK_GLOBAL")}
-    assert names == {"numpy.core.multiarray _reconstruct", "numpy ndarray", "numpy dtype"}
-    assert content[:2] == b"\x80\x03"  # protocol 3: read by every Python 3
+def test_we_read_what_we_write():
+    for array, original in zip(load(dumped(ARRAYS)), ARRAYS):
+        assert array.dtype == original.dtype and array.shape == original.shape
+        numpy.testing.assert_array_equal(array, original)
