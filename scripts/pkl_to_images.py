@@ -1,4 +1,4 @@
-"""Write a dataset as images: folders train, valid and test, in each a folder for each class."""
+"""Write a dataset as images: folders train, valid and test, each with a folder per class."""
 
 from lenet import commands
 from lenet.pictures import image_export
@@ -13,9 +13,9 @@ def main():
     parser.add_argument("--format", choices=image_export.FORMATS, default="png",
                         help="of the images; both keep every pixel")
     arguments = parser.parse_args()
-    n_images = image_export.export(**vars(arguments))
-    print("%d images for training, %d for validation, %d for testing" % tuple(n_images))
-    print("written: %s" % arguments.output)
+    n_training, n_validation, n_test = image_export.export(**vars(arguments))
+    print(f"{n_training} images for training, {n_validation} for validation, {n_test} for testing")
+    print(f"written: {arguments.output}")
 
 
 if __name__ == "__main__":

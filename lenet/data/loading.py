@@ -23,7 +23,6 @@ from lenet.data.sets import SET_NAMES, Datasets, shared_dataset
 from lenet.errors import DataError, UsageError, one_line
 from lenet.gpu import memory
 
-
 REPOSITORY_DATA = os.path.join(files.beside_the_package(), "data")
 
 

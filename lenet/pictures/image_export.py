@@ -1,4 +1,4 @@
-"""From a dataset to folders of images, one for each set and in it one for each class."""
+"""From a dataset to images: a folder for each set, and in it one for each class."""
 
 import os
 import sys
@@ -41,7 +41,7 @@ def export(dataset, output, format="png"):
     datasets = open_arrays(path)
     for name in datasets.class_names:
         if "/" in name or "\\" in name or name.startswith("."):
-            raise DataError("%s: class %r cannot be the name of a folder" % (path, name))
+            raise DataError(f"{path}: class {name!r} cannot be the name of a folder")
     with folder_beside(output) as folder, tqdm(
         total=sum(len(y) for _, y in datasets), unit="image", file=sys.stderr,
         disable=not sys.stderr.isatty(), dynamic_ncols=True, leave=False,
@@ -52,8 +52,8 @@ def export(dataset, output, format="png"):
                 os.makedirs(class_folder)
             n_digits = max(5, len(str(len(x) - 1)))  # so that the names sort as the numbers do
             for index, (row, label) in enumerate(zip(x, y)):
-                pixels = as_bytes(row, "%s: %s: image %d" % (path, set_name, index))
-                name = "%0*d.%s" % (n_digits, index, format)
+                pixels = as_bytes(row, f"{path}: {set_name}: image {index}")
+                name = f"{index:0{n_digits}d}.{format}"
                 picture(pixels.reshape(datasets.image_shape)).save(
                     os.path.join(folders[label], name))
                 bar.update()
@@ -67,8 +67,8 @@ def as_bytes(row, where):
     pixels = row * 256
     whole = pixels.astype("uint8")
     if (whole != pixels).any():
-        raise DataError("%s: pixel %s; expected byte / 256, as in mnist.pkl.gz"
-                        % (where, row[whole != pixels][0]))
+        raise DataError(f"{where}: pixel {row[whole != pixels][0]}; expected byte / 256, as in "
+                        "mnist.pkl.gz")
     return whole
 
 
