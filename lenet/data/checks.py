@@ -20,7 +20,7 @@ def checked(sets, set_names, path):
     ----------
     sets : object
         Three pairs (x, y); after them, unless it is a plain pickle, a dict of ``image_shape``,
-        ``class_names`` and ``preparation``. See ``lenet.data.loading.Datasets``.
+        ``class_names`` and ``preparation``. See ``lenet.data.sets.Datasets``.
     set_names : three str
     path : str
         Named in the errors, as ``set_names`` are.
