@@ -4,7 +4,7 @@
     predictor.probabilities(images)          # of arrays in the format of the training
     predictor.classify(["photograph.jpg"])   # of image files
 
-The files are read by processes of their own, while this one computes.
+Other processes read the files while this one computes.
 """
 
 import itertools
@@ -12,16 +12,20 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import warnings
-from collections import namedtuple
+from collections import deque, namedtuple
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 
 import numpy
 import theano
 from PIL import Image
 
+from lenet.data import as_floats
 from lenet.errors import DataError, UsageError
 from lenet.pictures import digit
-from lenet.pictures.reading import GREY, open_image, read_picture, refusal, upright
+from lenet.pictures.reading import GREY, read_picture, refusal, upright
 from lenet.saved import networks
 from lenet.theano_start.threads import usable_processors
 
@@ -44,8 +48,8 @@ class Predictor:
     image_shape : tuple of 3 ints
         (channels, height, width) of an image.
     preparation : "digit" or "resize"
-        How a new picture becomes such an image: as MNIST's makers did, or by its size and its
-        colours only.
+        How a new picture becomes such an image: found, scaled and centered as in MNIST, or only
+        resized.
 
     Raises
     ------
@@ -63,8 +67,8 @@ class Predictor:
         Parameters
         ----------
         images : array of shape (n, ...)
-            One image a row, rasterized or as (channels, height, width) or (height, width): bytes
-            of type uint8, or numbers as in the dataset, which are a byte / 256.
+            One image a row, rasterized or as (channels, height, width) or (height, width): uint8,
+            or numbers as in the dataset, a byte / 256.
 
         Returns
         -------
@@ -79,32 +83,32 @@ class Predictor:
         images = numpy.asarray(images)
         n_pixels = int(numpy.prod(self.image_shape))
         if images.ndim < 2 or int(numpy.prod(images.shape[1:])) != n_pixels:
-            raise UsageError("images of shape %s; expected (number of images, %d), or each of %s"
-                             % (images.shape, n_pixels, self.image_shape))
+            raise UsageError(f"images of shape {images.shape}; expected (number of images, "
+                             f"{n_pixels}), or each of {self.image_shape}")
         parts = [numpy.empty((0, len(self.class_names)), dtype=theano.config.floatX)]
         for start in range(0, len(images), BATCH):
-            part = images[start:start + BATCH].reshape(-1, n_pixels)
-            scale = 256 if part.dtype == numpy.uint8 else 1
-            parts.append(self.function((part / scale).astype(theano.config.floatX)))
+            part = as_floats(images[start:start + BATCH].reshape(-1, n_pixels))
+            parts.append(self.function(part.astype(theano.config.floatX, copy=False)))
         return numpy.concatenate(parts)
 
     def classify(self, paths, center=True, n_processes=None):
-        """Classify image files of any size and kind, of which one after the other is read.
+        """Classify image files of any size and kind.
 
         Parameters
         ----------
         paths : iterable of str
+            Read as needed; may be endless.
         center : bool
             Whether to find the digit in a picture and to center it, where the network was trained
-            on such digits; if not, pictures have to be of the size of ``image_shape``.
+            on such digits; if not, pictures must already be of the size of ``image_shape``.
         n_processes : int, optional
-            Processes that read; one for each processor unless given, none for a few images.
+            Processes that read; by default one per processor, none for a few images.
 
         Yields
         ------
         Prediction
             In the order of the paths: ``path``, ``probabilities`` of shape (number of classes,),
-            and ``error``, None. Of a file that cannot be used the probabilities are None and the
+            and ``error``, None. For a file that cannot be used the probabilities are None and the
             error is a DataError; the others are classified all the same.
         """
         reader = Reader(self.image_shape, self.preparation, center)
@@ -115,15 +119,8 @@ class Predictor:
 
 
 class Reader:
-    """Reads image files into the format of the training.
-
-    Parameters
-    ----------
-    image_shape, preparation
-        As of ``Predictor``.
-    center : bool
-        As for ``Predictor.classify``.
-    """
+    """Reads image files into the format of the training; the arguments are those of ``Predictor``
+    and of its ``classify``."""
 
     def __init__(self, image_shape, preparation, center=True):
         self.image_shape = tuple(image_shape)
@@ -131,49 +128,37 @@ class Reader:
         self.center = center
 
     def read(self, path):
-        """Read one image.
-
-        Returns
-        -------
-        array of shape image_shape
-            uint8.
+        """Read one image: uint8 of shape ``image_shape``.
 
         Raises
         ------
         DataError
-            The file cannot be read, there is no digit, or the size is wrong and has to be right.
+            The file cannot be read, there is no digit, or the size is wrong and must be right.
         """
         try:
             if not self.of_digits:
                 return read_picture(path, self.image_shape)
-            with open_image(path) as image:
+            with Image.open(path) as image:
                 if self.center:
                     image.draft("L", (digit.LARGEST, digit.LARGEST))  # decodes a JPEG to about that
                     return digit.to_mnist(numpy.asarray(upright(image, GREY)))[None]
                 pixels = numpy.asarray(upright(image, GREY))[None]
         except DataError as error:
-            raise DataError("%s: %s" % (path, error)) from None
+            raise DataError(f"{path}: {error}") from None
         except IsADirectoryError:
-            raise DataError("%s: a folder without images; expected files such as digit.png" % path
+            raise DataError(f"{path}: a folder without images; expected files such as digit.png"
                             ) from None
-        except Exception as error:  # Pillow says in many ways that a file is damaged
+        except Exception as error:  # Pillow raises many kinds for a damaged file
             raise refusal(path, error) from None
         if pixels.shape != self.image_shape:
-            raise DataError("%s: an image of %d x %d pixels; expected %d x %d, or without "
-                            "--no-center any size" % ((path,) + pixels.shape[1:]
-                                                      + self.image_shape[1:]))
+            (_, height, width), (_, *expected) = pixels.shape, self.image_shape
+            raise DataError(f"{path}: an image of {height} x {width} pixels; expected "
+                            "{} x {}, or without --no-center any size".format(*expected))
         return pixels
 
     def read_all(self, paths):
-        """Read images.
-
-        Returns
-        -------
-        images : array of shape (number of images that could be read,) + image_shape
-            uint8.
-        errors : list
-            For each path None or the DataError.
-        """
+        """Read images: a pair of those that could be read, uint8 of shape (number of images,) +
+        ``image_shape``, and a list with None or a DataError for each path."""
         images, errors = [], []
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow, about details of formats
@@ -186,26 +171,20 @@ class Reader:
         return numpy.array(images, dtype="uint8").reshape((-1,) + self.image_shape), errors
 
     def read_ahead(self, paths, n_processes=None):
-        """Read images in batches, the next ones already while one is looked at.
+        """Read images in batches, the next ones while one is being used.
 
-        Each process gets every n-th batch, and the next only when its last was taken: the memory
-        that this takes does not grow with the number of images.
-
-        Parameters
-        ----------
-        paths : iterable of str
-        n_processes : int, optional
-            See ``Predictor.classify``.
+        One batch per process is read ahead, so memory does not grow with the number of images.
+        The parameters are those of ``Predictor.classify``.
 
         Yields
         ------
         (list of paths, (images, errors))
-            As ``read_all`` returns them, in order.
+            In order, and as ``read_all`` returns them.
 
         Raises
         ------
         DataError
-            A process that reads has ended, for want of memory, say.
+            A process that reads has ended, for lack of memory, say.
         """
         paths = iter(paths)
         batches = iter(lambda: list(itertools.islice(paths, BATCH)), [])
@@ -217,64 +196,48 @@ class Reader:
             for batch in batches:
                 yield batch, self.read_all(batch)
             return
-        workers = []
-        try:
-            for batch in itertools.islice(batches, n_processes):
-                workers.append(Worker(self, [worker.connection for worker in workers]))
-                workers[-1].begin(batch)
-            for worker in itertools.cycle(workers):
-                if worker.batch is None:
-                    return
-                result = worker.batch, worker.result()
-                worker.begin(next(batches, None))
-                yield result
-        finally:
-            for worker in workers:
-                worker.end()
-
-
-class Worker:
-    """A process that reads batches of images, one at a time."""
-
-    def __init__(self, reader, others):
         context = multiprocessing.get_context("fork")
-        self.connection, end = context.Pipe()
-        self.process = context.Process(
-            target=serve, args=(reader, end, others + [self.connection]), daemon=True)
-        self.process.start()
-        end.close()
-
-    def begin(self, batch):
-        """Let it read a batch, if there is one."""
-        self.batch = batch
-        if batch is not None:
-            self.connection.send(batch)
-
-    def result(self):
-        """Wait for what it has read."""
-        try:
-            return self.connection.recv()
-        except (EOFError, OSError):
-            raise DataError("a process that read the images %s to %s has ended; are they too large "
-                            "for the memory?" % (self.batch[0], self.batch[-1])) from None
-
-    def end(self):
-        self.connection.close()
-        self.process.terminate()
-        self.process.join()
+        stop = context.RawValue("b", False)
+        pending = deque()
+        with ProcessPoolExecutor(n_processes, context, begin_worker, (stop,)) as pool:
+            submitted = ((batch, pool.submit(read_in_worker, self, batch)) for batch in batches)
+            try:
+                pending.extend(itertools.islice(submitted, n_processes))
+                while pending:
+                    pending.extend(itertools.islice(submitted, 1))
+                    batch, future = pending[0]
+                    yield batch, future.result()
+                    pending.popleft()
+            except BrokenProcessPool:
+                raise DataError(f"a process that read the images {pending[0][0][0]} to "
+                                f"{pending[-1][0][-1]} has ended; are they too large for the "
+                                "memory?") from None
+            finally:
+                stop.value = True
+                for _, future in pending:
+                    future.cancel()
 
 
-def serve(reader, connection, others):
-    """What a worker does: read batches until nobody asks for more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
+stopped = None  # in a worker: its ``value`` tells that nobody waits for the images any more
+
+
+def begin_worker(stop):
+    """Prepare a process that reads: Ctrl-C is for its parent, with which it ends."""
+    global stopped
+    stopped = stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    for other in others:
-        other.close()  # so that each end is closed when the process that asks is gone
-    try:
-        while True:
-            connection.send(reader.read_all(connection.recv()))
-    except (EOFError, OSError):
-        pass
+    threading.Thread(target=end_with_parent, daemon=True).start()
+
+
+def end_with_parent():
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
+def read_in_worker(reader, paths):
+    """Read a batch, or only its beginning if nobody waits for it any more."""
+    return reader.read_all(itertools.takewhile(lambda path: not stopped.value, paths))
 
 
 def find_images(names):
@@ -283,14 +246,14 @@ def find_images(names):
     Parameters
     ----------
     names : iterable of str
-        Files, whatever they hold; folders, of which all files are taken that end like an image,
-        those in folders inside, too, in alphabetical order; "-" for a list on standard input,
-        a name a line.
+        Files, whatever they hold; folders, searched with their subfolders for files whose names
+        end like an image's, in alphabetical order; "-" for a list on standard input, one name per
+        line.
 
     Yields
     ------
     str
-        A folder without images, or one that cannot be read, is named itself.
+        For a folder without images, or one that cannot be read, its own name.
     """
     for name in names:
         if name == "-":
@@ -304,7 +267,7 @@ def find_images(names):
 
 
 def images_in(folder):
-    """The paths of the images in a folder and the folders inside."""
+    """The paths of the images in a folder and its subfolders."""
     endings = tuple(Image.registered_extensions())
     found = False
     unreadable = []
