@@ -10,7 +10,7 @@ from theano.tensor.nnet import conv2d
 
 from lenet import commands
 from lenet.pictures import plots
-from lenet.pictures.photograph import read_photograph
+from lenet.pictures.reading import read_photograph
 
 
 def main():

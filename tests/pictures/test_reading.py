@@ -1,4 +1,4 @@
-"""lenet.pictures.reading: image files of every kind as bytes of a given size."""
+"""lenet.pictures.reading: image files of every kind, at a given size or as they are."""
 
 import os
 
@@ -6,7 +6,8 @@ import numpy
 import pytest
 from PIL import Image
 
-from lenet.pictures.reading import read_picture, shape_of
+from lenet.errors import DataError
+from lenet.pictures.reading import read_photograph, read_picture, shape_of
 
 
 @pytest.fixture
@@ -63,7 +64,9 @@ def test_sixteen_bits_keep_the_upper_eight(tmp_path, rng):
     pixels = rng.randint(0, 65536, (4, 6)).astype("uint16")
     path = saved(tmp_path, pixels)
     assert shape_of(path) == (1, 4, 6)
-    numpy.testing.assert_array_equal(read_picture(path, (1, 4, 6))[0], pixels // 256)
+    for channels in (1, 3):
+        numpy.testing.assert_array_equal(read_picture(path, (channels, 4, 6)),
+                                         [pixels // 256] * channels)
 
 
 def test_floats_reach_from_dark_to_light(tmp_path):
@@ -94,13 +97,23 @@ def test_what_is_transparent_lies_on_white_paper(tmp_path):
         assert found.tolist() == [[[0, 255], [255, 255]]] * channels
 
 
-def test_a_photograph_that_lies_on_its_side_is_turned(tmp_path, colours):
+def test_a_transparent_colour_of_a_palette_is_white_too(tmp_path):
+    image = Image.new("P", (2, 1), 0)
+    image.putpalette([255, 0, 0, 0, 255, 0])
+    image.putpixel((1, 0), 1)
+    found = read_picture(saved(tmp_path, image, transparency=1), (3, 1, 2))
+    assert found.tolist() == [[[255, 255]], [[0, 255]], [[0, 255]]]  # red, and white
+
+
+@pytest.mark.parametrize("name", ["image.png", "image.tiff"])
+def test_a_photograph_that_lies_on_its_side_is_turned(tmp_path, colours, name):
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was turned: rotate by 90 degrees clockwise
-    path = saved(tmp_path, colours, "image.tiff", exif=exif)
+    path = saved(tmp_path, colours, name, exif=exif)
     assert shape_of(path) == (3, 7, 5)
-    numpy.testing.assert_array_equal(read_picture(path, (3, 7, 5)),
-                                     numpy.rot90(colours, -1).transpose(2, 0, 1))
+    expected = numpy.rot90(colours, -1)
+    numpy.testing.assert_array_equal(read_picture(path, (3, 7, 5)), expected.transpose(2, 0, 1))
+    numpy.testing.assert_allclose(read_photograph(path), expected / 255)
 
 
 def test_shrinking_takes_the_mean_of_what_shrinks(tmp_path):
@@ -118,3 +131,34 @@ def test_growing_never_overshoots(tmp_path):
     found = read_picture(saved(tmp_path, edge), (1, 8, 12))
     assert found.min() == 100 and found.max() == 200
     assert (numpy.diff(found[0].astype(int), axis=1) >= 0).all()
+
+
+def test_a_photograph_keeps_its_size(tmp_path, colours):
+    photograph = read_photograph(saved(tmp_path, colours))
+    assert photograph.dtype == "float64"
+    numpy.testing.assert_allclose(photograph, colours / 255)
+    grey = read_photograph(saved(tmp_path, colours[:, :, 0]))
+    numpy.testing.assert_allclose(grey, numpy.stack([colours[:, :, 0]] * 3, axis=-1) / 255)
+
+
+def test_without_a_path_there_is_a_photograph():
+    photograph = read_photograph()
+    assert photograph.shape == (600, 512, 3)
+    assert photograph.min() >= 0 and 0.9 < photograph.max() <= 1
+
+
+def test_photographs_that_are_refused(tmp_path):
+    with pytest.raises(DataError, match="not found"):
+        read_photograph(str(tmp_path / "none.png"))
+    (tmp_path / "text.png").write_text("no image")
+    with pytest.raises(DataError, match="no image that Pillow can read"):
+        read_photograph(str(tmp_path / "text.png"))
+    with pytest.raises(DataError, match="cannot be read"):
+        read_photograph(str(tmp_path))
+    path = saved(tmp_path, Image.effect_noise((64, 64), 50))
+    content = (tmp_path / "image.png").read_bytes()
+    (tmp_path / "half.png").write_bytes(content[:len(content) // 2])
+    with pytest.raises(DataError, match="half.png: cannot be read"):
+        read_photograph(str(tmp_path / "half.png"))
+    with pytest.raises(DataError, match="an image of 64 x 64 pixels; expected at least 65 x 65"):
+        read_photograph(path, least=65)
