@@ -1,8 +1,5 @@
 """Read image files of any kind: at the size and in the colours asked for, or as they are."""
 
-import os
-import stat
-
 import numpy
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -13,13 +10,6 @@ GREY, COLOUR = 1, 3  # channels
 ORIENTATION = 0x112  # the tag of EXIF that says how the camera was held
 
 GREY_MODES = ("1", "L", "LA", "La", "I", "F")
-
-
-def open_image(path):
-    """``Image.open``, which would wait for what may never come through a pipe."""
-    if os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode):
-        raise ValueError("a pipe; expected a file")
-    return Image.open(path)
 
 
 def read_picture(path, image_shape):
@@ -43,7 +33,7 @@ def read_picture(path, image_shape):
         The file cannot be read or holds no image: Pillow raises many kinds; see ``refusal``.
     """
     channels, height, width = image_shape
-    with open_image(path) as image:
+    with Image.open(path) as image:
         if image.size != (width, height):
             # A JPEG decodes faster at a half or a quarter of its size; twice ours is enough.
             image.draft(None, (2 * max(width, height),) * 2)
@@ -80,7 +70,7 @@ def read_photograph(path=None, least=1):
 
         path = matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)
     try:
-        with open_image(path) as image:
+        with Image.open(path) as image:
             pixels = numpy.asarray(upright(image, COLOUR)) / 255
     except Exception as error:  # Pillow raises many kinds for a damaged file
         raise refusal(path, error) from None
@@ -118,7 +108,7 @@ def upright(image, channels):
 
 def shape_of(path):
     """(channels, height, width) of an image file as it is; raises as ``read_picture`` does."""
-    with open_image(path) as image:
+    with Image.open(path) as image:
         image = ImageOps.exif_transpose(image)
         image.load()
         return GREY if is_grey(image) else COLOUR, image.height, image.width

@@ -1,7 +1,5 @@
 """lenet.pictures.reading: image files of every kind, at a given size or as they are."""
 
-import os
-
 import numpy
 import pytest
 from PIL import Image
@@ -80,13 +78,6 @@ def test_floats_without_a_range(tmp_path, value):
     path = saved(tmp_path, numpy.array([[0.0, value]], "float32"), "image.tiff")
     with pytest.raises(ValueError, match="a pixel is NaN or infinite"):
         read_picture(path, (1, 1, 2))
-
-
-def test_a_pipe_is_not_waited_for(tmp_path):
-    os.mkfifo(str(tmp_path / "pipe.png"))
-    for read in (shape_of, lambda path: read_picture(path, (1, 2, 2))):
-        with pytest.raises(ValueError, match="a pipe; expected a file"):
-            read(str(tmp_path / "pipe.png"))
 
 
 def test_what_is_transparent_lies_on_white_paper(tmp_path):
