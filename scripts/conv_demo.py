@@ -18,7 +18,7 @@ def main():
         description=__doc__, example="python scripts/conv_demo.py photograph.jpg --output maps.png"
     )
     parser.add_argument("image", nargs="?", metavar="IMAGE",
-                        help="a photograph; one that Matplotlib ships unless given")
+                        help="a photograph; by default one that Matplotlib ships")
     parser.add_argument("--output", metavar="FILE", help="write the picture to this file")
     arguments = parser.parse_args()
     photograph = read_photograph(arguments.image, least=9)
@@ -27,14 +27,14 @@ def main():
     rng = numpy.random.RandomState(23455)
     input = T.tensor4("input")
 
-    # (output maps, input maps, filter height, filter width): two filters, each 9 x 9 in size and
-    # 3 deep, one layer for red, green and blue each.
+    # (output maps, input maps, filter height, filter width): two filters of 9 x 9, each 3 deep: a
+    # layer each for red, green and blue.
     w_shape = (2, 3, 9, 9)
     w_bound = numpy.sqrt(3 * 9 * 9)
     W = theano.shared(
         rng.uniform(low=-1.0 / w_bound, high=1.0 / w_bound, size=w_shape).astype(input.dtype)
     )
-    # Biases start at zero when a network is trained; nothing is trained here, so they are random.
+    # Biases usually start at zero; nothing is trained here, so they are random.
     b = theano.shared(rng.uniform(low=-0.5, high=0.5, size=(2,)).astype(input.dtype))
 
     # The biases, of shape (2,), become (1, 2, 1, 1) and are added to each point of their map.
@@ -46,19 +46,19 @@ def main():
     maps = apply_filters(images)
 
     height, width = photograph.shape[:2]
-    print("photograph         %s   (height, width, colours)" % (photograph.shape,))
-    print("input x            %s   (images, maps, height, width)" % (images.shape,))
-    print("filters W          %s   (output maps, input maps, height, width)" % (w_shape,))
-    print("biases b           (2,)   %.3f and %.3f" % tuple(b.get_value()))
-    print("output h           %s" % (maps.shape,))
-    print("                   height %d - 9 + 1 = %d, width %d - 9 + 1 = %d"
-          % (height, height - 8, width, width - 8))
+    print(f"photograph         {photograph.shape}   (height, width, colours)")
+    print(f"input x            {images.shape}   (images, maps, height, width)")
+    print(f"filters W          {w_shape}   (output maps, input maps, height, width)")
+    print("biases b           (2,)   {:.3f} and {:.3f}".format(*b.get_value()))
+    print(f"output h           {maps.shape}")
+    print(f"                   height {height} - 9 + 1 = {height - 8}, "
+          f"width {width} - 9 + 1 = {width - 8}")
     for number, a_map in enumerate(maps[0]):
-        print("map %d              from %.3f to %.3f" % (number, a_map.min(), a_map.max()))
+        print(f"map {number}              from {a_map.min():.3f} to {a_map.max():.3f}")
 
-    plots.finish(plots.draw_panels([photograph, maps[0, 0], maps[0, 1]],
-                                   ["photograph", "filter 0", "filter 1"], cell=3.5),
-                 arguments.output)
+    figure = plots.draw_images([photograph, maps[0, 0], maps[0, 1]],
+                               ["photograph", "filter 0", "filter 1"], cell=3.5, fontsize=10)
+    plots.finish(figure, arguments.output)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Draw the test images that a saved network gets wrong: truth above, prediction below."""
+"""Draw the test images that a saved network misclassifies, with truth and prediction."""
 
 from lenet import commands
 from lenet.data import load_data
@@ -7,7 +7,7 @@ from lenet.pictures import plots
 from lenet.saved.networks import check_images, load_model
 from lenet.saved.run import dataset_of
 
-ROWS, COLUMNS = 12, 10  # of images that are drawn
+ROWS, COLUMNS = 12, 10  # of the images drawn
 
 
 def main():
@@ -26,15 +26,13 @@ def main():
     check_images(saved, datasets)
     test_data = datasets[2]
     error_locations, erroneous_predictions = get_error_locations(saved.model, test_data)
-    print("%d of %d test images are misclassified"
-          % (len(error_locations), test_data[0].get_value(borrow=True).shape[0]))
-    print("drawn: the first %d, the truth in green at the top, the prediction in red at the bottom"
-          % min(ROWS * COLUMNS, len(error_locations)))
-    plots.finish(
-        plots.plot_errors(error_locations, erroneous_predictions, test_data, saved.image_shape,
-                          ROWS, COLUMNS, saved.class_names),
-        arguments.output,
-    )
+    n_errors, n_images = len(error_locations), len(test_data[0].get_value(borrow=True))
+    print(f"{n_errors} of {n_images} test images are misclassified")
+    print(f"drawn: the first {min(ROWS * COLUMNS, n_errors)}, the truth in green at the top, the "
+          "prediction in red at the bottom")
+    figure = plots.plot_errors(error_locations, erroneous_predictions, test_data,
+                               saved.image_shape, ROWS, COLUMNS, saved.class_names)
+    plots.finish(figure, arguments.output)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Every kind of pooling on the same 4 x 4 numbers and, as a picture, on a digit."""
+"""Apply every kind of pooling to the same 4 x 4 numbers and, as a picture, to a digit."""
 
 import lenet  # noqa: F401  (first: it starts Theano with settings that work)
 
@@ -29,10 +29,10 @@ def main():
     x = T.tensor4("x")  # (images, maps, height, width)
     streams = T.shared_randomstreams.RandomStreams(
         numpy.random.RandomState(arguments.seed).randint(2 ** 31))
-    # One random number for each window of 2 x 2: half the rows and half the columns.
+    # One random number per 2 x 2 window: half the rows and half the columns.
     uniform = T.cast(streams.uniform((x.shape[0], x.shape[1], x.shape[2] // 2, x.shape[3] // 2)),
                      x.dtype)
-    # Going away from the middle of a window of 3 x 3 costs 0.5 for each squared step.
+    # A place i rows and j columns from the middle of a 3 x 3 window costs 0.5 i^2 + 0.5 j^2.
     c = T.constant(numpy.array([0, 0, 0.5, 0.5], dtype=x.dtype))
 
     kinds = [
@@ -52,18 +52,16 @@ def main():
     functions = [theano.function([x], output) for _, _, output in kinds]
 
     numbers = numpy.array([[1, 0, 2, 3], [4, 6, 6, 8], [3, 1, 1, 0], [1, 2, 2, 4]], dtype=x.dtype)
-    print("input, shape %s:\n%s\n" % (numbers.shape, numbers))
+    print(f"input, shape {numbers.shape}:\n{numbers}\n")
     with numpy.printoptions(precision=3, suppress=True):
         for (name, formula, _), f in zip(kinds, functions):
             output = f(numbers[None, None])[0, 0]
-            print("%s:  %s  -> shape %s\n%s\n" % (name, formula, output.shape, output))
+            print(f"{name}:  {formula}  -> shape {output.shape}\n{output}\n")
 
     pictures = [f(digit[None, None])[0, 0] for f in functions]
-    plots.finish(
-        plots.draw_panels([digit] + pictures, ["input"] + [name for name, _, _ in kinds],
-                          columns=3),
-        arguments.output,
-    )
+    figure = plots.draw_images([digit] + pictures, ["input"] + [name for name, _, _ in kinds],
+                               columns=3, cell=2.6, fontsize=10)
+    plots.finish(figure, arguments.output)
 
 
 if __name__ == "__main__":

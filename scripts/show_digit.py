@@ -5,7 +5,7 @@ from lenet.data import SET_NAMES, image_shape_of, load_data
 from lenet.errors import UsageError
 from lenet.pictures import plots
 
-SETS = dict(zip(("train", "validation", "test"), range(3)))
+SETS = ("train", "validation", "test")
 
 
 def main():
@@ -20,21 +20,21 @@ def main():
     arguments = parser.parse_args()
 
     datasets = load_data(arguments.dataset)
-    set_x, set_y = datasets[SETS[arguments.set]]
+    number = SETS.index(arguments.set)
+    set_x, set_y = datasets[number]
     images, labels = set_x.get_value(borrow=True), set_y.eval()
-    name = SET_NAMES[SETS[arguments.set]]
+    name = SET_NAMES[number]
     if not 0 <= arguments.index < len(images):
-        raise UsageError("index %d; expected 0 to %d, the images of the %s"
-                         % (arguments.index, len(images) - 1, name))
+        raise UsageError(f"index {arguments.index}; expected 0 to {len(images) - 1}, the images "
+                         f"of the {name}")
 
-    shape = image_shape_of(datasets)
-    print("images of the %s: %s   (images, pixels)" % (name, images.shape))
-    picture = plots.as_image(images[arguments.index], shape)
-    print("one image as a row of pixels: (%d,) -> %s" % (images.shape[1], picture.shape))
+    print(f"images of the {name}: {images.shape}   (images, pixels)")
+    picture = plots.as_image(images[arguments.index], image_shape_of(datasets))
+    print(f"one image as a row of pixels: {images[0].shape} -> {picture.shape}")
     label = datasets.class_names[labels[arguments.index]]
-    print("label of image %d: %s" % (arguments.index, label))
-    title = "image %d, label %s" % (arguments.index, label)
-    plots.finish(plots.draw_panels([picture], [title], cell=3.5), arguments.output)
+    print(f"label of image {arguments.index}: {label}")
+    title = f"image {arguments.index}, label {label}"
+    plots.finish(plots.draw_images([picture], [title], cell=3.5, fontsize=10), arguments.output)
 
 
 if __name__ == "__main__":

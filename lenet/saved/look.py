@@ -28,13 +28,13 @@ def look(path, output, dataset="mnist.pkl.gz", image=None, index=0):
     Parameters
     ----------
     path : str
-        A model file, or the folder of a run, whose training curves are drawn then, too.
+        A model file, or the folder of a run, whose training curves are then drawn as well.
     output : str
-        The folder for the pictures and ``index.html``; is made if it does not exist.
+        The folder for the pictures and ``index.html``; it is made if it does not exist.
     dataset : str
         The dataset whose test set is classified; see ``lenet.data.load_data``.
     image : str, optional
-        An image file to show layer by layer; an image of the test set unless given.
+        An image file to show layer by layer, in place of an image of the test set.
     index : int
         The number of that image of the test set, from 0.
 
@@ -57,27 +57,26 @@ def look(path, output, dataset="mnist.pkl.gz", image=None, index=0):
     rows = read_log(log) if os.path.isdir(path) and os.path.exists(log) else None
     x, y = as_floats(datasets[2][0]), datasets[2][1]
     if image is not None:
-        pixels = Reader(predictor.image_shape, predictor.preparation).read(image)[None] / 256
-        name = os.path.basename(image)
+        reader = Reader(predictor.image_shape, predictor.preparation)
+        pixels, name = as_floats(reader.read(image)[None]), os.path.basename(image)
     elif 0 <= index < len(x):
-        pixels, name = x[index:index + 1], "image %d of the test set" % index
+        pixels, name = x[index:index + 1], f"image {index} of the test set"
     else:
-        raise UsageError("index %d; expected 0 to %d, the images of the test set"
-                         % (index, len(x) - 1))
+        raise UsageError(f"index {index}; expected 0 to {len(x) - 1}, the images of the test set")
     probabilities = predictor.probabilities(x)
     n_wrong = int((probabilities.argmax(axis=1) != y).sum())
-    written, shown = [], []
     try:
         os.makedirs(output, exist_ok=True)
     except OSError as error:
-        raise DataError("%s: cannot be made (%s); name another folder"
-                        % (output, error.strerror)) from None
+        raise DataError(f"{output}: cannot be made ({error.strerror}); name another folder"
+                        ) from None
+    written, shown = [], []
     for picture in pictures(predictor, rows, pixels, name, x, y, probabilities):
         written.append(os.path.join(output, picture.file))
         plots.finish(picture.figure, written[-1])
         shown.append(picture._replace(figure=None))
-    page = page_of(shown, "%s: %d of %d images of the test set are misclassified (%.2f %%)"
-                   % (type(predictor.model).__name__, n_wrong, len(x), 100 * n_wrong / len(x)))
+    page = page_of(shown, f"{type(predictor.model).__name__}: {n_wrong} of {len(x)} images of the "
+                          f"test set are misclassified ({100 * n_wrong / len(x):.2f} %)")
     written.append(os.path.join(output, "index.html"))
     with write_beside(written[-1]) as file:
         file.write(page.encode("utf-8"))
@@ -85,55 +84,50 @@ def look(path, output, dataset="mnist.pkl.gz", image=None, index=0):
 
 
 def pictures(predictor, rows, pixels, name, x, y, probabilities):
-    """The pictures of a network, one at a time, in the order of the page.
+    """Yield each Picture of a network, in the order of the page.
 
     Parameters
     ----------
     predictor : lenet.saved.predict.Predictor
     rows : list of dicts, or None
-        The log of its training, where there is one; see ``lenet.saved.run.read_log``.
+        The log of its training; see ``lenet.saved.run.read_log``.
     pixels, name : array of shape (1, ...), str
         The image to show layer by layer, in the format of the training.
     x, y, probabilities : arrays of shape (n, number of pixels), (n,), (n, number of classes)
         A test set and what the network makes of it.
-
-    Yields
-    ------
-    Picture
     """
     model, names, shape = predictor.model, predictor.class_names, predictor.image_shape
     predictions = probabilities.argmax(axis=1)
 
-    layers = layers_of(model, pixels)
     yield Picture(
         "network.png", "An image, layer by layer",
-        "What the network makes of %s. Each map is stretched to the range from black to white."
-        % name, plots.draw_network(plots.as_image(pixels[0], shape), layers,
-                                   predictor.probabilities(pixels)[0], names))
+        f"What the network makes of {name}. Each map is stretched to the range from black to "
+        "white.",
+        plots.draw_network(plots.as_image(pixels[0], shape), outputs_of(model, pixels),
+                           predictor.probabilities(pixels)[0], names))
 
     if rows is not None:
         yield Picture("curves.png", "The training",
                       "The cost, and the errors on the validation set and on the test set, after "
                       "each epoch.", plots.draw_curves(rows))
 
-    for layer, filters in networks.filters(model):
-        n, below, height, width = filters.get_value(borrow=True).shape
+    for layer, param in networks.filters(model):
+        filters = param.get_value(borrow=True)
+        n, below, height, width = filters.shape
+        drawn = f"The first {MOST_FILTERS} of {n}" if n > MOST_FILTERS else n
         yield Picture(
-            "filters_%s.png" % layer.split(".")[0], "Filters of %s" % layer,
-            "%s filters of %d x %d for %d map%s below: what a feature map looks for."
-            % (n if n <= MOST_FILTERS else "The first %d of %d" % (MOST_FILTERS, n),
-               height, width, below, "" if below == 1 else "s"),
-            plots.draw_filters(filters.get_value()[:MOST_FILTERS]))
+            f"filters_{layer.split('.')[0]}.png", f"Filters of {layer}",
+            f"{drawn} filters of {height} x {width} for {below} map{'s' * (below > 1)} below: what "
+            "a feature map looks for.", plots.draw_filters(filters[:MOST_FILTERS]))
 
     weights = weights_on_pixels(model, shape)
     if weights is not None:
-        of_classes = len(weights) == len(names) and len(networks.layers_of(model)) == 1
+        n, of_classes = len(weights), len(networks.layers_of(model)) == 1
+        what, unit = (("A picture for each class", "the class") if of_classes else
+                      (f"{min(n, MOST_UNITS)} of the {n} hidden units", "the unit"))
         yield Picture(
             "weights.png", "Weights on the pixels",
-            "%s: light where ink speaks for %s, dark where it speaks against."
-            % (("A picture for each class", "the class") if of_classes else
-               ("%d of the %d hidden units" % (min(len(weights), MOST_UNITS), len(weights)),
-                "the unit")),
+            f"{what}: light where ink speaks for {unit}, dark where it speaks against it.",
             plots.draw_weights(weights[:MOST_UNITS], names if of_classes else None))
 
     counts = numpy.zeros((len(names), len(names)), dtype=int)
@@ -144,36 +138,34 @@ def pictures(predictor, rows, pixels, name, x, y, probabilities):
 
     wrong = numpy.flatnonzero(predictions != y)
     if len(wrong):
-        # Those first of which it is most sure.
+        # The most confident mistakes first.
         wrong = wrong[numpy.argsort(-probabilities[wrong].max(axis=1), kind="stable")]
         shown = wrong[:MOST_ERRORS]
-        captions = ["%s: %.0f %%\nis %s: %.0f %%" % (
+        captions = ["{}: {:.0f} %\nis {}: {:.0f} %".format(
             plots.shortened(names[predictions[i]], 8), 100 * probabilities[i, predictions[i]],
             plots.shortened(names[y[i]], 6), 100 * probabilities[i, y[i]]) for i in shown]
         yield Picture(
             "errors.png", "Misclassified images",
-            "%d of the %d images of the test set that the network takes for another class, those "
-            "first of which it is most sure. Above each: its answer with the probability of that, "
-            "and what it is with the probability that the network gave that."
-            % (len(shown), len(wrong)),
-            plots.draw_errors([plots.as_image(x[i], shape) for i in shown], captions))
+            f"{len(shown)} of the {len(wrong)} images of the test set that the network "
+            "misclassifies, the most confident mistakes first. Above each: the predicted class and "
+            "its probability; then the true class and the probability that the network gave it.",
+            plots.draw_images([plots.as_image(x[i], shape) for i in shown], captions, cell=1.05,
+                              fontsize=7, vmin=0, vmax=1))
 
 
-def layers_of(model, pixels):
-    """Pairs of the name of a layer and its output for one image, without the batch's axis."""
+def outputs_of(model, pixels):
+    """Pairs of a layer's name and its output for one image, without the axis of the minibatch."""
     maps = networks.feature_maps(model)
+    if not maps:  # logistic regression
+        return []
     outputs = theano.function([model.input], [expression for _, expression in maps])(
-        pixels.reshape(1, -1).astype(theano.config.floatX)) if maps else []
+        pixels.reshape(1, -1).astype(theano.config.floatX))
     return [(name, output[0]) for (name, _), output in zip(maps, outputs)]
 
 
 def weights_on_pixels(model, image_shape):
-    """The weights of a first layer that sees all pixels, as images; None if it is a convolution.
-
-    Returns
-    -------
-    array of shape (number of units, height, width) or (number of units, height, width, 3)
-    """
+    """The weights of a first layer that sees all pixels, as images of shape (number of units,
+    height, width) or (number of units, height, width, 3); None if it is a convolution."""
     first = next(iter(networks.layers_of(model).values()))
     for param in first.params:
         values = param.get_value(borrow=True)
@@ -183,42 +175,41 @@ def weights_on_pixels(model, image_shape):
     return None
 
 
-PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>%(title)s</title>
-<style>
+STYLE = """\
 body { max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222; background: #fff;
        font: 1rem/1.5 sans-serif; }
 h1 { font-size: 1.4rem; }
 h2 { font-size: 1.15rem; margin: 2.5rem 0 0.3rem; }
 p { margin: 0.3rem 0 0.8rem; }
-img { max-width: 100%%; height: auto; }
-nav a { margin-right: 1rem; }
-</style>
-</head>
-<body>
-<h1>%(title)s</h1>
-<nav>%(links)s</nav>
-%(sections)s
-</body>
-</html>
-"""
-
-SECTION = """<h2 id="%(name)s">%(title)s</h2>
-<p>%(caption)s</p>
-<img src="%(file)s" alt="%(title)s">"""
+img { max-width: 100%; height: auto; }
+nav a { margin-right: 1rem; }"""
 
 
 def page_of(shown, title):
-    """A page in HTML that shows pictures of its own folder and needs nothing else."""
-    values = [{"name": os.path.splitext(picture.file)[0], "file": picture.file,
-               "title": html.escape(picture.title), "caption": html.escape(picture.caption)}
-              for picture in shown]
-    return PAGE % {
-        "title": html.escape(title),
-        "links": "".join('<a href="#%(name)s">%(title)s</a>\n' % value for value in values),
-        "sections": "\n".join(SECTION % value for value in values),
-    }
+    """An HTML page that shows pictures of its own folder and needs nothing else."""
+    title, links, sections = html.escape(title), "", ""
+    for picture in shown:
+        name, heading = os.path.splitext(picture.file)[0], html.escape(picture.title)
+        links += f'<a href="#{name}">{heading}</a>\n'
+        sections += f"""\
+<h2 id="{name}">{heading}</h2>
+<p>{html.escape(picture.caption)}</p>
+<img src="{picture.file}" alt="{heading}">
+"""
+    return f"""\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+{STYLE}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+<nav>{links}</nav>
+{sections}</body>
+</html>
+"""
