@@ -1,8 +1,8 @@
 """Kinds of pooling, as functions from expressions to expressions.
 
-Each takes feature maps of shape (batch size, maps, height, width), and all but the normalization
+Each takes feature maps of shape (batch size, maps, height, width). All but the normalization
 return maps of shape (batch size, maps, (height - rows) // stride rows + 1,
-(width - columns) // stride columns + 1): windows that do not lie inside a map are left out.
+(width - columns) // stride columns + 1): windows that extend beyond a map are ignored.
 """
 
 import numpy
@@ -13,7 +13,7 @@ from theano.tensor.signal import pool
 
 
 def max_pool(input, window=(2, 2), stride=None):
-    """The largest number of each window.
+    """The maximum of each window.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def max_pool(input, window=(2, 2), stride=None):
     window : tuple of 2 ints
         (rows, columns) of a window.
     stride : tuple of 2 ints, optional
-        Rows and columns from a window to the next; ``window`` unless given: no overlap.
+        Rows and columns from one window to the next; by default ``window``: no overlap.
 
     Notes
     -----
@@ -46,7 +46,7 @@ def mean_pool(input, window=(2, 2), stride=None):
 
 
 def overlapping_max_pool(input, window=(3, 3), stride=(2, 2)):
-    """The largest number of each window, where neighbouring windows overlap.
+    """The maximum of each window, where neighbouring windows overlap.
 
     Raises
     ------
@@ -59,13 +59,13 @@ def overlapping_max_pool(input, window=(3, 3), stride=(2, 2)):
     neural networks", NIPS 2012, section 3.4.
     """
     if not (stride[0] < window[0] and stride[1] < window[1]):
-        raise ValueError("stride %s; expected less than the window %s, so that windows overlap"
-                         % (tuple(stride), tuple(window)))
+        raise ValueError(f"stride {tuple(stride)}; expected less than the window {tuple(window)}, "
+                         "so that windows overlap")
     return max_pool(input, window, stride)
 
 
 def l2_pool(input, window=(2, 2), stride=None, epsilon=1e-8):
-    """The root of the sum of the squares in each window.
+    """The square root of the sum of the squares in each window.
 
     ``epsilon`` under the root keeps the gradient finite where a window is all zeros.
 
@@ -78,14 +78,14 @@ def l2_pool(input, window=(2, 2), stride=None, epsilon=1e-8):
 
 
 def stochastic_pool(input, uniform, window=(2, 2), stride=None):
-    """One number of each window, drawn in proportion to the numbers; for training.
+    """One number of each window, drawn with probability in proportion to it; for training.
 
     Parameters
     ----------
     input : 4-d expression
         Feature maps without negative numbers, such as ReLU gives.
     uniform : 4-d expression
-        Numbers drawn from [0, 1), one for each window, of the shape of the output:
+        Numbers drawn from [0, 1), one per window, of the shape of the output:
         ``RandomStreams.uniform``.
     window, stride
         See ``max_pool``.
@@ -96,17 +96,17 @@ def stochastic_pool(input, uniform, window=(2, 2), stride=None):
     networks", ICLR 2013, equations 4 and 5.
     """
     values = windows(input, window, stride)
-    # The numbers of a window, put end to end, cover [0, total); a point in it falls on one of
+    # The numbers of a window, laid end to end, cover [0, total), so a point in it falls on one of
     # them. In a window of zeros it falls on none, and the output is 0.
     ends = T.cumsum(values, axis=0)
     point = uniform * ends[-1]
     chosen = T.and_(point >= ends - values, point < ends)
-    # What was chosen is a constant for the gradient, which flows to the number chosen.
+    # The gradient takes the choice as a constant and flows to the number chosen.
     return (values * theano.gradient.disconnected_grad(T.cast(chosen, values.dtype))).sum(axis=0)
 
 
 def stochastic_pool_mean(input, window=(2, 2), stride=None):
-    """The mean of what ``stochastic_pool`` draws: sum a^2 / sum a of each window; for testing.
+    """The expected value of ``stochastic_pool``: sum a^2 / sum a of each window; for testing.
 
     Notes
     -----
@@ -119,24 +119,24 @@ def stochastic_pool_mean(input, window=(2, 2), stride=None):
 
 
 def local_contrast_normalization(input, size=9):
-    """Maps whose every point has the local mean taken away and is divided by the local deviation.
+    """Subtract the local mean from each point, then divide by the local standard deviation.
 
         v = x - sum w x,    y = v / max(c, sigma),    sigma = sqrt(sum w v^2)
 
     The sums run over all maps of an image and a neighbourhood of size x size points with Gaussian
-    weights w of sum 1; c is the mean of sigma over the image. Outside of the maps lie zeros.
+    weights w that add up to 1; c is the mean of sigma over the image. Maps are padded with zeros.
 
     Parameters
     ----------
     input : 4-d expression
         Of shape (batch size, maps, height, width), as is the output.
     size : int
-        Rows and columns of the neighbourhood, an odd number.
+        Rows and columns of the neighbourhood.
 
     Raises
     ------
     ValueError
-        The size is even, so no point would be in the middle.
+        The size is even, so that no point would be in the middle.
 
     Notes
     -----
@@ -144,24 +144,24 @@ def local_contrast_normalization(input, size=9):
     for object recognition?", ICCV 2009, section 2.
     """
     if size < 1 or size % 2 == 0:
-        raise ValueError("size %s; expected an odd positive number" % size)
+        raise ValueError(f"size {size}; expected an odd positive number")
     weights = gaussian(size).astype(input.dtype)
 
     def local_mean(maps):
-        # The mean of the maps first: (n, maps, h, w) -> (n, 1, h, w); "half" keeps h and w.
+        # The mean over the maps first: (n, maps, h, w) -> (n, 1, h, w); "half" keeps h and w.
         return conv2d(maps.mean(axis=1, keepdims=True), T.constant(weights[None, None]),
                       border_mode="half", filter_shape=(1, 1, size, size))
 
     v = input - T.addbroadcast(local_mean(input), 1)
     variance = local_mean(v ** 2)
-    # The derivative of the root is infinite at zero, where a picture is flat.
+    # The derivative of the root is infinite at zero, which is where an image is flat.
     sigma = T.sqrt(T.maximum(variance, numpy.asarray(1e-12, dtype=weights.dtype)))
     c = sigma.mean(axis=(1, 2, 3), keepdims=True)
     return v / T.addbroadcast(T.maximum(c, sigma), 1)
 
 
 def deformation_pool(input, c, penalties, stride=None):
-    """The largest number of each window after a penalty for its distance from the middle.
+    """The maximum of each window after a penalty for the distance from its middle.
 
         b(x, y) = max over i, j of  m(x + i, y + j) - sum_n c_n d_n(i, j)
 
@@ -169,10 +169,10 @@ def deformation_pool(input, c, penalties, stride=None):
     ----------
     input : 4-d expression
         Scores of a part of an object at each point.
-    c : vector expression
-        Factor of each penalty, of shape (n,); they can be learned.
-    penalties : array
-        The penalties d of each point of a window, of shape (n, rows, columns).
+    c : vector expression of shape (n,)
+        The factor of each penalty; can be learned.
+    penalties : array of shape (n, rows, columns)
+        The penalties d of each point of a window.
     stride : tuple of 2 ints, optional
         See ``max_pool``.
 
@@ -183,7 +183,7 @@ def deformation_pool(input, c, penalties, stride=None):
     """
     penalties = numpy.asarray(penalties, dtype=theano.config.floatX)
     n, rows, columns = penalties.shape
-    # (n,) times (n, rows * columns): one penalty for each place in a window.
+    # (n,) times (n, rows * columns) -> (rows * columns,): one penalty per place in a window.
     penalty = T.dot(c, T.constant(penalties.reshape(n, rows * columns)))
     values = windows(input, (rows, columns), stride)
     return (values - penalty.dimshuffle(0, "x", "x", "x", "x")).max(axis=0)
@@ -194,8 +194,7 @@ def quadratic_penalties(radius):
 
     Returns
     -------
-    array
-        Of shape (4, 2 radius + 1, 2 radius + 1).
+    array of shape (4, 2 radius + 1, 2 radius + 1)
     """
     i, j = numpy.mgrid[-radius:radius + 1, -radius:radius + 1]
     return numpy.stack([i, j, i ** 2, j ** 2]).astype(theano.config.floatX)
@@ -206,9 +205,8 @@ def windows(input, window, stride=None):
 
     Returns
     -------
-    5-d expression
-        Of shape (rows * columns, batch size, maps, windows below each other, windows in a row):
-        element [k] holds number k of each window.
+    5-d expression of shape (rows * columns, batch size, maps, rows out, columns out)
+        Element [k] holds number k of each window.
     """
     check_window(window, stride)
     rows, columns = window
@@ -221,7 +219,7 @@ def windows(input, window, stride=None):
 
 
 def gaussian(size):
-    """Gaussian weights of sum 1, of shape (size, size); the deviation is a quarter of the size."""
+    """Gaussian weights of shape (size, size) that add up to 1; sigma is a quarter of the size."""
     x = numpy.arange(size) - size // 2
     bell = numpy.exp(-0.5 * (x / (size / 4.0)) ** 2)
     weights = numpy.outer(bell, bell)
@@ -232,5 +230,4 @@ def check_window(window, stride):
     """Raise a ValueError unless a window and a stride are pairs of positive numbers."""
     for name, pair in (("window", window), ("stride", stride or window)):
         if len(pair) != 2 or min(pair) < 1:
-            raise ValueError("%s %s; expected (rows, columns), at least 1 each"
-                             % (name, tuple(pair)))
+            raise ValueError(f"{name} {tuple(pair)}; expected (rows, columns), at least 1 each")

@@ -1,7 +1,4 @@
-"""Bring the picture of a digit to the format of MNIST.
-
-``lenet/digit_format.py`` says what that is; what to do about paper, light and noise is ours.
-"""
+"""Bring the picture of a digit into the format of MNIST (see ``lenet.data.digit_format``)."""
 
 import math
 
@@ -12,25 +9,25 @@ from scipy import ndimage
 from lenet.data.digit_format import BOX, SIZE, centre_of, is_in_format
 from lenet.errors import DataError
 
-LARGEST = 200  # rows and columns that are looked at: of a larger picture, means of its pixels
-FAINT = 0.03  # of the darkest ink: what is fainter is paper
-EDGE = 0.35  # of the darkest ink: how dark it is at the end of a stroke
+LARGEST = 200  # rows and columns: a larger picture is reduced to means of its pixels
+FAINT = 0.03  # of the darkest ink: anything fainter is paper
+EDGE = 0.35  # of the darkest ink: the darkness at the edge of a stroke
 EIGHT_NEIGHBOURS = numpy.ones((3, 3), dtype=bool)
 
 
 def to_mnist(grey):
-    """Find the digit in a picture and bring it to the format of MNIST.
+    """Find the digit in a picture and bring it into the format of MNIST.
 
     Parameters
     ----------
     grey : array of shape (height, width)
-        Brightness from 0 (black) to 255 of one digit on paper that fills the picture: of any
-        size, dark on light or light on dark, lit unevenly.
+        Brightness from 0 (black) to 255 of one digit on paper that fills the picture, dark on
+        light or light on dark; the light may be uneven.
 
     Returns
     -------
     array of shape (28, 28)
-        uint8, the ink light. A picture that is in this format already comes back as it was, or
+        uint8, the ink light. A picture that is already in this format is returned unchanged,
         inverted if it was dark on light.
 
     Raises
@@ -50,7 +47,7 @@ def to_mnist(grey):
 
 
 def ink_of(grey):
-    """Ink and paper told apart.
+    """Tell ink from paper.
 
     Parameters
     ----------
@@ -60,8 +57,8 @@ def ink_of(grey):
     Returns
     -------
     ink : array of shape (height, width)
-        How much darker than the paper a pixel is, or how much lighter if that is what stands out;
-        around 0 for paper.
+        How much darker than the paper a pixel is, or lighter if the ink is light; around 0 for
+        paper.
     noise : float
         Standard deviation of the paper's grain.
     """
@@ -74,37 +71,28 @@ def ink_of(grey):
     else:
         ink = grey - paper_surface(grey)
         noise = 1.4826 * float(numpy.median(numpy.abs(ink)))  # of normally distributed grain
-    # The grain goes both ways and the third power makes little of it; the digit decides.
+    # The sign of the sum of cubes: the grain, small and of both signs, hardly counts in it.
     if numpy.vdot(ink * ink, ink) < 0:
         ink = -ink
     return ink, noise
 
 
 def paper_surface(grey):
-    """The brightness of the paper where it is lit unevenly.
+    """The brightness of unevenly lit paper, float32 of the shape of ``grey``.
 
-    A plane is fitted to the border, where paper is to be expected; then a quadratic function of
-    row and column to all pixels near that, until those it does not explain, the digit, are out.
-
-    Parameters
-    ----------
-    grey : array of shape (height, width)
-
-    Returns
-    -------
-    array of shape (height, width)
-        float32.
+    Fits a plane to the border, which is mostly paper; then a quadratic function of row and column
+    to all pixels close to that, in three rounds that exclude ever more of the digit.
     """
     height, width = grey.shape
     rows = numpy.linspace(-1, 1, height, dtype="float32")[:, None]
     columns = numpy.linspace(-1, 1, width, dtype="float32")[None, :]
-    step = -(-max(height, width) // 32)  # some pixels in each direction tell enough
+    step = -(-max(height, width) // 32)  # at most 32 pixels in each direction are enough
     values = grey[::step, ::step].ravel()
     row, column = (axis.ravel().astype("float64") for axis in
                    numpy.broadcast_arrays(rows[::step], columns[:, ::step]))
     terms = numpy.stack([numpy.ones_like(row), row, column, row * column, row ** 2, column ** 2])
 
-    # First a plane: the border alone says little about a curvature.
+    # First a plane: the border alone says little about curvature.
     border = (abs(row) == 1) | (row == row[-1]) | (abs(column) == 1) | (column == column[-1])
     near = border
     for _ in range(4):
@@ -120,27 +108,22 @@ def paper_surface(grey):
 def least_squares(terms, values, chosen):
     """The factors that bring ``factors @ terms`` closest to the chosen values."""
     terms, values = terms[:, chosen], values[chosen]
-    # The normal equations; in a picture of few pixels more than one solution may come closest.
+    # The normal equations; with few pixels they may have more than one solution.
     return numpy.linalg.lstsq(terms @ terms.T, terms @ values, rcond=None)[0]
 
 
 def cut_out(ink, noise):
-    """The part of the picture that the digit fills, with nothing but the digit in it.
-
-    Parameters
-    ----------
-    ink, noise
-        As ``ink_of`` returns them.
+    """Cut the digit out of a picture, given ``ink`` and ``noise`` as ``ink_of`` returns them.
 
     Returns
     -------
     array
-        float32, at least 0, of the shape of the digit.
+        float32, at least 0, just as large as the digit.
 
     Raises
     ------
     DataError
-        There is no ink that stands out from the grain.
+        No ink stands out from the grain.
     """
     smooth = ink
     if noise:
@@ -155,22 +138,22 @@ def cut_out(ink, noise):
         inked = of_the_digit(pieces, n_pieces, smooth)
     if noise:
         ink = numpy.where(ndimage.binary_dilation(inked), ink, 0)
-    # Edges are blurred, and a stroke ends in the middle of its edge.
+    # A stroke ends in the middle of its blurred edge.
     inked &= smooth > EDGE * smooth[inked].max()
     rows, columns = numpy.flatnonzero(inked.any(axis=1)), numpy.flatnonzero(inked.any(axis=0))
     return numpy.maximum(ink[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1], 0)
 
 
 def of_the_digit(pieces, n_pieces, ink):
-    """Which pixels belong to the digit, where the ink lies in several pieces.
+    """Which pixels belong to the digit where the ink is in several pieces.
 
-    Left out are specks, faint spots, and what reaches in from the border (the edge of the paper,
-    a shadow) beside something that does not. A digit may be in pieces itself.
+    Specks and faint spots do not; nor does what touches the border (the edge of the paper, a
+    shadow), if enough ink does not. The digit may itself be in several pieces.
 
     Parameters
     ----------
     pieces : array of shape (height, width)
-        0 for paper, the number of its piece for ink.
+        0 for paper, for ink the number of its piece.
     n_pieces : int
     ink : array of shape (height, width)
 
@@ -191,12 +174,12 @@ def of_the_digit(pieces, n_pieces, ink):
 
 
 def fitted(digit):
-    """The digit scaled to 20 rows or 20 columns, whichever are more, its darkest pixel 255."""
+    """The digit scaled so that its longer side is 20 pixels, its darkest pixel 255."""
     height, width = digit.shape
     scale = BOX / max(height, width)
     if scale != 1:
         size = max(1, round(width * scale)), max(1, round(height * scale))
-        # Going down, each pixel becomes a weighted mean: grey levels, where there are edges.
+        # Shrinking averages the pixels, which turns edges into levels of grey.
         digit = numpy.asarray(Image.fromarray(digit).resize(size, Image.HAMMING))
         digit = numpy.maximum(digit, 0)
     return digit * (255 / digit.max())
@@ -206,7 +189,7 @@ def centred(digit):
     """The digit in 28 x 28 pixels, its centre of mass within half a pixel of their middle."""
     place = []
     for other_axis, length in ((1, digit.shape[0]), (0, digit.shape[1])):
-        # The centres of MNIST's own lie from 13.5 to 14.5, counted from 0.
+        # The centres of MNIST's own digits lie from 13.5 to 14.5, counted from 0.
         start = math.ceil(SIZE / 2 - 0.5 - centre_of(digit.sum(axis=other_axis)))
         start = min(max(start, 0), SIZE - length)
         place.append(slice(start, start + length))
