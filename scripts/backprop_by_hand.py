@@ -1,7 +1,7 @@
-"""The four equations of back-propagation, written out in NumPy, against Theano's T.grad.
+"""Check the four equations of back-propagation, written out in NumPy, against Theano's T.grad.
 
-A network of 3 inputs, 4 hidden units and 2 outputs, sigmoid in both layers, with the quadratic
-cost, on one example (M. Nielsen, "Neural Networks and Deep Learning", chapter 2).
+The network has 3 inputs, 4 hidden units and 2 outputs, sigmoid activations and the quadratic cost,
+and sees one example (M. Nielsen, "Neural Networks and Deep Learning", chapter 2).
 """
 
 import lenet  # noqa: F401  (first: it starts Theano with settings that work)
@@ -39,7 +39,7 @@ def main():
     delta3 = (a3 - y) * slope3  # (2,)
     show(delta3=delta3)
 
-    print("(2)  from one layer to the one before:   delta2 = (w3^T delta3) * sigmoid'(z2)")
+    print("(2)  the error of the layer before:   delta2 = (w3^T delta3) * sigmoid'(z2)")
     delta2 = w3.T.dot(delta3) * slope2  # (4, 2) times (2,) -> (4,)
     show(delta2=delta2)
 
@@ -52,7 +52,7 @@ def main():
     dw3 = numpy.outer(delta3, a2)  # (2,) and (4,) -> (2, 4)
     show(dw2=dw2, dw3=dw3)
 
-    # Theano derives all of this from the cost alone.
+    # Theano derives all of them from the cost alone.
     params = [theano.shared(value, name) for name, value in
               (("w2", w2), ("b2", b2), ("w3", w3), ("b3", b3))]
     W2, B2, W3, B3 = params
@@ -63,16 +63,15 @@ def main():
 
     print("largest difference from T.grad:")
     for param, by_theano, by_hand in zip(params, gradients, (dw2, db2, dw3, db3)):
-        print("    d%s  %.1e" % (param.name, abs(by_theano - by_hand).max()))
+        print(f"    d{param.name}  {abs(by_theano - by_hand).max():.1e}")
 
 
 def show(**values):
     """Print arrays with their shapes."""
     with numpy.printoptions(precision=4, suppress=True):
         for name, value in values.items():
-            shape = "%s" % (numpy.shape(value),)
             lines = str(numpy.asarray(value)).replace("\n", "\n" + " " * 23)
-            print("    %-7s %-9s  %s" % (name, shape, lines))
+            print(f"    {name:7} {str(numpy.shape(value)):9}  {lines}")
     print()
 
 

@@ -1,4 +1,4 @@
-"""A convolution small enough to follow with a pencil: two channels, two filters of two weights."""
+"""Work a convolution by hand, small enough for a pencil: two channels, two tiny filters."""
 
 import lenet  # noqa: F401  (first: it starts Theano with settings that work)
 
@@ -14,15 +14,15 @@ from lenet import commands
 def main():
     commands.Parser(description=__doc__, example="python scripts/conv2d_by_hand.py").parse_args()
 
-    # (images, channels, rows, columns): one image of two channels, of 1 x 5 pixels each.
+    # (images, channels, rows, columns): one image with two channels of 1 x 5 pixels.
     image = numpy.array([[[[1, 2, 3, 4, 5]], [[1, 2, 3, 4, 5]]]], dtype=theano.config.floatX)
-    # (filters, channels, rows, columns): two filters, each with 1 x 2 weights for each channel.
+    # (filters, channels, rows, columns): two filters, each with 1 x 2 weights per channel.
     W = numpy.array([[[[1, 1]], [[1, 1]]], [[[2, 2]], [[1, 1]]]], dtype=theano.config.floatX)
 
     print("output[k, t] = sum over channels c and places i of  W[k, c, i] * image[c, t + 1 - i]")
-    print("(a convolution turns its filters round; these read the same from both ends)\n")
-    print("image   %s   (images, channels, rows, columns)" % (image.shape,))
-    print("filters %s   (filters, channels, rows, columns)" % (W.shape,))
+    print("(a convolution flips its filters; these read the same both ways)\n")
+    print(f"image   {image.shape}   (images, channels, rows, columns)")
+    print(f"filters {W.shape}   (filters, channels, rows, columns)")
     print("output  (1, 2, 1, 4)   columns: 5 - 2 + 1 = 4\n")
 
     for k, filter in enumerate(W[:, :, 0, :]):
@@ -31,23 +31,22 @@ def main():
             terms, sums = [], []
             for t in range(4):
                 pairs = list(zip(weights[::-1], pixels[t:t + 2]))
-                terms.append(" + ".join("%g*%g" % pair for pair in pairs))
+                terms.append(" + ".join(f"{weight:g}*{pixel:g}" for weight, pixel in pairs))
                 sums.append(sum(weight * pixel for weight, pixel in pairs))
-            print("filter %d %s on channel %d: [%s] = %s"
-                  % (k, row(weights), c, ", ".join(terms), row(sums)))
+            print(f"filter {k} {row(weights)} on channel {c}: [{', '.join(terms)}] = {row(sums)}")
             total += sums
-        print("filter %d, the channels added: %s\n" % (k, row(total)))
+        print(f"filter {k}, the channels added: {row(total)}\n")
 
     x = T.tensor4("x")
     output = theano.function([x], conv2d(x, theano.shared(W)))(image)
     print("Theano's conv2d gives")
     for k in range(2):
-        print("[[%s]]" % row(output[0, k, 0])[1:-1])
+        print(f"[{row(output[0, k, 0])}]")
 
 
 def row(numbers):
     """Numbers in brackets: [6 10 14 18]."""
-    return "[%s]" % " ".join("%g" % number for number in numbers)
+    return "[" + " ".join(f"{number:g}" for number in numbers) + "]"
 
 
 if __name__ == "__main__":

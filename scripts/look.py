@@ -1,4 +1,4 @@
-"""Draw what a saved network has learned: filters, feature maps, errors, on a page of HTML."""
+"""Draw what a saved network has learned on an HTML page: filters, feature maps, errors."""
 
 from lenet import commands
 from lenet.saved.look import look

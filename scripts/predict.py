@@ -1,8 +1,8 @@
-"""Classify pictures with a saved network: for each file the class and its probability."""
+"""Classify image files with a saved network: a class and its probability for each."""
 
 import os
 
-# One thread computes: it waits for the processes that read, and more would take their processors.
+# One thread computes: more would take processors from the processes that read, for which it waits.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # isort: split
@@ -21,24 +21,23 @@ def main():
     )
     parser.add_argument("model", metavar="MODEL", help="a model file, or the folder of a run")
     parser.add_argument("images", nargs="+", metavar="IMAGE",
-                        help="image files; folders of them; - for a list on standard input")
+                        help="image files, folders of them, or - for a list on standard input")
     parser.add_argument("--top", type=int, default=1, metavar="K",
                         help="show the K most probable classes")
     parser.add_argument("--no-center", action="store_false", dest="center",
-                        help="take pictures of digits as they are: 28 x 28, light on dark, "
-                             "centered as MNIST's are")
+                        help="use pictures of digits as they are: 28 x 28, light on dark, "
+                             "centered as in MNIST")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_const", dest="write", const=write_csv,
-                      help="write a table with a row for each image")
+                      help="write a table with one row per image")
     form.add_argument("--json", action="store_const", dest="write", const=write_json,
-                      help="write a list with an object for each image")
+                      help="write a list with one object per image")
     arguments = parser.parse_args()
 
     predictor = Predictor(arguments.model)
     n_classes = len(predictor.class_names)
     if not 1 <= arguments.top <= n_classes:
-        raise UsageError("top %d; expected 1 to %d, the classes of the network"
-                         % (arguments.top, n_classes))
+        raise UsageError(f"top {arguments.top}; expected 1 to {n_classes}, the number of classes")
     failed = []
 
     def results():
@@ -61,24 +60,25 @@ def write_text(results, top):
     """image.png: 7 (99.8 %), 1 (0.1 %)"""
     for path, classes in results:
         if classes is not None:
-            print("%s: %s" % (path, ", ".join("%s (%.1f %%)" % (name, 100 * probability)
-                                              for name, probability in classes)))
+            print(path + ": " + ", ".join(f"{name} ({100 * probability:.1f} %)"
+                                          for name, probability in classes))
 
 
 def write_csv(results, top):
-    """A row for each image, with empty cells if it could not be used."""
+    """A row per image, with empty cells if it could not be used."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    numbers = [""] + ["_%d" % rank for rank in range(2, top + 1)]
+    numbers = [""] + [f"_{rank}" for rank in range(2, top + 1)]
     writer.writerow(["file"] + [name + number for number in numbers
                                 for name in ("class", "probability")])
     for path, classes in results:
-        cells = [cell for name, probability in classes or [("", None)] * top
-                 for cell in (name, "" if probability is None else "%.6f" % probability)]
-        writer.writerow([path] + cells)
+        row = [path]
+        for name, probability in classes or [("", None)] * top:
+            row += [name, "" if probability is None else f"{probability:.6f}"]
+        writer.writerow(row)
 
 
 def write_json(results, top):
-    """An object for each image; "classes" is null if it could not be used."""
+    """An object per image; "classes" is null if it could not be used."""
     separator = "[\n"
     for path, classes in results:
         if classes is not None:
