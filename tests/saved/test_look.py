@@ -75,8 +75,8 @@ def test_logistic_regression_and_its_errors(tmp_path, small_dataset, small_sets)
     assert names == ["network.png", "curves.png", "weights.png", "confusion.png", "errors.png",
                      "index.html"]
     wrong = int((small_sets[2][1] != 3).sum())
-    assert "%d of 120 images of the test set are misclassified" % wrong in page.text
-    assert "60 of the %d images" % wrong in page.text
+    assert f"{wrong} of 120 images of the test set are misclassified" in page.text
+    assert f"60 of the {wrong} images" in page.text
 
 
 def test_a_perceptron(tmp_path, small_dataset):
@@ -137,7 +137,7 @@ def test_a_damaged_log_is_found_before_anything_is_drawn(saved, tmp_path, small_
 def test_what_is_refused(saved, tmp_path, small_dataset, small_sets):
     output = str(tmp_path / "out")
     for index in (-1, 120):
-        with pytest.raises(UsageError, match="index %d; expected 0 to 119" % index):
+        with pytest.raises(UsageError, match=f"index {index}; expected 0 to 119"):
             look.look(saved, output, small_dataset, index=index)
     with pytest.raises(DataError, match="none.png: not found"):
         look.look(saved, output, small_dataset, image=str(tmp_path / "none.png"))

@@ -37,7 +37,7 @@ def digits(tmp_path, mnist_arrays):
     folder.mkdir()
     for i in range(3):
         pixels = 255 - (mnist_arrays[2][0][i] * 256).astype("uint8").reshape(28, 28)
-        Image.fromarray(pixels).resize((112, 112)).save(folder / ("%d.png" % i))
+        Image.fromarray(pixels).resize((112, 112)).save(folder / f"{i}.png")
     return folder
 
 
@@ -47,7 +47,7 @@ def test_a_line_for_each_image(script, model, digits):
     lines = process.stdout.splitlines()
     paths = [str(digits / name) for name in ("1.png", "0.png", "1.png", "2.png")]
     for line, path, name in zip(lines, paths, ("two", "seven", "two", "one")):
-        assert line.startswith("%s: %s (" % (path, name)) and line.endswith(" %)")
+        assert line.startswith(f"{path}: {name} (") and line.endswith(" %)")
     assert len(lines) == 4
 
 
@@ -55,7 +55,7 @@ def test_json(script, model, digits):
     (digits / "text.png").write_text("no image")
     process = script("predict.py", model, digits, "--json", "--top", 10)
     assert process.returncode == 1
-    assert process.stderr.startswith("predict.py: %s: no image" % (digits / "text.png"))
+    assert process.stderr.startswith(f"predict.py: {digits}/text.png: no image")
     found = json.loads(process.stdout)
     assert [os.path.basename(image["file"]) for image in found] == [
         "0.png", "1.png", "2.png", "text.png"]
@@ -78,15 +78,15 @@ def test_csv(script, model, digits):
 
 
 def test_a_list_on_standard_input(script, model, digits, monkeypatch):
-    monkeypatch.setattr("sys.stdin", io.StringIO("%s\n" % (digits / "2.png")))
-    assert script("predict.py", model, "-").stdout.startswith("%s: one (" % (digits / "2.png"))
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{digits}/2.png\n"))
+    assert script("predict.py", model, "-").stdout.startswith(f"{digits}/2.png: one (")
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     assert json.loads(script("predict.py", model, "-", "--json").stdout) == []
 
 
 def test_wrong_use_of_predict(script, model, digits, tmp_path):
     for k in (0, 11):
-        assert_refused(script("predict.py", model, digits, "--top", k), 2, "top %d" % k, "1 to 10")
+        assert_refused(script("predict.py", model, digits, "--top", k), 2, f"top {k}", "1 to 10")
     (tmp_path / "empty").mkdir()
     assert_refused(script("predict.py", model, tmp_path / "empty"), 1, "a folder without images")
     assert_refused(script("predict.py", tmp_path / "none", digits), 1, "none")

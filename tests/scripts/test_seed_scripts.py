@@ -37,13 +37,13 @@ def test_training_by_command(name, options, script, small_dataset):
     assert re.fullmatch("\n".join([
         r"\.\.\. loading data", r"\.\.\. building the model", r"\.\.\. training",
         "training @ iter =  0",
-        "epoch 1, minibatch 5/5, validation error %s %%" % NUMBER,
-        "     epoch 1, minibatch 5/5, test error of best model %s %%" % NUMBER,
+        f"epoch 1, minibatch 5/5, validation error {NUMBER} %",
+        f"     epoch 1, minibatch 5/5, test error of best model {NUMBER} %",
         r"Optimization complete\.",
-        "Best validation score of %s %% obtained at iteration 5, with test performance %s %%"
-        % (NUMBER, NUMBER),
+        f"Best validation score of {NUMBER} % obtained at iteration 5, "
+        f"with test performance {NUMBER} %",
     ]) + "\n", process.stdout)
-    assert re.fullmatch(r"The code for file %s ran for \d+\.\d\dm\n" % name, process.stderr)
+    assert re.fullmatch(rf"The code for file {name} ran for \d+\.\d\dm\n", process.stderr)
 
 
 def test_the_first_epoch_of_logistic_regression_on_all_of_mnist(script):
@@ -78,7 +78,7 @@ def test_lenet5_1998_compares_its_steps(script, small_dataset, tmp_path):
     assert table[0].split() == ["network", "test", "error"]
     for line, name in zip(table[1:], ("the paper of 1998", "C3 sees all maps",
                                       "pooling by maximum", "softmax output")):
-        assert re.fullmatch(r"%s +\d+\.\d\d %%" % name, line)
+        assert re.fullmatch(rf"{name} +\d+\.\d\d %", line)
     assert picture(output) == (700, 340)
 
 
@@ -105,13 +105,13 @@ def test_network3_trains_saves_loads_and_shows_its_errors(script, small_dataset,
     for saved in (run, run / "model.safetensors"):
         process = script("network3.py", *options, "--load", saved)
         assert process.stdout.splitlines() == [
-            "Validation accuracy %s" % best[0], "The corresponding test accuracy is %s" % last]
+            f"Validation accuracy {best[0]}", f"The corresponding test accuracy is {last}"]
 
     process = script("plot_errors.py", run, "--output", output)  # with the dataset of the run
     wrong, total = re.match(r"(\d+) of (\d+) test images are misclassified\n"
                             r"drawn: the first \d+, the truth in green", process.stdout).groups()
     assert total == "120"
-    assert "%.2f%%" % (100 * (1 - int(wrong) / 120)) == last
+    assert f"{100 * (1 - int(wrong) / 120):.2f}%" == last
     assert picture(output) == (800, 80 * min(12, -(-int(wrong) // 10)))
 
 
@@ -125,7 +125,7 @@ def test_network3_with_two_layers(script, small_dataset):
 def test_network3_wrong_use(script, small_dataset, tmp_path):
     for value in (1.0, -0.5):
         assert_refused(script("network3.py", "--dataset", small_dataset, "--dropout", value), 2,
-                       "dropout %s" % value)
+                       f"dropout {value}")
     (tmp_path / "file").write_text("no parameters")
     for name, arguments in (("network3.py", ["--load"]), ("plot_errors.py", [])):
         process = script(name, "--dataset", small_dataset, *arguments, tmp_path / "file")
@@ -231,7 +231,7 @@ def test_digits_that_there_are_not(script, small_dataset):
     for index in (-1, 120):
         process = script("show_digit.py", "--dataset", small_dataset, "--set", "test",
                          "--index", index)
-        assert_refused(process, 2, "index %d" % index, "0 to 119", "test set")
+        assert_refused(process, 2, f"index {index}", "0 to 119", "test set")
 
 
 def test_every_kind_of_pooling_is_shown(script, tmp_path, small_dataset):
