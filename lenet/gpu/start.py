@@ -14,13 +14,14 @@ import sys
 
 import numpy
 
-from lenet.data.files import as_typed
 from lenet.gpu import libraries, names
 from lenet.gpu.driver import Driver
 from lenet.gpu.libraries import CudaError
 from lenet.theano_start.today.view import numpy_version
 
-BUILD = as_typed("scripts/build_pygpu.sh")
+PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+INSTALLED = os.path.join(PARENT, "lenet_theano", "scripts", "build_pygpu.sh")
+BUILD = INSTALLED if os.path.exists(INSTALLED) else "scripts/build_pygpu.sh"  # of the clone
 DRIVER_HELP = 'sudo apt-get install nvidia-driver  # on Debian, see README.md first: "On a GPU"'
 
 
