@@ -1,55 +1,70 @@
-"""Start Theano 1.0.5 as it should start today.
+"""Start Theano 1.0.5 on the systems of today.
 
 Before ``import theano``:
 
-    settings.py    the user's settings, and our defaults underneath them
+    settings.py    the user's settings, with our defaults underneath
     compiler.py    g++, its flags, and the BLAS that its code calls
     threads.py     how many threads OpenMP and OpenBLAS may use
     device.py      the tutorial's device=gpu; the CPU where no GPU can be used
-    supported.py   which Pythons, NumPys and Theanos go together
+    supported.py   which versions of Python, NumPy and Theano work together
     refusal.py     one line where Theano cannot work
-    today/         what Theano needs on the Python and NumPy of today
+    today/         what Theano needs on current versions of Python and NumPy
 
 After it:
 
     cache.py       find on disk what was compiled before
-    headers.py     let g++ parse the headers of the modules once
-    ahead.py       compile the modules of a graph side by side
+    headers.py     parse the headers of the generated C++ once
+    ahead.py       compile the modules of a graph in parallel
 """
 
-import signal
 import sys
 import textwrap
 import warnings
 
 from lenet.theano_start import compiler, device, settings, supported, threads
-from lenet.theano_start.refusal import SetupError
+from lenet.theano_start.refusal import SetupError, SetupInterrupted, end_in_one_line
 
 
 def start():
-    """Import Theano with our defaults underneath the user's settings, and let it start faster.
+    """Import Theano with our defaults underneath the user's settings, and make it start faster.
 
     Raises
     ------
     SetupError
-        Where Theano cannot work: no compiler, unreadable settings, a GPU insisted on in vain.
+        Theano cannot work: no compiler, unreadable settings, a GPU that is required but missing.
+        Uncaught, it ends the process with one line instead of a traceback.
     """
+    try:
+        start_theano()
+    except (SetupError, SetupInterrupted):
+        end_in_one_line()
+        raise
+    from lenet.theano_start import ahead, cache, headers  # these need Theano
+
+    cache.apply()
+    headers.apply()
+    ahead.apply(threads.usable_processors())
+
+
+def start_theano():
+    """Import Theano, or accept one that the caller imported first, with its settings."""
     supported.check()
     from lenet.theano_start import today  # needs NumPy
 
     if any(name.partition(".")[0] == "theano" for name in sys.modules):
-        check_theano_imported_before()
+        # A failed import removes the package again, but not the modules that it reached.
+        if not hasattr(sys.modules.get("theano"), "function"):
+            raise SetupError("an earlier `import theano` failed; import lenet before theano")
         today.apply()
-    else:
-        today.apply()
-        user = settings.UserSettings.read()
-        settings.check_floats(user)
-        compiler.check(user)
-        threads.limit()
-        device.choose(user)
-        with settings.our_defaults_under(user), device.gpu_failures_in_one_line(user):
-            import_theano()
-    start_faster()
+        return
+    user = settings.UserSettings.read()
+    settings.check_floats(user)
+    compiler.check(user)
+    threads.limit()
+    device.choose(user)
+    today.apply()
+    with settings.our_defaults_under(user), device.gpu_failures_in_one_line(user):
+        import_theano()
 
 
 def import_theano():
@@ -65,25 +80,9 @@ def import_theano():
     except ModuleNotFoundError as error:
         raise supported.missing(error.name) from None
     except KeyboardInterrupt:
-        raise SetupError("interrupted", 128 + signal.SIGINT) from None
+        raise SetupInterrupted("interrupted") from None
     except Exception as error:
-        lines = str(error).strip().splitlines() or [""]  # g++'s, all in one
-        raise SetupError("Theano does not start: %s: %s; correct THEANO_FLAGS or .theanorc"
-                         % (type(error).__name__,
-                            textwrap.shorten(lines[0], 300, placeholder=" ..."))) from None
-
-
-def check_theano_imported_before():
-    """Accept a Theano that the caller imported first, with its settings, unless that failed."""
-    # An import that fails takes the package away again, but leaves the modules that it reached.
-    if not hasattr(sys.modules.get("theano"), "function"):
-        raise SetupError("an earlier `import theano` failed; import lenet before theano")
-
-
-def start_faster():
-    """Let Theano compile less, and faster."""
-    from lenet.theano_start import ahead, cache, headers  # they need Theano
-
-    cache.apply()
-    headers.apply()
-    ahead.apply(threads.usable_processors())
+        lines = str(error).strip().splitlines() or [""]  # of g++'s many, the first
+        reason = textwrap.shorten(lines[0], 300, placeholder=" ...")
+        raise SetupError(f"Theano does not start: {type(error).__name__}: {reason}; "
+                         "correct THEANO_FLAGS or .theanorc") from None

@@ -1,17 +1,36 @@
-"""What the start says: one line on standard error, and the end where Theano cannot work."""
+"""What the start says in one line: a note on standard error, or the error that ends it."""
 
+import signal
 import sys
 
 
-class SetupError(SystemExit):
-    """Theano is not started; the reason has been said in one line (exit status 2)."""
+class SetupError(ImportError):
+    """Theano cannot be started. The message is one line: what was found, and what to do."""
 
-    def __init__(self, reason, status=2):
-        say(reason)
-        self.reason = reason
-        super().__init__(status)
+    status = 2
+
+
+class SetupInterrupted(KeyboardInterrupt):
+    """Ctrl-C while Theano was being imported; no ImportError, which the caller might expect."""
+
+    status = 128 + signal.SIGINT
 
 
 def say(line):
     """Print one line about the set-up on standard error."""
-    print("lenet: " + line, file=sys.stderr, flush=True)
+    print(f"lenet: {line}", file=sys.stderr, flush=True)
+
+
+def end_in_one_line():
+    """Let these two errors, where nobody catches them, end the process with their line and status
+    instead of a traceback and 1."""
+    hook_before = sys.excepthook
+
+    def hook(kind, error, traceback):
+        if not isinstance(error, (SetupError, SetupInterrupted)):
+            return hook_before(kind, error, traceback)
+        say(error)
+        if not (hasattr(sys, "ps1") or sys.flags.interactive):  # an interactive session goes on
+            sys.exit(error.status)  # in a hook it sets the status, and the process ends as usual
+
+    sys.excepthook = hook

@@ -1,4 +1,4 @@
-"""Whether the Python, the NumPy and the Theano that are here go together; one line where not."""
+"""Whether the installed Python, NumPy and Theano work together; one line if not."""
 
 import importlib.util
 import os
@@ -12,33 +12,35 @@ from lenet.theano_start.refusal import SetupError, say
 
 THEANO = "1.0.5"
 OLDEST_PYTHON, OLDEST_NUMPY = (3, 8), (1, 21)
-NEWEST_PYTHON, NEWEST_NUMPY = (3, 14), (2, 5)  # that were tried
+NEWEST_PYTHON, NEWEST_NUMPY = (3, 14), (2, 5)  # that were tested
 
 
 def check():
-    """Stop with one line where this cannot work; say so where nobody has tried it."""
+    """Refuse versions that cannot work, and mention those that nobody has tested."""
     check_python()
     check_numpy()
     check_theano()
 
 
 def check_python():
-    """Stop on a Python that Theano does not run on."""
-    if sys.version_info < OLDEST_PYTHON:
-        raise SetupError("Python %d.%d; lenet needs Python %d.%d or later: make another "
-                         "environment with one" % (sys.version_info[:2] + OLDEST_PYTHON))
-    if platform.python_implementation() != "CPython":
-        raise SetupError("%s; Theano needs CPython: make another environment with it"
-                         % platform.python_implementation())
+    """Refuse a Python that Theano does not run on."""
+    python = sys.version_info[:2]
+    implementation = platform.python_implementation()
+    if python < OLDEST_PYTHON:
+        raise SetupError(f"Python {text(python)}; lenet needs Python {text(OLDEST_PYTHON)} or "
+                         "later: make another environment with one")
+    if implementation != "CPython":
+        raise SetupError(f"{implementation}; Theano needs CPython: make another environment with "
+                         "it")
     if struct.calcsize("P") < 8:
-        raise SetupError("a Python of 32 bits; lenet needs one of 64: make another environment")
-    if sys.version_info[:2] > NEWEST_PYTHON:
-        say("Python %d.%d is newer than %d.%d, the last that was tried; going on"
-            % (sys.version_info[:2] + NEWEST_PYTHON))
+        raise SetupError("a 32-bit Python; lenet needs a 64-bit one: make another environment")
+    if python > NEWEST_PYTHON:
+        say(f"Python {text(python)} is newer than {text(NEWEST_PYTHON)}, the last that was "
+            "tested; going on")
 
 
 def check_numpy():
-    """Stop where there is no NumPy, or one that is too old."""
+    """Refuse a NumPy that is missing or too old."""
     if importlib.util.find_spec("numpy") is None:
         raise missing("numpy")
     import numpy
@@ -47,27 +49,31 @@ def check_numpy():
 
     version = numpy_version()
     if version < OLDEST_NUMPY:
-        raise SetupError("NumPy %s; lenet needs %d.%d or later: pip install --upgrade numpy"
-                         % ((numpy.__version__,) + OLDEST_NUMPY))
+        raise SetupError(f"NumPy {numpy.__version__}; lenet needs {text(OLDEST_NUMPY)} or later: "
+                         "pip install --upgrade numpy")
     if version > NEWEST_NUMPY:
-        say("NumPy %s is newer than %d.%d, the last that was tried; going on"
-            % ((numpy.__version__,) + NEWEST_NUMPY))
+        say(f"NumPy {numpy.__version__} is newer than {text(NEWEST_NUMPY)}, the last that was "
+            "tested; going on")
+
+
+def text(version):
+    return ".".join(map(str, version))
 
 
 def check_theano():
-    """Stop where Theano's folder is missing, is no whole Theano, or is another's."""
+    """Refuse a Theano that is missing, incomplete, or another version."""
     spec = importlib.util.find_spec("theano")
     if spec is None:
         raise missing("theano")
     if spec.origin is None:
-        raise SetupError("%s is only a part of Theano; remove that folder and %s"
-                         % (list(spec.submodule_search_locations)[0], how_to_install_theano()))
+        raise SetupError(f"{list(spec.submodule_search_locations)[0]} is only a part of Theano; "
+                         f"remove that folder and {how_to_install_theano()}")
     folder = os.path.dirname(spec.origin)
     version = version_of(folder)
     if version != THEANO:
-        raise SetupError("%s is %s, not Theano %s; uninstall it (Theano-PyMC has the same folder) "
-                         "and %s" % (folder, "another Theano, " + version if version
-                                     else "not whole", THEANO, how_to_install_theano()))
+        found = f"another Theano, {version}" if version else "incomplete"
+        raise SetupError(f"{folder} is {found}, not Theano {THEANO}; uninstall it (Theano-PyMC has "
+                         f"the same folder) and {how_to_install_theano()}")
 
 
 def version_of(folder):
@@ -81,17 +87,17 @@ def version_of(folder):
 
 def missing(package):
     """The error for a package that is not installed."""
-    how = how_to_install_theano() if package == "theano" else "type " + IN_THE_CLONE
-    return SetupError("the package %s is not installed; %s" % (package, how))
+    how = how_to_install_theano() if package == "theano" else IN_THE_CLONE
+    return SetupError(f"the package {package} is not installed; {how}")
 
 
-IN_THE_CLONE = "`pip install -e .` in the clone"
+IN_THE_CLONE = "type `pip install -e .` in the clone"
 
 
 def how_to_install_theano():
     """The command for it."""
     if sys.version_info < (3, 12):
-        return "type `pip install Theano==%s`" % THEANO
+        return f"type `pip install Theano=={THEANO}`"
     if importlib.util.find_spec("lenet_theano") is None:
-        return "type " + IN_THE_CLONE
-    return "type `%s -m lenet_theano.scripts install-theano`" % shlex.quote(sys.executable)
+        return IN_THE_CLONE
+    return f"type `{shlex.quote(sys.executable)} -m lenet_theano.scripts install-theano`"

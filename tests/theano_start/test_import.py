@@ -1,10 +1,11 @@
-"""lenet.theano_start: Theano imported before lenet, missing, or broken."""
+"""lenet.theano_start: Theano imported before lenet, missing, or broken; how refusals end."""
 
 import sys
 
 import pytest
-from conftest import assert_refused, run_python
+from conftest import assert_refused, run_python, run_script
 
+from lenet.theano_start.refusal import SetupInterrupted
 from lenet.theano_start.today.view import numpy_version
 
 
@@ -36,9 +37,51 @@ def test_numbers_that_cannot_be_trained_with():
     assert_refused(process, 2, "floatX=float16; expected float32 or float64")
 
 
+REFUSED = {"THEANO_FLAGS": "floatX=float16"}  # a reason that every start has to give
+
+
+def test_a_program_that_catches_import_errors_goes_on():
+    code = ("import sys\ntry:\n    import lenet\nexcept ImportError as error:\n"
+            "    print(type(error).__name__, error)")
+    process = run_python("-c", code, **REFUSED)
+    assert (process.returncode, process.stderr) == (0, "")
+    assert process.stdout == "SetupError floatX=float16; expected float32 or float64\n"
+
+
+def test_other_errors_go_to_the_hook_of_before():
+    code = ("import sys\nsys.excepthook = lambda kind, error, traceback: print('mine:', error)\n"
+            "try:\n    import lenet\nexcept ImportError as error:\n    raise ValueError('other')")
+    process = run_python("-c", code, **REFUSED)
+    assert (process.returncode, process.stdout, process.stderr) == (1, "mine: other\n", "")
+
+
+def test_the_hook_is_left_alone_where_theano_starts():
+    code = "import sys, lenet; print(sys.excepthook.__module__)"
+    assert run_python("-c", code).stdout == "theano.gof.link\n"  # Theano sets one of its own
+
+
+def test_an_interactive_session_goes_on():
+    process = run_python("-i", "-c", "import lenet", **REFUSED)
+    assert process.returncode == 0
+    assert process.stderr.splitlines()[0] == "lenet: floatX=float16; expected float32 or float64"
+
+
+def test_every_command_ends_in_one_line(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text("")
+    for process in (run_python("-m", "lenet", program, **REFUSED),
+                    run_script("convolutional_mlp.py", **REFUSED),
+                    run_script("__main__.py", "train", **REFUSED)):
+        assert_refused(process, 2, "lenet: floatX=float16; expected float32 or float64")
+
+
 def test_ctrl_c_while_theano_is_imported(tmp_path):
     (tmp_path / "theano").mkdir()
     (tmp_path / "theano" / "_version.py").write_text('"version": "1.0.5"')
     (tmp_path / "theano" / "__init__.py").write_text("raise KeyboardInterrupt")
     process = run_python("-c", "import sys; sys.path.insert(0, %r); import lenet" % str(tmp_path))
     assert_refused(process, 130, "lenet: interrupted")
+
+
+def test_ctrl_c_is_no_import_error():
+    assert not issubclass(SetupInterrupted, Exception)
