@@ -1,11 +1,7 @@
-"""How many threads to compute with, said to OpenMP and OpenBLAS."""
+"""How many threads OpenMP and OpenBLAS may use."""
 
 import contextlib
 import os
-
-from lenet.theano_start.refusal import SetupError
-
-MOST_THREADS = 1024  # each needs a stack; many more than processors help nobody
 
 
 def thread_count():
@@ -27,59 +23,48 @@ def usable_processors():
 
 
 def control_group_quota(root="/sys/fs/cgroup", membership="/proc/self/cgroup"):
-    """The processor time a second that Linux's control groups allow, or None without a limit.
+    """The processors that Linux's control groups allow, such as 1.5, or None without a limit.
 
-    Version 2 keeps ``quota period`` in ``cpu.max``, version 1 in two files; the tightest limit on
-    the way from this process's group up to the root holds.
+    Quota and period are in one file in version 2 (``max 100000``: no limit) and in two files in
+    version 1 (quota -1: no limit). The tightest limit from this process's group up to the root
+    holds.
     """
     try:
         with open(membership) as lines:
-            groups = [line.strip().split(":", 2) for line in lines]
+            groups = [line.strip().split(":", 2) for line in lines if line.count(":") >= 2]
     except OSError:
         return None
     quotas = []
-    for _, controllers, path in (group for group in groups if len(group) == 3):
-        if controllers == "":
-            top, read = root, quota_v2
+    for _, controllers, path in groups:
+        if not controllers:
+            top, names = root, ["cpu.max"]
         elif "cpu" in controllers.split(","):
-            top, read = os.path.join(root, "cpu"), quota_v1
+            top, names = os.path.join(root, "cpu"), ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
         else:
             continue
-        # Inside a container the path may be that of the host, where only the root exists.
+        # Inside a container the path may be the host's, of which only the root exists.
         parts = [part for part in path.split("/") if part not in ("", "..")]
-        for depth in range(len(parts), -1, -1):
-            with contextlib.suppress(OSError, ValueError):
-                quotas.append(read(os.path.join(top, *parts[:depth])))
-    return min((quota for quota in quotas if quota is not None), default=None)
+        for depth in range(len(parts) + 1):
+            folder = os.path.join(top, *parts[:depth])
+            with contextlib.suppress(OSError, ValueError):  # no such file; "max"
+                quota, period = " ".join(read(folder, name) for name in names).split()
+                quotas.append(int(quota) / int(period))
+    return min((quota for quota in quotas if quota > 0), default=None)
 
 
-def quota_v2(folder):
-    """Processors allowed by a version 2 control group, None if it sets no limit."""
-    with open(os.path.join(folder, "cpu.max")) as file:
-        quota, period = file.read().split()
-    return None if quota == "max" else int(quota) / int(period)
-
-
-def quota_v1(folder):
-    """Processors allowed by a version 1 control group, None if it sets no limit."""
-    with open(os.path.join(folder, "cpu.cfs_quota_us")) as file:
-        quota = int(file.read())
-    with open(os.path.join(folder, "cpu.cfs_period_us")) as file:
-        period = int(file.read())
-    return None if quota < 0 else quota / period
+def read(folder, name):
+    with open(os.path.join(folder, name)) as file:
+        return file.read()
 
 
 def limit():
     """Tell OpenMP and OpenBLAS how many threads there are, where the user has not.
 
-    Both keep threads of their own, one for each processor, and a thread that has nothing to do
-    waits for work in a loop, which takes the processor from the other library's threads. Passive
-    waiting halves the time of a minibatch (README, "Speed"), on a machine that does other things
-    as well even more. OpenBLAS gives up after 2 ** 4 processor cycles, the least it accepts.
+    Each library keeps threads of its own, one per processor, and an idle thread waits for work in a
+    loop, which takes the processor from the other library's threads. Passive waiting halves the
+    time of a minibatch, and saves more on a machine that is busy with other things. OpenBLAS gives
+    up waiting after 2 ** 4 processor cycles, the least that it accepts.
     """
-    if thread_count() > MOST_THREADS:
-        raise SetupError("OMP_NUM_THREADS=%s; expected 1 to %d"
-                         % (os.environ["OMP_NUM_THREADS"], MOST_THREADS))
     os.environ.setdefault("OMP_NUM_THREADS", str(thread_count()))
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
