@@ -1,7 +1,7 @@
-"""What NumPy 2 changed about the types of numbers (NEP 50), as far as Theano relies on it.
+"""What NumPy 2 changed about types of numbers (NEP 50), as far as Theano relies on it.
 
-Until NumPy 2, ``numpy.asarray(300, "int8")`` took the lowest 8 bits, and a Python number beside an
-array had the type that its value asked for. Now the first is an error, and the second takes the
+Before NumPy 2, ``numpy.asarray(300, "int8")`` kept the lowest 8 bits, and a Python number used with
+an array had the type that its value required. Now the former is an error, and the latter takes the
 array's type: ``0.1 == numpy.asarray(0.1, "float32")`` has become true.
 """
 
@@ -25,7 +25,7 @@ def keep_lowest_bits(safe_asarray):
             values = numpy.asarray(a)
             if values.dtype.kind == "f" and (abs(values) < 2.0 ** 63).all():
                 values = values.astype("int64")
-            # NumPy 1 read a number as a C long, and as an unsigned one for these two types.
+            # NumPy 1 read a number as a C long, or an unsigned long for these two types.
             if values.dtype.kind not in ("iu" if dtype in ("uint32", "uint64") else "i"):
                 raise
             return original(values.astype(dtype), dtype, order)
@@ -43,7 +43,7 @@ def compare_values(basic):
             return original(self, x)
         value = numpy.asarray(x)
         if value.dtype.kind not in "bif":
-            raise OverflowError("%s has more than 64 bits" % x)
+            raise OverflowError(f"{x} has more than 64 bits")
         floatX = basic.config.floatX
         if isinstance(x, float) and floatX in self.dtypes and floatX != "float64":
             return value.astype(floatX)
@@ -60,8 +60,8 @@ def compare_values(basic):
 def filter_scalars(basic):
     """scalar/basic.py:319: a Python number for a type that may be too small.
 
-    It is accepted where the user allows that, and a float where the type is floatX; else it has to
-    be what it becomes.
+    It is accepted if the user allows that, or if it is a float and the type is floatX; otherwise
+    its value must not change.
     """
     original = basic.Scalar.filter
 
@@ -73,15 +73,14 @@ def filter_scalars(basic):
                     data = basic.theano._asarray(data, self.dtype)[()]
             elif self.dtype.startswith("float") and not (floatX and allow_downcast is None):
                 if numpy.asarray(data) != numpy.asarray(data, self.dtype):
-                    raise TypeError("%s is no %s, and allow_downcast is not True"
-                                    % (data, self.dtype))
+                    raise TypeError(f"{data} is no {self.dtype}, and allow_downcast is not True")
         return original(self, data, strict, allow_downcast)
 
     basic.Scalar.filter = filter
 
 
 def upcast_variables(basic):
-    """scalar/basic.py:74: NumPy no longer asks a variable for the name of its type."""
+    """scalar/basic.py:74: NumPy no longer asks a variable for its type."""
     original = basic.upcast
 
     def upcast(*dtypes):
@@ -92,7 +91,7 @@ def upcast_variables(basic):
 
 
 def mask_of_64_bits(rng_mrg):
-    """sandbox/rng_mrg.py:389: a mask of 32 bits beside numbers of 31 and a sign."""
+    """sandbox/rng_mrg.py:389: a mask of 32 bits, used with numbers of 31 bits and a sign."""
     original = rng_mrg.mrg_next_value
 
     def mrg_next_value(rstate, new_rstate, NORM, mask, offset):

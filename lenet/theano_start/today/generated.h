@@ -1,4 +1,4 @@
-/* Before every module that Theano 1.0.5 writes: what it takes for granted of Python and NumPy. */
+/* Included before every module that Theano 1.0.5 writes: what that assumes of Python and NumPy. */
 #ifndef LENET_GENERATED_H
 #define LENET_GENERATED_H
 

@@ -11,7 +11,7 @@ HEADER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "generated.h")
 
 
 def put_header_first(cmodule):
-    """Let g++ read generated.h before each module (gof/cmodule.py:1929)."""
+    """gof/cmodule.py:1929: let g++ read generated.h before each module."""
     compile_args = cmodule.GCC_compiler.compile_args
 
     def with_header(march_flags=True):
@@ -21,8 +21,8 @@ def put_header_first(cmodule):
 
 
 def allow_narrowing(cmodule):
-    """Clang refuses a list of ints that are given longer integers (tensor/elemwise_cgen.py:321 and
-    358 write some); g++ takes it."""
+    """tensor/elemwise_cgen.py:321 and 358: Clang, unlike g++, refuses a list of ints that is
+    initialized with longer integers."""
     compile_args = cmodule.GCC_compiler.compile_args
 
     def with_narrowing(march_flags=True):
@@ -34,17 +34,16 @@ def allow_narrowing(cmodule):
 
 @functools.lru_cache(maxsize=None)
 def header():
-    """The text of the header, and a name that says what is in it."""
+    """The text of the header, and a name made from it."""
     with open(HEADER, "rb") as file:
         text = file.read()
-    return text, "generated-%s.h" % hashlib.sha256(text).hexdigest()[:16]
+    return text, f"generated-{hashlib.sha256(text).hexdigest()[:16]}.h"
 
 
 def copy_of_header(folder):
     """The path of the header in the folder of compiled graphs.
 
-    The path is a part of each graph's key, so it says what is in the file, and not where the
-    package lies.
+    The path is part of each graph's key, so it depends on the text and not on where the package is.
     """
     text, name = header()
     path = os.path.join(folder, name)
@@ -56,8 +55,8 @@ def copy_of_header(folder):
 
 
 def increment_in_python(subtensor):
-    """NumPy 2 hides the iterator that the C of tensor/inc_code.py:112 walks with; `perform` of the
-    op calls ``numpy.add.at``, which does the same."""
+    """tensor/inc_code.py:112: NumPy 2 hides the iterator that this C uses; the op's ``perform``
+    calls ``numpy.add.at``, which does the same."""
 
     def c_code(self, *args):
         raise NotImplementedError("NumPy 2 hides PyArray_MapIter")
@@ -66,20 +65,20 @@ def increment_in_python(subtensor):
 
 
 def cumulate_over_all(extra_ops):
-    """tensor/extra_ops.py:262: the axis that means all of them, in C."""
+    """tensor/extra_ops.py:262: in C, the axis that means all of them."""
     extra_ops.CumOp.c_axis = property(
         lambda self: extra_ops.np.iinfo("int32").min if self.axis is None else self.axis)
 
 
-def do_without_noprefix(conv):
-    """tensor/nnet/conv.py:960: a header of other names, none of which the code uses."""
+def leave_out_noprefix(conv):
+    """tensor/nnet/conv.py:960: numpy/noprefix.h is gone; the code uses nothing of it."""
     conv.ConvOp.c_headers = lambda self: ["<iostream>", "<sstream>"]
 
 
 MENDS = [
     Mend("theano.gof.cmodule", allow_narrowing),
     Mend("theano.gof.cmodule", put_header_first, numpy=(2, 0)),
-    Mend("theano.tensor.nnet.conv", do_without_noprefix, numpy=(2, 0)),
+    Mend("theano.tensor.nnet.conv", leave_out_noprefix, numpy=(2, 0)),
     Mend("theano.tensor.subtensor", increment_in_python, numpy=(2, 0)),
     Mend("theano.tensor.extra_ops", cumulate_over_all, numpy=(2, 0)),
 ]

@@ -1,4 +1,4 @@
-"""What NumPy 1.23, 1.24, 1.25 and 2 took away, in the NumPy and the arrays that Theano sees."""
+"""What NumPy 1.23, 1.24, 1.25 and 2 removed, restored in the NumPy and arrays that Theano sees."""
 
 import copy
 
@@ -17,7 +17,7 @@ def show():
 
 
 def names():
-    """{name: value} of those that this NumPy lacks."""
+    """{name: value}: those that this NumPy lacks."""
     found = {}
     if numpy_version() >= (1, 24):
         # scalar/basic.py:2055, 2323 and 3712, tensor/basic.py:381: Python's own types
@@ -35,7 +35,7 @@ def names():
 
 
 class Casts:
-    """``cast[dtype](x)``: x as an array of that type."""
+    """``cast[dtype](x)``: x as an array of this type."""
 
     def __getitem__(self, dtype):
         return lambda x: numpy.asarray(x).astype(dtype)
@@ -44,10 +44,10 @@ class Casts:
 class OldArray(numpy.ndarray):
     """An array that can do what arrays once could."""
 
-    def tostring(self):  # until NumPy 2.3
+    def tostring(self):  # before NumPy 2.3
         return self.tobytes()
 
-    def __getitem__(self, index):  # until NumPy 1.23 a list of slices was as good as a tuple
+    def __getitem__(self, index):  # before NumPy 1.23, a list of slices worked like a tuple
         return super().__getitem__(tuple(index) if isinstance(index, list) else index)
 
 

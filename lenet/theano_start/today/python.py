@@ -1,5 +1,5 @@
-"""Modules that Python 3.12 and today's setuptools and NumPy no longer have, as far as Theano
-calls them."""
+"""Modules that Python 3.12 and current setuptools and NumPy no longer have, as far as Theano calls
+them."""
 
 import importlib.util
 import shutil
@@ -24,7 +24,7 @@ def show():
 
 
 def stand_in(name, **functions):
-    """Let Theano import a module of these functions under a name with dots."""
+    """Let Theano import a module of these functions under a dotted name."""
     module = types.ModuleType(name)
     vars(module).update(functions)
     REPLACED[name] = module
@@ -54,7 +54,7 @@ def imp():
 
     def find_module(name):
         if importlib.util.find_spec(name) is None:
-            raise ImportError("No module named %r" % name)
+            raise ImportError(f"No module named {name!r}")
         return True
 
     stand_in("imp", find_module=find_module)

@@ -1,9 +1,8 @@
 """The loop of ``theano.scan``.
 
-Theano runs it in C made by a Cython of 2018 (scan_module/c_code/scan_perform.c), which Python 3.11
-and NumPy 2 do not compile. The same loop in Python stands beside it, and is what
-scan_module/scan_op.py:953 takes where the module in C cannot be imported; but what a failed
-compilation raises is no ImportError.
+Theano's version in C was made by a Cython of 2018 (scan_module/c_code/scan_perform.c) and does not
+compile with Python 3.11 or NumPy 2. scan_module/scan_op.py:953 uses the version in Python beside it
+if importing the one in C raises an ImportError; but a failed compilation raises another error.
 """
 
 import sys
@@ -12,6 +11,6 @@ from lenet.theano_start.today.view import REFUSED, numpy_version
 
 
 def refuse_old_cython():
-    """Let Theano take the loop in Python."""
+    """Let Theano use the loop in Python."""
     if sys.version_info >= (3, 11) or numpy_version() >= (2, 0):
         REFUSED["theano.scan_module.scan_perform_ext"] = "made by a Cython of 2018"

@@ -1,8 +1,8 @@
 """Theano's own view of the modules that it imports, and mends to its modules.
 
-An import statement calls the function ``__import__`` that it finds among the built-in names of its
-module. Theano's modules get built-in names of their own, in which that function knows of
-``REPLACED``; all other modules of the process keep Python's.
+An import statement calls the ``__import__`` of its module's built-in names. Theano's modules get
+built-in names of their own, whose ``__import__`` looks into ``REPLACED`` first; all other modules
+of the process keep Python's.
 """
 
 import builtins
@@ -13,7 +13,7 @@ import warnings
 
 import numpy
 
-# {name: the module that Theano is given for it}, with the packages that they are in
+# {name: the module that Theano gets for it}, including the packages that contain them
 REPLACED = {}
 # {name of a module of Theano: why it cannot be imported}
 REFUSED = {}
@@ -28,19 +28,18 @@ class Mend:
         Its name.
     change : function
         Called with the module.
-    python, numpy : tuple of int
+    numpy : tuple of int
         The first version that needs it.
     """
 
-    def __init__(self, module, change, python=(3,), numpy=(1,)):
+    def __init__(self, module, change, numpy=(1,)):
         self.module = module
         self.change = change
-        self.python = python
         self.numpy = numpy
 
     def is_needed(self):
-        """Whether this Python and this NumPy need it."""
-        return sys.version_info >= self.python and numpy_version() >= self.numpy
+        """Whether this NumPy needs it."""
+        return numpy_version() >= self.numpy
 
 
 def numpy_version():
@@ -49,10 +48,10 @@ def numpy_version():
 
 
 def module_like(original, **names):
-    """A module with what another one has, but other values for some of its names."""
+    """A copy of a module with other values for some of its names."""
 
     class View(types.ModuleType):
-        def __getattr__(self, name):  # what that module loads when it is asked for
+        def __getattr__(self, name):  # what the module loads on demand
             return getattr(original, name)
 
     view = View(original.__name__)
@@ -76,7 +75,7 @@ BUILTINS = dict(vars(builtins), __import__=theano_import)
 
 
 class Loader(importlib.machinery.SourceFileLoader):
-    """Executes a module of Theano with its own built-in names, then the mends to it."""
+    """Executes a module of Theano with Theano's built-in names, then applies the mends to it."""
 
     mends = ()
 
@@ -99,7 +98,7 @@ def mend(module):
 
 
 class Finder:
-    """Finds Theano's modules where Python does, and gives them to ``Loader``."""
+    """Finds Theano's modules where Python does, and has ``Loader`` load them."""
 
     @staticmethod
     def find_spec(name, path=None, target=None):
@@ -114,8 +113,9 @@ class Finder:
 
 
 def install(mends):
-    """From now on, load Theano's modules with their view and those of the mends that they need."""
+    """From now on, load Theano's modules with their view and the mends that are needed."""
     Loader.mends = [one for one in mends if one.is_needed()]
     sys.meta_path.insert(0, Finder)
-    for name in [name for name in sys.modules if name.partition(".")[0] == "theano"]:
-        mend(sys.modules[name])
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == "theano":
+            mend(module)
