@@ -1,7 +1,7 @@
 """LeNet in Theano, as the deeplearning.net tutorial teaches it.
 
-Importing the package starts Theano with settings that work (``lenet.theano_start``) and lets its
-compiler use the package's fast operations (``lenet.ops``); every other module may then
+Importing the package starts Theano with settings that work (``lenet.theano_start``) and registers
+the package's fast operations with its compiler (``lenet.ops``); after that, every module can
 ``import theano`` as the tutorial does.
 """
 

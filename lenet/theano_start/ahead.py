@@ -1,15 +1,15 @@
-"""Compile the modules of a graph side by side, one g++ for each processor.
+"""Compile the modules of a graph in parallel, one g++ per processor.
 
-Theano goes through a graph node by node: it writes the C++ of one, waits for g++, loads what came
-out, and turns to the next. Here, when the first module of a graph is missing on disk, those of all
-its nodes are given to g++ at once, and Theano loads each when it comes to it:
+Theano goes through a graph node by node: it writes the C++ of one, waits for g++, loads the result
+and turns to the next. Here, when the first module of a graph is missing on disk, those of all nodes
+are given to g++ at once, and Theano loads each when it comes to it:
 
     Theano alone       g++ 1, load 1, g++ 2, load 2, g++ 3, load 3, g++ 4, load 4
     two processors     g++ 1, load 1, g++ 3, load 3
                        g++ 2, load 2, g++ 4, load 4
 
-The source and the options are Theano's own. What cannot be compiled here is left for Theano to
-compile, and to report. Where everything is on disk, nothing of this happens.
+Source and options are Theano's own. What cannot be compiled here is left for Theano to compile, and
+to report.
 """
 
 import concurrent.futures
@@ -22,14 +22,13 @@ from theano.gof.cmodule import GCC_compiler, dlimport, get_lib_extension, get_mo
 from theano.gof.fg import FunctionGraph
 from theano.gof.vm import VM_Linker
 
-# g++ at a time, at the most: each takes up to 340 MB of memory.
-MOST = 8
+MOST = 8  # g++ at a time: each takes up to 340 MB of memory
 
 
 def apply(processors):
-    """From now on, compile the modules of each graph with as many g++ as there are processors."""
+    """From now on, compile the modules of each graph with one g++ per processor."""
     make_all, compile_str = VM_Linker.make_all, GCC_compiler.compile_str
-    graphs = []  # those under compilation, one inside the other
+    graphs = []  # being compiled, one inside the other
 
     def make_all_of(linker, *args, **kwargs):
         graphs.append(ModulesOfGraph(linker.fgraph, compile_str, processors))
@@ -49,7 +48,7 @@ def apply(processors):
 
 
 class ModulesOfGraph:
-    """The modules of one graph, compiled from the first time that one of them is taken.
+    """The modules of one graph, compiled as soon as the first of them is taken.
 
     Parameters
     ----------
@@ -58,7 +57,7 @@ class ModulesOfGraph:
     compile_str : function
         ``GCC_compiler.compile_str``.
     processors : int
-        How many modules to compile at a time, at the most.
+        How many modules to compile at a time, up to ``MOST``.
     """
 
     def __init__(self, fgraph, compile_str, processors):
@@ -71,8 +70,7 @@ class ModulesOfGraph:
     def take(self, name, options, location):
         """Move a module into the folder ``location`` and load it; None if it was not compiled.
 
-        Theano compiles a module that it does not keep again for each node, and may take it here
-        once only.
+        Once only: Theano compiles a module that it does not keep once for each node.
         """
         if self.processors > 1 and self.pool is None:
             self.start()
@@ -97,20 +95,20 @@ class ModulesOfGraph:
                 if is_on_disk(linker):
                     continue
                 name, source, options = module_of(linker)
-            except Exception:  # no C code, or code with a fault: Theano's to deal with
+            except Exception:  # no C code, or faulty code: Theano's to deal with
                 continue
             key = name, str(options)
             if key not in self.results:
                 self.results[key] = self.pool.submit(self.build, name, source, options)
 
     def build(self, name, source, options):
-        """Compile one module in a folder of its own; the path of what comes out."""
+        """Compile one module in a folder of its own; return its path."""
         folder = tempfile.mkdtemp(dir=self.folder.name)
         self.compile_str(name, source, folder, *options, py_module=False)
-        return os.path.join(folder, "%s.%s" % (name, get_lib_extension()))
+        return os.path.join(folder, f"{name}.{get_lib_extension()}")
 
     def close(self):
-        """Wait for what is being compiled, forget the rest."""
+        """Wait for what is being compiled, and drop the rest."""
         if self.folder is not None:
             for result in self.results.values():
                 result.cancel()
@@ -132,8 +130,8 @@ def is_on_disk(linker):
 
 
 def module_of(linker):
-    """A module's name, its source, and what ``compile_str`` is told beside these."""
+    """A module's name, its source, and the options that ``compile_str`` takes."""
     module = linker.get_dynamic_module()
-    source = module.code()  # gives it its name
+    source = module.code()  # sets code_hash
     return module.code_hash, source, (linker.header_dirs(), linker.lib_dirs(), linker.libraries(),
                                       linker.compile_args())

@@ -1,10 +1,10 @@
-"""Faults of Theano 1.0.5 in keeping compiled operations on disk.
+"""Let Theano 1.0.5 find on disk what it has compiled before.
 
-Compiled operations lie on disk under a key. An operation without a version in that key is not
-looked up at all, and one whose version changes is never found: both cost a second or more at each
-start, and the second leaves another file on disk each time. All keys are read at each start, and
-those that hold a scalar graph build it anew; a program is compiled each time to see whether g++
-knows OpenMP. And two processes that tidy the folder up at their ends trip over each other.
+Compiled operations are on disk under a key. Theano does not look up an operation whose key lacks a
+version, and never finds one whose version differs from process to process: each costs a second or
+more per start, and the latter another file on disk. At each start all keys are read, and those that
+hold a scalar graph build it anew; a program is compiled to see whether g++ knows OpenMP; and two
+processes that clean the folder up when they end get in each other's way.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from lenet.theano_start.refusal import say
 
 
 def apply():
-    """Let keys be the same in every process and read quickly, test g++ once, and end quietly."""
+    """Make keys the same in every process and quick to read, test g++ once, and exit quietly."""
     version_operations_without_properties()
     COp.c_code_cache_version = version_of_code
     Composite.__getstate__ = state_without_the_graph
@@ -31,15 +31,15 @@ def apply():
     Composite.__getattr__ = build_on_first_use
     compiles = OpenMPOp.test_gxx_support
     OpenMPOp.test_gxx_support = staticmethod(lambda: openmp_compiles(compiles))
-    tidy_up = ModuleCache._on_atexit
-    ModuleCache._on_atexit = lambda cache: tidy_up_beside_others(tidy_up, cache)
+    clean_up = ModuleCache._on_atexit
+    ModuleCache._on_atexit = lambda cache: clean_up_beside_others(clean_up, cache)
 
 
 def version_operations_without_properties():
     """Give operations without properties one that says nothing.
 
     ``CLinker.cmodule_key_`` takes an empty ``__props__`` for a missing version. All operations
-    have the attribute ``default_output``, the same for all of such a class.
+    have the attribute ``default_output``, with the same value throughout such a class.
     """
     classes = [Op]
     while classes:
@@ -52,7 +52,7 @@ def version_operations_without_properties():
 def version_of_code(self):
     """The version of an operation that is written in C: a number made from its code.
 
-    ``COp.c_code_cache_version`` takes ``hash`` of the text, which is another one in each process.
+    ``COp.c_code_cache_version`` uses ``hash`` of the text, which differs from process to process.
     """
     version = (int(hash_from_code("\n".join(self.func_codes))[-12:], 16),)
     if hasattr(self, "params_type"):
@@ -61,13 +61,13 @@ def version_of_code(self):
 
 
 def state_without_the_graph(self):
-    """What a pickle holds of a scalar graph. Theano's own wants ``fgraph``, to leave it out."""
+    """What a pickle holds of a scalar graph; Theano's own needs ``fgraph``, to leave it out."""
     return {name: value for name, value in vars(self).items()
             if name not in ("fgraph", "_impls", "prepare_node_called")}
 
 
 def read_without_the_graph(self, state):
-    """Take a scalar graph from a pickle. A key compares its C code, which the pickle holds."""
+    """Restore a scalar graph from a pickle. A key compares its C code, which the pickle holds."""
     self.__dict__.update(state)
     self.prepare_node_called = set()
 
@@ -79,14 +79,14 @@ def build_on_first_use(self, name):
     elif name == "_impls":
         self.init_py_impls()
     else:
-        raise AttributeError("%r object has no attribute %r" % (type(self).__name__, name))
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
     return self.__dict__[name]
 
 
 def openmp_compiles(compiles):
-    """Whether g++ compiles a program with OpenMP: tried until it did, then known from a file."""
+    """Whether g++ compiles a program with OpenMP: tested until it does, then noted in a file."""
     compiler = hashlib.sha256((theano.config.cxx + gcc_version_str).encode()).hexdigest()[:16]
-    known = os.path.join(theano.config.compiledir, "openmp-" + compiler)
+    known = os.path.join(theano.config.compiledir, f"openmp-{compiler}")
     if os.path.exists(known):
         return True
     if not compiles():
@@ -102,14 +102,14 @@ def say_without_openmp():
     warnings.filterwarnings("ignore", "Your g\\+\\+ compiler fails to compile OpenMP")
     hint = ("sudo apt-get install libomp-dev" if "clang" in theano.config.cxx
             else "leave cxx out for g++")
-    say("%s cannot compile with OpenMP: the convolutions use one thread; for more, %s"
-        % (theano.config.cxx, hint))
+    say(f"{theano.config.cxx} cannot compile with OpenMP: the convolutions use one thread; "
+        f"for more, {hint}")
 
 
-def tidy_up_beside_others(tidy_up, cache):
-    """Tidy up unless another process has just done it.
+def clean_up_beside_others(clean_up, cache):
+    """Clean the folder up, unless another process has just done so.
 
-    ``ModuleCache.clear_unversioned`` takes None for the list of files in a folder that has gone.
+    ``ModuleCache.clear_unversioned`` gets None for the list of files in a folder that has gone.
     """
     with contextlib.suppress(OSError, TypeError):
-        tidy_up(cache)
+        clean_up(cache)

@@ -22,9 +22,9 @@ BLAS_THREAD_FUNCTIONS = ("openblas_get_num_threads", "openblas_set_num_threads")
 
 
 def check(user):
-    """Stop with one line where Theano would fall back to interpreting graphs in Python.
+    """Refuse what would make Theano fall back to interpreting graphs in Python.
 
-    A user who says ``cxx=`` wants just that, and is told what it means.
+    A user who sets ``cxx=`` wants just that, and is told what it means.
     """
     compiler = user.get("cxx")
     if compiler == "":
@@ -33,29 +33,28 @@ def check(user):
     if compiler is None and not found():
         raise SetupError("no C++ compiler found; install one: sudo apt-get install g++")
     if compiler is not None and not shutil.which(compiler):
-        raise SetupError("cxx=%s: no such compiler; leave the setting out for g++" % compiler)
+        raise SetupError(f"cxx={compiler}: no such compiler; leave the setting out for g++")
     flags = user.get("gcc.cxxflags")
     if flags:
         check_flags(compiler or found(), flags)
     header = os.path.join(sysconfig.get_paths()["include"], "Python.h")
     if not os.path.exists(header):
-        raise SetupError(
-            "Python's C headers are missing (%s); install them: "
-            "sudo apt-get install python%d.%d-dev" % ((header,) + sys.version_info[:2])
-        )
+        major, minor = sys.version_info[:2]
+        raise SetupError(f"Python's C headers are missing ({header}); install them: "
+                         f"sudo apt-get install python{major}.{minor}-dev")
 
 
 def check_flags(compiler, flags):
-    """Stop with one line if the compiler refuses the user's flags, as it would for each module."""
+    """Refuse flags that the compiler refuses, as it would for each module."""
     command = [compiler] + flags.split() + ["-fsyntax-only", "-x", "c++", os.devnull]
     process = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     if process.returncode:
         lines = process.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
-        raise SetupError("gcc.cxxflags=%s: %s" % (flags, lines[0]))
+        raise SetupError(f"gcc.cxxflags={flags}: {lines[0]}")
 
 
 def found():
-    """The path of the C++ compiler that Theano takes by itself, or None."""
+    """The path of the C++ compiler that Theano chooses by itself, or None."""
     clang = sys.platform == "darwin" or sys.platform.startswith("freebsd")
     return (clang and shutil.which("clang++")) or shutil.which("g++")
 
@@ -63,11 +62,11 @@ def found():
 def compiler_flags():
     """Flags that make GCC optimise for this processor without changing the arithmetic.
 
-    glibc declares the vector versions of ``tanhf`` and its like (at most 4 ulp) only where
+    glibc declares the vector versions of functions like ``tanhf`` (at most 4 ulp) only where
     ``__FAST_MATH__`` is defined, and GCC calls them only where ``errno`` and traps do not matter.
-    Saying just that keeps NaN, infinities and the order of sums as they are. The flag
+    These flags say just that, and keep NaN, infinities and the order of sums as they are;
     ``-ffast-math`` itself would link code that makes the whole process flush subnormal numbers
-    to zero. Theano asks for debugging symbols with ``-g``; they take a fifth of g++'s time and four
+    to zero. ``-g0`` undoes Theano's ``-g``: debugging symbols take a fifth of g++'s time and four
     fifths of the folder of compiled graphs.
     """
     flags = ["-O3", "-march=native", "-g0"]
@@ -81,8 +80,8 @@ def blas_flags():
 
     Importing that package loads its library with global symbols, so there is nothing to link:
     it is enough to give Theano's calls the names that the package uses. (``-L`` would not do:
-    Theano splits these flags at spaces, and folders may have spaces in their names.) Theano wants
-    at least one library before it calls a BLAS from C; the one of C's mathematics is always there.
+    Theano splits these flags at spaces, which names of folders may contain.) Theano wants at least
+    one library before it calls a BLAS from C; libm is always there.
     """
     if importlib.util.find_spec("scipy_openblas32") is None:
         return ["-lblas"]
@@ -90,4 +89,4 @@ def blas_flags():
 
     routines = [name + "_" for name in BLAS_ROUTINES]
     names = routines + list(BLAS_THREAD_FUNCTIONS)
-    return ["-D%s=scipy_%s" % (name, name) for name in names] + ["-lm"]
+    return [f"-D{name}=scipy_{name}" for name in names] + ["-lm"]

@@ -8,9 +8,8 @@ from lenet.theano_start import compiler
 from lenet.theano_start.refusal import SetupError, say
 from lenet.theano_start.settings import compile_cache
 
-# Old names of Theano's first GPU back end, which the tutorials use, and the present ones.
-OLD_DEVICE = "gpu"
-NEW_DEVICE = "cuda"
+# What Theano's first GPU back end called a device, as the tutorials do, and today's name.
+OLD_DEVICE, NEW_DEVICE = "gpu", "cuda"
 
 
 def choose(user):
@@ -18,7 +17,7 @@ def choose(user):
     named = user.get("device", "cpu")
     device = present_name(named)
     if device != named:
-        say("device=%s is called device=%s since Theano 1.0" % (named, device))
+        say(f"device={named} is called device={device} since Theano 1.0")
         user.override("device", device)
     if not device.startswith(NEW_DEVICE):
         return
@@ -29,22 +28,19 @@ def choose(user):
 
 
 def present_name(device):
-    """What Theano 1.0 calls a device that may have its old name: gpu0 -> cuda0."""
+    """What Theano 1.0 calls a device: gpu0 -> cuda0."""
     if device.startswith(OLD_DEVICE):
         return NEW_DEVICE + device[len(OLD_DEVICE):]
     return device
 
 
 def gpu_tools(cxx=None):
-    """The folder for the names of CUDA's libraries, and the C++ compiler, unless it is given."""
+    """The folder for the names of CUDA's libraries, and the C++ compiler: by default Theano's."""
     return os.path.join(compile_cache(), "cuda_names"), cxx or compiler.found()
 
 
 def gpu_problem(device, cxx=None):
-    """Why the GPU ``device`` cannot be used, in a few words, or None once all is prepared for it.
-
-    Does what can be done before Theano is imported (``lenet.gpu.start``).
-    """
+    """Prepare for the GPU ``device``; why it cannot be used, in a few words, or None if it can."""
     from lenet.gpu import start
 
     try:
@@ -55,10 +51,10 @@ def gpu_problem(device, cxx=None):
 
 
 def no_gpu(user, device, problem):
-    """Say that there is no GPU; stop if the user insists on one (``force_device=True``)."""
+    """Say that there is no GPU; refuse to start if the user requires one (``force_device``)."""
     if user.is_true("force_device"):
-        raise SetupError("device=%s: %s; force_device=True, so nothing is run" % (device, problem))
-    say("device=%s: %s; running on the CPU" % (device, problem))
+        raise SetupError(f"device={device}: {problem}; force_device=True, so nothing is run")
+    say(f"device={device}: {problem}; running on the CPU")
 
 
 @contextlib.contextmanager

@@ -1,12 +1,12 @@
 """Theano's settings: the user's, and our defaults underneath them.
 
-Theano takes each setting from the first of these places that has it:
+Theano takes each setting from the first of these places that names it:
 
     THEANO_FLAGS  >  the user's .theanorc  >  our defaults  >  Theano's defaults
 
 Theano reads the environment variable ``THEANORC`` as a list of files in which later ones win.
-Our defaults are written to a temporary file that stands first in that list while Theano is
-imported, so whatever the user says anywhere stays in force, setting by setting.
+Our defaults are written to a temporary file that comes first in that list while Theano is
+imported, so that each setting of the user's stays in force.
 """
 
 import configparser
@@ -23,7 +23,7 @@ from lenet.theano_start.threads import thread_count
 
 
 class UserSettings:
-    """What the user says in ``THEANO_FLAGS`` and in ``.theanorc``.
+    """What the user sets in ``THEANO_FLAGS`` and in ``.theanorc``.
 
     Parameters
     ----------
@@ -47,14 +47,13 @@ class UserSettings:
             flags = dict(pair.strip().split("=", 1) for pair in splitter if "=" in pair)
             files.read(user_files())
         except (ValueError, configparser.Error, OSError) as error:
-            raise SetupError(
-                "Theano's settings cannot be read: %s; correct THEANO_FLAGS or .theanorc"
-                % " ".join(str(error).split())
-            ) from None
+            reason = " ".join(str(error).split())
+            raise SetupError(f"Theano's settings cannot be read: {reason}; "
+                             "correct THEANO_FLAGS or .theanorc") from None
         return cls(flags, files)
 
     def get(self, name, default=None):
-        """The user's value of the setting ``name``, or ``default`` where they say nothing."""
+        """The user's value of the setting ``name``, or ``default`` if there is none."""
         section, _, option = name.rpartition(".")
         in_files = self.files.get(section or "global", option, fallback=default)
         return self.flags.get(name, in_files)
@@ -64,18 +63,17 @@ class UserSettings:
         return self.get(name, "False") in ("True", "true", "1")
 
     def override(self, name, value):
-        """Put ``name=value`` in force over what the user said."""
+        """Replace the user's value of a setting."""
         self.flags[name] = value
         os.environ["THEANO_FLAGS"] = ",".join(
-            "%s=%s" % (key, shlex.quote(text)) for key, text in self.flags.items()
-        )
+            f"{key}={shlex.quote(text)}" for key, text in self.flags.items())
 
 
 def check_floats(user):
-    """Stop with one line if the user asks for numbers that Theano cannot train with."""
+    """Refuse a type of numbers that Theano cannot train with."""
     name = user.get("floatX")
     if name not in (None, "float32", "float64"):
-        raise SetupError("floatX=%s; expected float32 or float64" % name)
+        raise SetupError(f"floatX={name}; expected float32 or float64")
 
 
 def user_files():
@@ -85,26 +83,24 @@ def user_files():
 
 
 def default_settings():
-    """Our defaults, as ``{"section.option": value}`` (section ``global`` left out)."""
+    """Our defaults: {"section.option": value}, without "global." for the section ``global``."""
     return {
         "floatX": "float32",
         "openmp": str(thread_count() > 1),
         "gcc.cxxflags": " ".join(compiler_flags()),
         "blas.ldflags": " ".join(blas_flags()),
-        # Theano 1.0.5 knows cuDNN 5 to 7; a later one would be called wrongly.
+        # Theano 1.0.5 knows cuDNN 5 to 7, and would call a later one wrongly.
         "dnn.enabled": "False",
         "base_compiledir": compile_cache(),
-        "compiledir_format": "compiledir_%(short_platform)s-"
-        + processor_key()
-        + "-%(python_version)s-%(python_bitwidth)s",
+        "compiledir_format": f"compiledir_%(short_platform)s-{processor_key()}"
+                             "-%(python_version)s-%(python_bitwidth)s",
     }
 
 
 def processor_key():
-    """A short name of this processor's instruction sets.
+    """A short name of this processor's instruction sets, for its subfolder of the compile cache.
 
-    ``-march=native`` code of one processor may not run on another that shares the home folder,
-    so the compile cache has one subfolder for each.
+    Code for one processor (``-march=native``) may not run on another that shares the home folder.
     """
     description = platform.machine() + platform.processor()
     with contextlib.suppress(OSError), open("/proc/cpuinfo") as cpuinfo:
@@ -114,21 +110,19 @@ def processor_key():
 
 
 def compile_cache():
-    """The folder for compiled graphs: ``~/.theano``, or a temporary one if that cannot be written.
-
-    Theano's own default is the first of the two.
-    """
+    """The folder for compiled graphs: ``~/.theano`` as by Theano's own default, or a temporary one
+    if that cannot be written."""
     home = os.path.join(os.path.expanduser("~"), ".theano")
     if is_writable(home):
         return home
-    own = os.path.join(tempfile.gettempdir(), "lenet-theano-%d" % os.getuid())
+    own = os.path.join(tempfile.gettempdir(), f"lenet-theano-{os.getuid()}")
     if not is_writable(own) or os.stat(own).st_uid != os.getuid():
         own = tempfile.mkdtemp(prefix="lenet-theano-")
     return own
 
 
 def is_writable(folder):
-    """Whether files can be made in ``folder``, which is created if need be."""
+    """Whether files can be made in ``folder``, which is created if it is missing."""
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -139,27 +133,26 @@ def is_writable(folder):
 
 @contextlib.contextmanager
 def our_defaults_under(user):
-    """While Theano is imported, let it read a file of our defaults before the user's files."""
+    """Inside the ``with`` block, let Theano read our defaults before the user's files."""
     settings = default_settings()
     if not (user.get("base_compiledir") or user.get("compiledir")):
         if not settings["base_compiledir"].startswith(os.path.expanduser("~")):
             say("the home folder cannot be written; compiled graphs go to "
-                + settings["base_compiledir"])
-    files = configparser.RawConfigParser()
-    files.optionxform = str
+                f"{settings['base_compiledir']}")
+    sections = {}
     for name, value in settings.items():
         section, _, option = name.rpartition(".")
-        section = section or "global"
-        if not files.has_section(section):
-            files.add_section(section)
-        files.set(section, option, value)
+        sections.setdefault(section or "global", {})[option] = value
+    files = configparser.RawConfigParser()
+    files.optionxform = str  # keep upper case: floatX
+    files.read_dict(sections)
     before = os.environ.get("THEANORC")
     try:
         with tempfile.NamedTemporaryFile("w", suffix=".theanorc", delete=False) as defaults:
             files.write(defaults)
     except OSError as error:
-        raise SetupError("no temporary file can be written: %s; set TMPDIR to a folder with room"
-                         % error) from None
+        raise SetupError(f"no temporary file can be written: {error}; set TMPDIR to a folder with "
+                         "room") from None
     os.environ["THEANORC"] = os.pathsep.join([defaults.name] + user_files())
     try:
         yield
