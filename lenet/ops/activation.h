@@ -1,37 +1,32 @@
 // Kernels of lenet.ops.activation: tanh and sigmoid on whole vectors, with bias and gradient.
 // To be included after simd.h.
 //
-// The C library's functions take one number a call.  Here exp is computed for a whole vector,
+// The C library's functions take one number per call.  Here exp is computed for a whole vector,
 // without a branch:
 //
 //     exp(x) = 2^n * exp(r)      n = round(x / log 2),  r = x - n * log 2,  |r| <= log(2) / 2
 //     exp(r) = 1 + r + r^2 / 2! + r^3 / 3! + ...      7 more terms for float32, 13 for float64
 //
 //     2^n: n goes straight into the exponent's bits      | sign | n + 127 | 000...  |   float32
-//     round(): adding 1.5 * 2^23 pushes the fraction out at the end of the mantissa
+//     round(): adding 1.5 * 2^23 pushes the fraction out of the end of the mantissa
 //
 //     tanh(x)    = sign(x) * (1 - 2 / (exp(2 |x|) + 1))          for |x| >= 0.75
 //                = x + x^3 * (a polynomial in x^2)               below, where 1 - ... would cancel
 //     sigmoid(x) = 1 / (1 + exp(-x)), exp(x) / (1 + exp(x))      for x >= 0, x < 0: no overflow
 //
-// Both ways of tanh are computed and each lane takes its own.  Measured against double precision
-// over all sizes of float32, tanh is within 1.04 and sigmoid within 1.34 units in the last place
-// of the exact value.  NaN gives NaN, and tanh(-0) is -0.
+// Both formulas of tanh are computed and each lane takes its own.  Measured against double
+// precision over all magnitudes of float32, tanh is within 1.04 and sigmoid within 1.34 units in
+// the last place of the exact value.  NaN gives NaN, and tanh(-0) is -0.
 //
 // An array is a matrix to the loops: rows are images, and a row is units x inner numbers, where
-// units are maps or neurons and inner is the area of a map (1 behind a matrix product).
+// units are maps or neurons and inner is the area of a map (1 after a matrix product).
 //
 //            unit 0        unit 1        unit 2
 //     row 0  # # # # # #   # # # # # #   # # # # # #     y = function(x + wide)
 //     row 1  # # # # # #   # # # # # #   # # # # # #     wide: the bias, each number `inner` times
 //     ...    # # # # # #   # # # # # #   # # # # # #     gx = gy * slope(y);  sums += gx
-//     sums   + + + + + +   + + + + + +   + + + + + +     one a block of rows; their sum over the
+//     sums   + + + + + +   + + + + + +   + + + + + +     one per block of rows; their sum over
 //                                                        blocks and inner: the bias' gradient
-//
-//     for each block of rows                               (threads share the blocks)
-//       for each row, for each vector of the row: load, compute, store
-//
-// Blocks of rows follow from the shape alone, so that no result depends on the number of threads.
 
 namespace lenet {
 
@@ -268,9 +263,10 @@ inline Rows rows_of(PyArrayObject *x) {
   return s;
 }
 
-// Makes *out x itself, or an array of x's shape.
-inline bool output_like(PyArrayObject **out, PyArrayObject *x, int type, bool inplace) {
-  if (!inplace) return allocate(out, PyArray_NDIM(x), PyArray_DIMS(x), type);
+// Makes *out x itself, if it is wanted in place and can be, or an array of x's shape.
+inline bool output_like(PyArrayObject **out, PyArrayObject *x, bool inplace) {
+  if (!inplace || !PyArray_IS_C_CONTIGUOUS(x) || !PyArray_ISALIGNED(x))
+    return allocate(out, PyArray_NDIM(x), PyArray_DIMS(x), PyArray_TYPE(x));
   Py_INCREF(x);
   Py_XDECREF(*out);
   *out = x;
@@ -279,7 +275,7 @@ inline bool output_like(PyArrayObject **out, PyArrayObject *x, int type, bool in
 
 // Both return false with a Python error set.  bias is NULL where there is none.
 template <typename T, typename F>
-bool activation(PyArrayObject *x, PyArrayObject *bias, PyArrayObject **y, int type, bool inplace) {
+bool activation(PyArrayObject *x, PyArrayObject *bias, PyArrayObject **y, bool inplace) {
   Rows s = rows_of(x);
   if (bias && PyArray_DIMS(bias)[0] != s.units) {
     PyErr_Format(PyExc_ValueError, "Activation: a bias of %ld for %ld units",
@@ -287,47 +283,35 @@ bool activation(PyArrayObject *x, PyArrayObject *bias, PyArrayObject **y, int ty
     return false;
   }
   if (!bias) s.length *= s.rows, s.rows = 1;
-  inplace = inplace && PyArray_IS_C_CONTIGUOUS(x) && PyArray_ISALIGNED(x);
-  if (!output_like(y, x, type, inplace)) return false;
-  PyArrayObject *xc = in_c_order(x), *bc = bias ? in_c_order(bias) : NULL;
-  bool done = xc && (bc || !bias);
-  if (done) {
-    Py_BEGIN_ALLOW_THREADS
-    done = activate<T, F>(s, (const T *)PyArray_DATA(xc),
-                          bc ? (const T *)PyArray_DATA(bc) : NULL, (T *)PyArray_DATA(*y),
-                          threads());
-    Py_END_ALLOW_THREADS
-    if (!done) PyErr_NoMemory();
-  }
-  Py_XDECREF(xc);
-  Py_XDECREF(bc);
+  if (!output_like(y, x, inplace)) return false;
+  const InCOrder<T> xs(x), biases(bias);
+  if (xs.failed || biases.failed) return false;
+  bool done;
+  Py_BEGIN_ALLOW_THREADS
+  done = activate<T, F>(s, xs.data, biases.data, data_of<T>(y), threads());
+  Py_END_ALLOW_THREADS
+  if (!done) PyErr_NoMemory();
   return done;
 }
 
 template <typename T, typename F>
 bool activation_grad(PyArrayObject *gy, PyArrayObject *y, PyArrayObject **gx,
-                     PyArrayObject **gbias, int type, bool inplace) {
+                     PyArrayObject **gbias, bool inplace) {
   const Rows s = rows_of(y);
   if (!PyArray_SAMESHAPE(gy, y)) {
     PyErr_SetString(PyExc_ValueError, "ActivationGrad: gradient and output differ in shape");
     return false;
   }
-  inplace = inplace && PyArray_IS_C_CONTIGUOUS(gy) && PyArray_ISALIGNED(gy);
-  if (!output_like(gx, gy, type, inplace)) return false;
+  if (!output_like(gx, gy, inplace)) return false;
   const npy_intp units = s.units;
-  if (gbias && !allocate(gbias, 1, &units, type)) return false;
-  PyArrayObject *gc = in_c_order(gy), *yc = in_c_order(y);
-  bool done = gc && yc;
-  if (done) {
-    Py_BEGIN_ALLOW_THREADS
-    done = activate_grad<T, F>(s, (const T *)PyArray_DATA(gc), (const T *)PyArray_DATA(yc),
-                               (T *)PyArray_DATA(*gx),
-                               gbias ? (T *)PyArray_DATA(*gbias) : NULL, threads());
-    Py_END_ALLOW_THREADS
-    if (!done) PyErr_NoMemory();
-  }
-  Py_XDECREF(gc);
-  Py_XDECREF(yc);
+  if (gbias && !allocate(gbias, 1, &units, PyArray_TYPE(y))) return false;
+  const InCOrder<T> gys(gy), ys(y);
+  if (gys.failed || ys.failed) return false;
+  bool done;
+  Py_BEGIN_ALLOW_THREADS
+  done = activate_grad<T, F>(s, gys.data, ys.data, data_of<T>(gx), data_of<T>(gbias), threads());
+  Py_END_ALLOW_THREADS
+  if (!done) PyErr_NoMemory();
   return done;
 }
 #endif

@@ -4,17 +4,16 @@
 // Forward
 // -------
 // A block is N images; lane l of every vector belongs to image l of the block.  So one scalar of a
-// filter times one vector is one tap for N images, whatever the sizes of filters, maps and windows,
-// and no lane is ever idle in the middle of a row.
+// filter times one vector is one tap for N images, whatever the sizes of filters, maps and windows.
 //
-//     images (n, c, y, x)  ->  rows [c][y][x][lane]        a band of rows, half a megabyte at most
+//     images (n, c, y, x)  ->  rows [c][y][x][lane]        a band of rows, at most half a megabyte
 //     filters (m, c, i, j) ->  packed [tile][c, i, j][m]   a tile is up to LENET_TILE maps
 //
 //     for each block of images                             (threads share the blocks)
 //       for each band of pooled rows: interleave the images' rows
 //         for each tile of maps
 //           for each group of whole windows in the band
-//             for each 4 positions of the group            values of a 2 x 2 window, for instance
+//             for each 4 positions of the group            the values of a 2 x 2 window, say
 //               sums of 4 positions x 6 maps = 24 registers                          multiply()
 //               for each tap c, i, j:    4 loads, 6 broadcast scalars, 24 multiply-adds
 //             the largest value of each window, and the bits that say which equal it     pool()
@@ -30,12 +29,11 @@
 //
 // Backward, by hits (Backward)
 // ----------------------------
-// Of each window only the elements that equalled the maximum receive gradient: one in four of the
-// unpooled maps for windows of 2 x 2 without ties.  Dense code would multiply by the zeros; here
-// the record is turned into lists of hits (where, how much), twice: by map and by position.
-// Images are turned to [y][x][c], filters to [i][m][j, c]: then what a filter's row i covers of
-// the image below the hit is one contiguous run of (filter columns x channels) numbers, which
-// fills the vectors.
+// Of each window only the elements that equalled the maximum receive gradient: with windows of
+// 2 x 2 and without ties, one in four elements of the unpooled maps.  The record is turned into
+// lists of these hits (where, how much), by map and by position.  Images are rearranged as
+// [y][x][c], filters as [i][m][j, c]: then the part of the image below a hit that a filter's row i
+// covers is one contiguous run of (filter columns x channels) numbers, which fills the vectors.
 //
 //     image [y][x][c]                    filters [i][m][j, c]        their gradient [m][i][j, c]
 //     . . . . . . . . . .                m = 0: # # # # #            m = 0: # # # # #
@@ -51,8 +49,8 @@
 //         filters:  for map m, for row i:       run of registers = gradient[m][i]
 //                     for each hit of map m:    run += g * image[y + i][x ...]
 //
-// Both inner loops are one function, add_runs().  The registers are loaded and stored once for many
-// hits, so that multiply-adds with an operand from memory are nearly all that is done.
+// Both inner loops are one function, add_runs().  Registers are loaded and stored once for many
+// hits, so that nearly all the work is multiply-adds with an operand from memory.
 //
 // Backward, at all positions (DenseFilters)
 // -----------------------------------------
@@ -68,12 +66,12 @@
 //     at the end the lanes are added up
 //
 // Every block has its own gradient of the filters; blocks follow from the shapes alone and are
-// summed in order, so that results are the same, bit for bit, for any number of threads.
+// summed in order, so that results are bit-identical for any number of threads.
 //
 // Where a filter or an image is not finite, hits with gradient 0 are listed as well: 0 times
 // infinity is NaN, as it is in Theano's own ops.
 
-// LENET_TILE: maps a register tile; 4 positions x LENET_TILE sums have to fit the registers.
+// LENET_TILE: maps per register tile; 4 positions x LENET_TILE sums have to fit the registers.
 // LENET_SUMS: sums that the backward kernels keep in registers.
 // LENET_DENSE_MAPS: maps whose sums of 5 taps, with 1 + LENET_DENSE_MAPS factors, fit them.
 #if defined(__AVX512F__) || defined(__aarch64__)
@@ -99,7 +97,9 @@ struct Shape {
 // ---------------------------------------------------------------- images <-> lanes of a vector
 
 // N vectors of N lanes, transposed in log2(N) stages: stage S swaps the S-blocks off the diagonal.
-template <typename V, typename I, int N, int S> struct Transpose {
+template <typename T, int S = Simd<T>::N / 2> struct Transpose {
+  enum { N = Simd<T>::N };
+  typedef typename Simd<T>::Vec V;
   static LENET_INLINE void run(V *r) {
 #if defined(__clang__)
     V t[N];
@@ -107,7 +107,7 @@ template <typename V, typename I, int N, int S> struct Transpose {
       for (int l = 0; l < N; l++) t[i][l] = r[(i & ~S) | (l & S)][(l & ~S) | (i & S)];
     memcpy(r, t, sizeof t);
 #else
-    I low, high;
+    typename Simd<T>::IntVec low, high;
 #pragma GCC unroll 16
     for (int l = 0; l < N; l++) {
       low[l] = (l & S) ? N + l - S : l;
@@ -121,18 +121,18 @@ template <typename V, typename I, int N, int S> struct Transpose {
         r[i + S] = __builtin_shuffle(a, b, high);
       }
 #endif
-    Transpose<V, I, N, S / 2>::run(r);
+    Transpose<T, S / 2>::run(r);
   }
 };
-template <typename V, typename I, int N> struct Transpose<V, I, N, 0> {
-  static LENET_INLINE void run(V *) {}
+template <typename T> struct Transpose<T, 0> {
+  static LENET_INLINE void run(typename Simd<T>::Vec *) {}
 };
 
-// to[i][lane] = from[lane][i], 0 in lanes without an image; V: vector of D, I: integers of as many
-// lanes; S may be narrower
-template <typename V, typename I, typename S, typename D>
+// to[i][lane] = from[lane][i], 0 in lanes without an image; S may be narrower than D
+template <typename S, typename D>
 void interleave(const S *from, long stride, long lanes, long n, D *to) {
-  const int N = sizeof(V) / sizeof(D);
+  typedef typename Simd<D>::Vec V;
+  const int N = Simd<D>::N;
   typedef S Narrow __attribute__((vector_size(N * sizeof(S))));
   long i = 0;
   if (lanes == N)
@@ -141,7 +141,7 @@ void interleave(const S *from, long stride, long lanes, long n, D *to) {
 #pragma GCC unroll 16
       for (int l = 0; l < N; l++)
         r[l] = __builtin_convertvector(load<Narrow>(from + l * stride + i), V);
-      Transpose<V, I, N, N / 2>::run(r);
+      Transpose<D>::run(r);
 #pragma GCC unroll 16
       for (int l = 0; l < N; l++) store(to + (i + l) * N, r[l]);
     }
@@ -149,10 +149,11 @@ void interleave(const S *from, long stride, long lanes, long n, D *to) {
     for (int l = 0; l < N; l++) to[i * N + l] = l < lanes ? (D)from[l * stride + i] : D(0);
 }
 
-// to[lane][i] = from[i][lane]; V: vector of S, I: integers of as many lanes; D may be narrower
-template <typename V, typename I, typename S, typename D>
+// to[lane][i] = from[i][lane]; D may be narrower than S
+template <typename S, typename D>
 void deinterleave(const S *from, long n, D *to, long stride, long lanes) {
-  const int N = sizeof(V) / sizeof(S);
+  typedef typename Simd<S>::Vec V;
+  const int N = Simd<S>::N;
   typedef D Narrow __attribute__((vector_size(N * sizeof(D))));
   long i = 0;
   if (lanes == N)
@@ -160,7 +161,7 @@ void deinterleave(const S *from, long n, D *to, long stride, long lanes) {
       V r[N];
 #pragma GCC unroll 16
       for (int l = 0; l < N; l++) r[l] = load<V>(from + (i + l) * N);
-      Transpose<V, I, N, N / 2>::run(r);
+      Transpose<S>::run(r);
 #pragma GCC unroll 16
       for (int l = 0; l < N; l++)
         store(to + l * stride + i, __builtin_convertvector(r[l], Narrow));
@@ -199,23 +200,16 @@ void multiply(const Shape &s, const T *x, const long *at, long plane, const T *w
     for (int m = 0; m < M; m++) store(out + (p * M + m) * N, sum[p][m]);
 }
 
-template <typename T>
+// multiply() for 1 to M maps
+template <typename T, int M>
 void multiply_tile(long maps, const Shape &s, const T *x, const long *at, long plane, const T *w,
                    T *out) {
-  switch (maps) {
-    case 1: return multiply<T, 1>(s, x, at, plane, w, out);
-    case 2: return multiply<T, 2>(s, x, at, plane, w, out);
-    case 3: return multiply<T, 3>(s, x, at, plane, w, out);
-#if LENET_TILE == 6
-    case 4: return multiply<T, 4>(s, x, at, plane, w, out);
-    case 5: return multiply<T, 5>(s, x, at, plane, w, out);
-    case 6: return multiply<T, 6>(s, x, at, plane, w, out);
-#endif
-  }
+  if (M == 1 || maps == M) return multiply<T, M>(s, x, at, plane, w, out);
+  multiply_tile<T, (M > 1 ? M - 1 : 1)>(maps, s, x, at, plane, w, out);
 }
 
-// The largest of one window's values, and bit e set where value e equals it.  As Theano's Pool, a
-// NaN stays if it comes first and is passed over if it comes later.
+// The largest of one window's values, and bit e set where value e equals it.  As in Theano's Pool,
+// a NaN stays if it comes first and is passed over if it comes later.
 template <typename T>
 LENET_INLINE void pool(const T *value, long step, long elements, T *z,
                        typename Simd<T>::Int *record) {
@@ -255,19 +249,17 @@ template <typename T> struct Filters {
 
 // Lanes are images first_image ...; maps are those of tiles from ... to-1.
 template <typename T, typename R> struct ForwardBlock {
-  typedef typename Simd<T>::Vec V;
   typedef typename Simd<T>::Int Int;
-  typedef typename Simd<T>::IntVec IntVec;
   enum { N = Simd<T>::N };
   const Shape &s;
-  long elements, group, band;  // of a window; windows a group of whole tiles; pooled rows a band
+  long elements, group, band;  // of a window; windows per group; pooled rows per band
   long groups, plane;
 
   explicit ForwardBlock(const Shape &shape) : s(shape) {
     elements = s.wh * s.ww;
     group = elements % 4 == 0 ? 1 : elements % 2 == 0 ? 2 : 4;
     groups = divide_up(s.pw, group);
-    // at most half a megabyte of image rows, for the second-level cache, and no more than there are
+    // at most half a megabyte of image rows, for the second-level cache
     const long row = s.channels * s.width * N * sizeof(T);
     band = smaller(s.ph, larger(1, ((1 << 19) / row - s.fh + 1) / s.wh));
     plane = (band * s.wh + s.fh - 1) * s.width * N;
@@ -296,8 +288,8 @@ template <typename T, typename R> struct ForwardBlock {
       const long n = ((y1 - y0) * s.wh + s.fh - 1) * s.width;
       const long area = s.height * s.width;
       for (long c = 0; c < s.channels; c++)
-        interleave<V, IntVec>(x + (image * s.channels + c) * area + y0 * s.wh * s.width,
-                              s.channels * area, lanes, n, rows + c * plane);
+        interleave(x + (image * s.channels + c) * area + y0 * s.wh * s.width, s.channels * area,
+                   lanes, n, rows + c * plane);
       for (long tile = from; tile < to; tile++) {
         const long m0 = w.first(tile), maps = w.first(tile + 1) - m0;
         const long size = (y1 - y0) * s.pw;  // pooled elements of a map in this band
@@ -305,8 +297,8 @@ template <typename T, typename R> struct ForwardBlock {
           for (long g = 0; g < groups; g++) {
             const T *const top = rows + (y - y0) * s.wh * s.width * N;
             for (long i = 0; i < group * elements; i += 4)
-              multiply_tile(maps, s, top, at + g * group * elements + i, plane,
-                            w.packed + m0 * w.taps, values + i * maps * N);
+              multiply_tile<T, LENET_TILE>(maps, s, top, at + g * group * elements + i, plane,
+                                           w.packed + m0 * w.taps, values + i * maps * N);
             for (long px = g * group; px < smaller(s.pw, (g + 1) * group); px++)
               for (long m = 0; m < maps; m++) {
                 const long i = m * size + (y - y0) * s.pw + px;
@@ -317,10 +309,8 @@ template <typename T, typename R> struct ForwardBlock {
         for (long m = 0; m < maps; m++) {
           const long stride = s.maps * s.ph * s.pw;
           const long offset = image * stride + (m0 + m) * s.ph * s.pw + y0 * s.pw;
-          deinterleave<V, IntVec>(pooled + m * size * N, size, z + offset, stride, lanes);
-          if (record)
-            deinterleave<IntVec, IntVec>(masks + m * size * N, size, record + offset, stride,
-                                         lanes);
+          deinterleave(pooled + m * size * N, size, z + offset, stride, lanes);
+          if (record) deinterleave(masks + m * size * N, size, record + offset, stride, lanes);
         }
       }
     }
@@ -347,7 +337,7 @@ bool convpool_forward(const Shape &s, const T *x, const T *w, bool flip, T *z, R
   const long share = blocks >= 4 * threads ? 1 : smaller(filters.tiles, threads);
   const double work = (double)s.images * s.maps * s.oh * s.ow * filters.taps;
   bool failed = false;
-  if (work < 4e6) threads = 1;  // 80 microseconds: what waking a thread up is worth
+  if (work < 4e6) threads = 1;  // 80 microseconds: less is not worth waking a thread up
   LENET_PRAGMA(omp parallel for schedule(dynamic) num_threads(threads))
   for (long i = 0; i < blocks * share; i++) {
     Scratch scratch(block.bytes());
@@ -402,27 +392,17 @@ template <typename T> struct AddRuns {
     static const int best[] = {5, 5, 5, 4, 3, 2, 2, 2};
     return larger(1, smaller(best[run - 1], LENET_SUMS / run));
   }
-  template <int RUN> static Function choose(int rows) {
-    switch (rows) {
-      case 1: return add_runs<T, RUN, 1>;
-      case 2: return add_runs<T, RUN, (RUN * 2 <= LENET_SUMS ? 2 : 1)>;
-      case 3: return add_runs<T, RUN, (RUN * 3 <= LENET_SUMS ? 3 : 1)>;
-      case 4: return add_runs<T, RUN, (RUN * 4 <= LENET_SUMS ? 4 : 1)>;
-      default: return add_runs<T, RUN, (RUN * 5 <= LENET_SUMS ? 5 : 1)>;
-    }
+  // the function for a run, of RUN vectors at most, and for rows, of ROWS at most
+  template <int RUN, int ROWS> static Function of_rows(int rows) {
+    if (ROWS == 1 || rows == ROWS) return add_runs<T, RUN, ROWS>;
+    return of_rows<RUN, (ROWS > 1 ? ROWS - 1 : 1)>(rows);
   }
-  static Function get(int run, int rows) {
-    switch (run) {
-      case 1: return choose<1>(rows);
-      case 2: return choose<2>(rows);
-      case 3: return choose<3>(rows);
-      case 4: return choose<4>(rows);
-      case 5: return choose<5>(rows);
-      case 6: return choose<6>(rows);
-      case 7: return choose<7>(rows);
-      default: return choose<8>(rows);
-    }
+  template <int RUN> static Function of_run(int run, int rows) {
+    if (RUN == 1 || run == RUN)
+      return of_rows<RUN, (LENET_SUMS / RUN < 5 ? LENET_SUMS / RUN : 5)>(rows);
+    return of_run<(RUN > 1 ? RUN - 1 : 1)>(run, rows);
   }
+  static Function get(int run, int rows) { return of_run<8>(run, rows); }
 };
 
 template <typename T> bool all_finite(const T *x, long n) {
@@ -440,7 +420,7 @@ template <typename T> bool all_finite(const T *x, long n) {
   return sum == sum;
 }
 
-// to[j][i] = from[i][j], in squares of which the last ones overlap the ones before
+// to[j][i] = from[i][j], in squares, of which the last ones overlap the previous ones
 template <typename T> void transpose(const T *from, long rows, long columns, T *to) {
   typedef typename Simd<T>::Vec V;
   const int N = Simd<T>::N;
@@ -455,7 +435,7 @@ template <typename T> void transpose(const T *from, long rows, long columns, T *
       V r[N];
 #pragma GCC unroll 16
       for (int l = 0; l < N; l++) r[l] = load<V>(from + (i0 + l) * columns + j0);
-      Transpose<V, typename Simd<T>::IntVec, N, N / 2>::run(r);
+      Transpose<T>::run(r);
 #pragma GCC unroll 16
       for (int l = 0; l < N; l++) store(to + (j0 + l) * rows + i0, r[l]);
     }
@@ -463,7 +443,6 @@ template <typename T> void transpose(const T *from, long rows, long columns, T *
 
 // By hits: visits only the elements of the unpooled maps that received gradient.
 template <typename T, typename R> struct Backward {
-  typedef typename Simd<T>::Vec V;
   typedef typename AddRuns<T>::Function Function;
   enum { N = Simd<T>::N };
   const Shape &s;
@@ -492,9 +471,8 @@ template <typename T, typename R> struct Backward {
     add[1] = AddRuns<T>::get(run, s.fh % rows);
   }
 
-  bool fits() const {  // Hit::at
-    const double limit = 2147483647.;
-    return (double)size * together < limit && (double)s.maps * padded < limit;
+  bool fits() const {  // the 31 bits of Hit::at
+    return (double)size * together < 2147483647. && (double)s.maps * padded < 2147483647.;
   }
   long filters_size() const { return s.fh * s.maps * padded; }
 
@@ -516,9 +494,9 @@ template <typename T, typename R> struct Backward {
            Scratch::size<long>(positions);
   }
 
-  // Hits by map, of several images (their at: the pixel of x), and by position, of one image (their
-  // at: the filter).  Map m has map[m * most] and count_of_map[m] - 1 more behind it, position p
-  // has position[p * maps] and count[p] - 1 more.
+  // Hits by map, of several images (at: the pixel of x), and by position, of one image (at: the
+  // filter).  Map m has count_of_map[m] hits from map[m * most] on, position p has count[p] from
+  // position[p * maps] on.
   struct Hits {
     Hit<T> *map, *position;
     long *count_of_map, *count, most;
@@ -542,8 +520,8 @@ template <typename T, typename R> struct Backward {
   // image: where the image begins among those taken together
   template <bool W, bool X>
   void collect(const T *gz, const R *record, const Hits h, long image) const {
-    const Backward b = *this;             // a copy, since the stores below might change the other
-    long position[32], pixel[32];         // of a window's elements, from its first one
+    const Backward b = *this;      // a copy, which the stores below cannot change
+    long position[32], pixel[32];  // of a window's elements, relative to its first one
     for (long e = 0; e < s.wh * s.ww; e++) {
       position[e] = e / s.ww * s.ow + e % s.ww;
       pixel[e] = (e / s.ww * s.width + e % s.ww) * s.channels;
@@ -591,7 +569,7 @@ template <typename T, typename R> struct Backward {
         }
   }
 
-  // gx: [pixel][channel].  A run ends in up to N - 1 zeros of w, which add 0 to the pixels behind.
+  // gx: [pixel][channel].  A run ends in up to N - 1 zeros of w, which add 0 to the next pixels.
   // One filter row after the other, so that this row of all maps stays in the first-level cache.
   void add_image(const Hits &h, T *gx) const {
     const Function add_row = AddRuns<T>::get(run, 1);
@@ -607,20 +585,16 @@ template <typename T, typename R> struct Backward {
           }
   }
 
-  // The same for gradients among which there are infinities, so that zeros do not add 0.
+  // The same where gradients include infinities, which times the zeros behind a run would be NaN.
   void add_image_exactly(const Hits &h, T *gx) const {
     for (long ky = 0; ky < s.fh; ky++)
       for (long p = 0; p < positions; p++)
         for (long k = 0; k < h.count[p]; k++) {
           const Hit<T> &hit = h.position[p * s.maps + k];
+          T *const pixel = gx + (p / s.ow + ky) * step + p % s.ow * s.channels;
           for (long i = 0; i < length; i++)
-            gx[pixel_at(p, ky) + i] += hit.g * w[ky * s.maps * padded + hit.at + i];
+            pixel[i] += hit.g * w[ky * s.maps * padded + hit.at + i];
         }
-  }
-
-  // where row ky of a filter at a position begins in an image
-  long pixel_at(long position, long ky) const {
-    return (position / s.ow + ky) * step + position % s.ow * s.channels;
   }
 
   // images from ... to - 1; gw is this block's own
@@ -694,14 +668,13 @@ void correlate(const T *d, long d_step, const T *x, long n, T *sums, long sums_s
 // At all positions, N images at once: the gradient of the filters of images with few channels,
 // where a filter row would fill a small part of a vector.
 template <typename T, typename R> struct DenseFilters {
-  typedef typename Simd<T>::Vec V;
   typedef typename Simd<T>::Int Int;
   typedef typename Simd<T>::IntVec IntVec;
   typedef void (*Function)(const T *, long, const T *, long, T *, long);
   enum { N = Simd<T>::N, MAPS = LENET_DENSE_MAPS, TAPS = 5 };
   const Shape &s;
   long taps, area, pooled, width;  // of a filter; elements of an image's channel, of a pooled map;
-                                   // positions of a map's row that lie in windows
+                                   // positions of a map's row that are in windows
   explicit DenseFilters(const Shape &shape) : s(shape) {
     taps = s.channels * s.fh * s.fw;
     area = s.height * s.width;
@@ -709,7 +682,7 @@ template <typename T, typename R> struct DenseFilters {
     width = s.pw * s.ww;
   }
 
-  // In vectors of work for a window of N images: all positions here, N hits there.
+  // Vectors of work for one window of N images: all positions here, N hits in Backward.
   static bool pays(const Shape &s) {
     const long row = divide_up(s.fw * s.channels, (long)N);
     return s.wh * s.ww * s.channels * s.fh * s.fw <= N * (8 + 2 * s.fh * row);
@@ -720,22 +693,12 @@ template <typename T, typename R> struct DenseFilters {
            Scratch::size<T>(s.maps * taps * N);
   }
 
-  template <int M> static Function choose(long k) {
-    switch (k) {
-      case 1: return correlate<T, M, 1>;
-      case 2: return correlate<T, M, 2>;
-      case 3: return correlate<T, M, 3>;
-      case 4: return correlate<T, M, 4>;
-      default: return correlate<T, M, 5>;
-    }
+  // the function for maps, M at most, and for taps, K at most
+  template <int M, int K> static Function of_taps(long k) {
+    return K == 1 || k == K ? correlate<T, M, K> : of_taps<M, (K > 1 ? K - 1 : 1)>(k);
   }
-  static Function get(long maps, long k) {
-    switch (maps) {
-      case 1: return choose<1>(k);
-      case 2: return choose<2>(k);
-      case 3: return choose<MAPS < 3 ? 1 : 3>(k);
-      default: return choose<MAPS < 4 ? 1 : 4>(k);
-    }
+  template <int M> static Function of_maps(long maps, long k) {
+    return M == 1 || maps == M ? of_taps<M, TAPS>(k) : of_maps<(M > 1 ? M - 1 : 1)>(maps, k);
   }
 
   // d[row of the window][px, column] = g where the element equals the maximum, else 0
@@ -761,14 +724,14 @@ template <typename T, typename R> struct DenseFilters {
     for (long image = from; image < to; image += N) {
       const long lanes = smaller(N, to - image), stride = s.maps * pooled;
       for (long c = 0; c < s.channels; c++)
-        interleave<V, IntVec>(x + (image * s.channels + c) * area, s.channels * area, lanes, area,
-                              rows + c * area * N);
+        interleave(x + (image * s.channels + c) * area, s.channels * area, lanes, area,
+                   rows + c * area * N);
       for (long m = m0; m < m1; m += MAPS) {
         const long maps = smaller(MAPS, m1 - m);
         for (long k = 0; k < maps; k++) {
           const long at = image * stride + (m + k) * pooled;
-          interleave<V, IntVec>(gz + at, stride, lanes, pooled, g + k * pooled * N);
-          interleave<IntVec, IntVec>(record + at, stride, lanes, pooled, masks + k * pooled * N);
+          interleave(gz + at, stride, lanes, pooled, g + k * pooled * N);
+          interleave(record + at, stride, lanes, pooled, masks + k * pooled * N);
         }
         for (long py = 0; py < s.ph; py++) {
           for (long k = 0; k < maps; k++) {
@@ -779,7 +742,7 @@ template <typename T, typename R> struct DenseFilters {
             for (long row = 0; row < s.channels * s.fh; row++)  // of a filter
               for (long kx = 0; kx < s.fw; kx += TAPS) {
                 const long y = row / s.fh * s.height + py * s.wh + r + row % s.fh;
-                get(maps, smaller(TAPS, s.fw - kx))(
+                of_maps<MAPS>(maps, smaller(TAPS, s.fw - kx))(
                     d + r * width * N, s.wh * width * N, rows + (y * s.width + kx) * N, width,
                     sums + ((m - m0) * taps + row * s.fw + kx) * N, taps * N);
               }
@@ -797,17 +760,16 @@ template <typename T, typename R> struct DenseFilters {
   }
 };
 
-enum { OK, NO_MEMORY, TOO_LARGE, ERROR_SET };
-
-// gw: maps x channels x fh x fw or null; gx: images x channels x height x width or null.
+// gw: maps x channels x fh x fw or null; gx: images x channels x height x width or null.  False
+// when memory ran out.
 template <typename T, typename R>
-int convpool_backward(const Shape &s, const T *x, const T *w, bool flip, const T *gz,
-                      const R *record, T *gw, T *gx, int threads) {
+bool convpool_backward(const Shape &s, const T *x, const T *w, bool flip, const T *gz,
+                       const R *record, T *gw, T *gx, int threads) {
   Backward<T, R> by_hits(s, gw != 0, gx != 0);
-  if (!by_hits.fits()) return TOO_LARGE;
+  if (!by_hits.fits()) return false;
   if (s.channels * s.fh * s.fw * s.maps == 0) {
     if (gx) memset(gx, 0, s.images * s.channels * s.height * s.width * sizeof(T));
-    return OK;
+    return true;
   }
   // 0 times infinity is not 0: the other way to compute the filters knows where Theano adds it
   const DenseFilters<T, R> all(s);
@@ -821,7 +783,7 @@ int convpool_backward(const Shape &s, const T *x, const T *w, bool flip, const T
   const long images = unit * larger(1, divide_up(divide_up(s.images, unit), most));
   const long blocks = divide_up(s.images, images);
   Scratch shared(Scratch::size<T>(size) * (gw ? blocks + 1 : 1));
-  if (shared.failed()) return NO_MEMORY;
+  if (shared.failed()) return false;
   by_hits.w = shared.take<T>(size);
   if (gx) by_hits.pack(w, flip);
   T *const parts = gw ? shared.take<T>(blocks * size) : 0;
@@ -847,10 +809,8 @@ int convpool_backward(const Shape &s, const T *x, const T *w, bool flip, const T
     else
       by_hits.run_block(x, gz, record, from, to, own, gx, scratch);
   }
-  if (failed) return NO_MEMORY;
-  if (!gw) return OK;
+  if (failed || !gw) return !failed;
   const long area = s.fh * s.fw, map = s.fh * by_hits.padded;
-  if (work < 1e6) threads = 1;
   LENET_PRAGMA(omp parallel for num_threads(threads))
   for (long m = 0; m < s.maps; m++) {
     T *const sum = parts + m * map;
@@ -861,21 +821,17 @@ int convpool_backward(const Shape &s, const T *x, const T *w, bool flip, const T
         gw[(m * s.channels + c) * area + (flip ? area - 1 - k : k)] =
             blocks ? sum[k / s.fw * by_hits.padded + k % s.fw * s.channels + c] : T(0);
   }
-  return OK;
+  return true;
 }
-
-}  // namespace lenet
 
 #if defined(Py_PYTHON_H)
 // ------------------------------------------------------------------------- the ops' face to NumPy
 
-namespace lenet {
-
 inline bool read_shape(PyArrayObject *x, PyArrayObject *w, long wh, long ww, Shape *s) {
   const npy_intp *xd = PyArray_DIMS(x), *wd = PyArray_DIMS(w);
-  const Shape shape = {xd[0], xd[1], xd[2], xd[3], wd[0], wd[2], wd[3], wh, ww,
-                       xd[2] - wd[2] + 1, xd[3] - wd[3] + 1,
-                       (xd[2] - wd[2] + 1) / wh, (xd[3] - wd[3] + 1) / ww};
+  const long oh = xd[2] - wd[2] + 1, ow = xd[3] - wd[3] + 1;
+  const Shape shape = {xd[0], xd[1], xd[2], xd[3], wd[0], wd[2], wd[3],
+                       wh,    ww,    oh,    ow,    oh / wh, ow / ww};
   if (xd[1] != wd[1]) {
     PyErr_Format(PyExc_ValueError, "ConvPool: images have %ld channels, filters have %ld",
                  (long)xd[1], (long)wd[1]);
@@ -890,33 +846,30 @@ inline bool read_shape(PyArrayObject *x, PyArrayObject *w, long wh, long ww, Sha
   return true;
 }
 
-// Both return false with a Python error set.  record and out are NULL where they are not wanted.
+// Both return false with a Python error set.  Outputs that are not wanted are NULL.
 template <typename T, typename R>
 bool convpool(PyArrayObject *x, PyArrayObject *w, bool flip, long wh, long ww, PyArrayObject **z,
-              int type, PyArrayObject **record, int record_type) {
+              PyArrayObject **record) {
   Shape s;
   if (!read_shape(x, w, wh, ww, &s)) return false;
   const npy_intp dims[4] = {s.images, s.maps, s.ph, s.pw};
-  if (!allocate(z, 4, dims, type)) return false;
-  if (record && !allocate(record, 4, dims, record_type)) return false;
-  PyArrayObject *xc = in_c_order(x), *wc = in_c_order(w);
-  bool done = xc && wc;
-  if (done) {
-    Py_BEGIN_ALLOW_THREADS
-    done = convpool_forward<T, R>(s, (const T *)PyArray_DATA(xc), (const T *)PyArray_DATA(wc),
-                                  flip, (T *)PyArray_DATA(*z),
-                                  record ? (R *)PyArray_DATA(*record) : NULL, threads());
-    Py_END_ALLOW_THREADS
-    if (!done) PyErr_NoMemory();
-  }
-  Py_XDECREF(xc);
-  Py_XDECREF(wc);
+  const int unsigned_type = sizeof(R) == 1 ? NPY_UINT8 : sizeof(R) == 2 ? NPY_UINT16 : NPY_UINT32;
+  if (!allocate(z, 4, dims, PyArray_TYPE(x))) return false;
+  if (record && !allocate(record, 4, dims, unsigned_type)) return false;
+  const InCOrder<T> xs(x), ws(w);
+  if (xs.failed || ws.failed) return false;
+  bool done;
+  Py_BEGIN_ALLOW_THREADS
+  done = convpool_forward<T, R>(s, xs.data, ws.data, flip, data_of<T>(z), data_of<R>(record),
+                                threads());
+  Py_END_ALLOW_THREADS
+  if (!done) PyErr_NoMemory();
   return done;
 }
 
 template <typename T, typename R>
 bool convpool_grad(PyArrayObject *x, PyArrayObject *w, PyArrayObject *gz, PyArrayObject *record,
-                   bool flip, long wh, long ww, int type, PyArrayObject **gw, PyArrayObject **gx) {
+                   bool flip, long wh, long ww, PyArrayObject **gw, PyArrayObject **gx) {
   Shape s;
   if (!read_shape(x, w, wh, ww, &s)) return false;
   const npy_intp dims[4] = {s.images, s.maps, s.ph, s.pw};
@@ -927,29 +880,19 @@ bool convpool_grad(PyArrayObject *x, PyArrayObject *w, PyArrayObject *gz, PyArra
                  s.maps, s.ph, s.pw);
     return false;
   }
-  if (gw && !allocate(gw, 4, PyArray_DIMS(w), type)) return false;
-  if (gx && !allocate(gx, 4, PyArray_DIMS(x), type)) return false;
-  PyArrayObject *xc = in_c_order(x), *wc = in_c_order(w);
-  PyArrayObject *gzc = in_c_order(gz), *rc = in_c_order(record);
-  int status = xc && wc && gzc && rc ? OK : ERROR_SET;
-  if (status == OK) {
-    Py_BEGIN_ALLOW_THREADS
-    status = convpool_backward<T, R>(
-        s, (const T *)PyArray_DATA(xc), (const T *)PyArray_DATA(wc), flip,
-        (const T *)PyArray_DATA(gzc), (const R *)PyArray_DATA(rc),
-        gw ? (T *)PyArray_DATA(*gw) : NULL, gx ? (T *)PyArray_DATA(*gx) : NULL, threads());
-    Py_END_ALLOW_THREADS
-    if (status == NO_MEMORY) PyErr_NoMemory();
-    if (status == TOO_LARGE)
-      PyErr_Format(PyExc_ValueError, "ConvPoolGrad: one image of %ld x %ld x %ld is too large",
-                   s.channels, s.height, s.width);
-  }
-  Py_XDECREF(xc);
-  Py_XDECREF(wc);
-  Py_XDECREF(gzc);
-  Py_XDECREF(rc);
-  return status == OK;
+  if (gw && !allocate(gw, 4, PyArray_DIMS(w), PyArray_TYPE(x))) return false;
+  if (gx && !allocate(gx, 4, PyArray_DIMS(x), PyArray_TYPE(x))) return false;
+  const InCOrder<T> xs(x), ws(w), gzs(gz);
+  const InCOrder<R> records(record);
+  if (xs.failed || ws.failed || gzs.failed || records.failed) return false;
+  bool done;
+  Py_BEGIN_ALLOW_THREADS
+  done = convpool_backward<T, R>(s, xs.data, ws.data, flip, gzs.data, records.data, data_of<T>(gw),
+                                 data_of<T>(gx), threads());
+  Py_END_ALLOW_THREADS
+  if (!done) PyErr_NoMemory();
+  return done;
 }
+#endif
 
 }  // namespace lenet
-#endif

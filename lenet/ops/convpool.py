@@ -16,34 +16,34 @@
                     .   .   .   .   .           column c of the window equals the maximum
 
 The unpooled maps, in the middle, exist in registers only. Their last rows and columns, which do not
-fill a window, are not even computed. The record is what the gradient has to know of them: every
-element that equals the maximum receives the window's gradient, as in Theano's MaxPoolGrad, where
-ties are common (the empty borders of MNIST's digits). Evaluation needs no record and writes none.
+fill a window, are not computed. The record is what the gradient has to know of them: every element
+that equals the maximum receives the window's gradient, as in Theano's MaxPoolGrad. Ties are common:
+the empty borders of MNIST's digits. Evaluation needs no record and writes none.
 
     gradient of an unpooled element = gz of its window where its bit is set, else 0
     gw = correlation of the images with it,   gx = convolution of it with the filters
 
 ``ConvPoolGrad`` computes both from the record, or one of them (the first layer's images need none).
 The kernels, their data layout and loops are explained at the top of convpool.h; the ops here check
-types and shapes, give Theano shapes and gradients, and have the same in NumPy (``perform``), which
-is what runs without a compiler.
+types and shapes and tell Theano shapes and gradients. ``perform`` does the same in NumPy, where
+there is no compiler.
 """
-import numpy as np
+
+import numpy
 from theano.gof import Apply, ParamsType
 from theano.gradient import DisconnectedType
 from theano.scalar import bool as bool_t
 from theano.scalar import int64
 from theano.tensor import TensorType, as_tensor_variable
 
-from .compiled import CompiledOp
+from lenet.ops.compiled import CompiledOp
 
 
 def record_dtype(window):
-    """The unsigned type with a bit for every element of a window, or None where none has."""
-    elements = window[0] * window[1]
+    """The unsigned type with a bit for every element of a window; None above 32 elements."""
     for bits in (8, 16, 32):
-        if elements <= bits:
-            return "uint%d" % bits
+        if window[0] * window[1] <= bits:
+            return f"uint{bits}"
     return None
 
 
@@ -55,13 +55,13 @@ class ConvPoolBase(CompiledOp):
     params_type = ParamsType(filter_flip=bool_t, window_rows=int64, window_columns=int64)
 
     def __init__(self, window, filter_flip=True, openmp=None):
-        super(ConvPoolBase, self).__init__(openmp=openmp)
+        super().__init__(openmp=openmp)
         self.window = tuple(int(w) for w in window)
         self.filter_flip = bool(filter_flip)
         if len(self.window) != 2 or min(self.window) < 1:
-            raise ValueError("window should be two positive integers, not %r" % (window,))
+            raise ValueError(f"window should be two positive integers, not {window!r}")
         if record_dtype(self.window) is None:
-            raise ValueError("a window of %d x %d has more than 32 elements" % self.window)
+            raise ValueError("a window of {} x {} has more than 32 elements".format(*self.window))
 
     @property
     def window_rows(self):
@@ -75,44 +75,47 @@ class ConvPoolBase(CompiledOp):
         inputs = [as_tensor_variable(v) for v in inputs]
         for v, name in zip(inputs, ("images", "filters", "gradient", "record")):
             if v.ndim != 4:
-                raise TypeError("%s should have 4 dimensions, not %d" % (name, v.ndim))
+                raise TypeError(f"{name} should have 4 dimensions, not {v.ndim}")
         dtype = inputs[0].dtype
         if dtype not in ("float32", "float64"):
-            raise TypeError("images should be float32 or float64, not %s" % dtype)
+            raise TypeError(f"images should be float32 or float64, not {dtype}")
         for v, name in zip(inputs[1:3], ("filters", "gradient")):
             if v.dtype != dtype:
-                raise TypeError("%s should be %s like images, not %s" % (name, dtype, v.dtype))
+                raise TypeError(f"{name} should be {dtype} like images, not {v.dtype}")
         return inputs
 
-    def c_names(self, node, sub):
-        return dict(params=sub["params"], fail=sub["fail"],
-                    T="npy_" + node.inputs[0].dtype, type="NPY_" + node.inputs[0].dtype.upper(),
-                    R="npy_" + record_dtype(self.window),
-                    record_type="NPY_" + record_dtype(self.window).upper())
+    def c_call(self, kernel, node, inputs, outputs, sub):
+        """The C code that calls a kernel; outputs that are None are not wanted."""
+        types = f"npy_{node.inputs[0].dtype}, npy_{record_dtype(self.window)}"
+        params = [f"{sub['params']}->{field}"
+                  for field in ("filter_flip", "window_rows", "window_columns")]
+        outputs = [f"&{name}" if name else "NULL" for name in outputs]
+        arguments = ", ".join(inputs + params + outputs)
+        return f"if (!lenet::{kernel}<{types}>({arguments})) {sub['fail']}"
 
     def correlation_filters(self, filters):
         return filters[:, :, ::-1, ::-1] if self.filter_flip else filters
 
     def check_shapes(self, images, filters):
         if images.shape[1] != filters.shape[1]:
-            raise ValueError("ConvPool: images have %d channels, filters have %d"
-                             % (images.shape[1], filters.shape[1]))
+            raise ValueError(f"ConvPool: images have {images.shape[1]} channels, filters have "
+                             f"{filters.shape[1]}")
         out = [i - f + 1 for i, f in zip(images.shape[2:], filters.shape[2:])]
         if min(out) < 1 or min(filters.shape[2:]) < 1:
-            raise ValueError("ConvPool: filters of %d x %d do not fit images of %d x %d"
-                             % (filters.shape[2:] + images.shape[2:]))
+            raise ValueError("ConvPool: filters of {} x {} do not fit images of {} x {}".format(
+                *filters.shape[2:], *images.shape[2:]))
         return out
 
 
 class ConvPool(ConvPoolBase):
-    """Valid convolution, then max-pooling by windows side by side that lie inside the maps.
+    """Valid convolution, then max-pooling by windows side by side that are inside the maps.
 
     Parameters
     ----------
     window : two ints
-        Rows and columns of a pooling window; it has at most 32 elements.
+        Rows and columns of a pooling window, which has at most 32 elements.
     filter_flip : bool
-        True for the convolution of mathematics, False for correlation.
+        True for mathematical convolution, False for correlation.
     record : bool
         Whether there is a second output, which the gradient needs.
 
@@ -125,7 +128,7 @@ class ConvPool(ConvPoolBase):
     __props__ = ("window", "filter_flip", "record")
 
     def __init__(self, window, filter_flip=True, record=False, openmp=None):
-        super(ConvPool, self).__init__(window, filter_flip, openmp)
+        super().__init__(window, filter_flip, openmp)
         self.record = bool(record)
 
     def make_node(self, images, filters):
@@ -156,35 +159,27 @@ class ConvPool(ConvPoolBase):
         images, filters = inputs
         oh, ow = self.check_shapes(images, filters)
         filters = self.correlation_filters(filters)
-        maps = np.zeros((len(images), len(filters), oh, ow), images.dtype)
-        for y, x in np.ndindex(*filters.shape[2:]):
-            maps += np.einsum("mc,ncij->nmij", filters[:, :, y, x],
+        maps = numpy.zeros((len(images), len(filters), oh, ow), images.dtype)
+        for y, x in numpy.ndindex(*filters.shape[2:]):
+            maps += numpy.einsum("mc,ncij->nmij", filters[:, :, y, x],
                               images[:, :, y:y + oh, x:x + ow])
         wh, ww = self.window
         elements = [maps[:, :, r:oh // wh * wh:wh, c:ow // ww * ww:ww]
                     for r in range(wh) for c in range(ww)]
         best = elements[0]
         for element in elements[1:]:
-            best = np.where(element > best, element, best)
-        outputs[0][0] = np.ascontiguousarray(best)
+            best = numpy.where(element > best, element, best)
+        outputs[0][0] = numpy.ascontiguousarray(best)
         if self.record:
             dtype = record_dtype(self.window)
-            record = np.zeros(best.shape, dtype)
+            record = numpy.zeros(best.shape, dtype)
             for bit, element in enumerate(elements):
-                record |= (element == best).astype(dtype) << np.array(bit, dtype)
+                record |= (element == best).astype(dtype) << numpy.array(bit, dtype)
             outputs[1][0] = record
 
     def c_code(self, node, name, inputs, outputs, sub):
-        values = dict(self.c_names(node, sub), x=inputs[0], w=inputs[1], z=outputs[0],
-                      record="&" + outputs[1] if self.record else "NULL")
-        return """
-        if (!lenet::convpool<%(T)s, %(R)s>(%(x)s, %(w)s, %(params)s->filter_flip,
-                                           %(params)s->window_rows,
-                                           %(params)s->window_columns, &%(z)s, %(type)s,
-                                           %(record)s, %(record_type)s)) {
-            %(fail)s
-        }
-        """ % values
+        wanted = outputs if self.record else outputs + [None]
+        return self.c_call("convpool", node, inputs, wanted, sub)
 
 
 class ConvPoolGrad(ConvPoolBase):
@@ -204,16 +199,16 @@ class ConvPoolGrad(ConvPoolBase):
     __props__ = ("window", "filter_flip", "wrt")
 
     def __init__(self, window, filter_flip=True, wrt=("filters", "images"), openmp=None):
-        super(ConvPoolGrad, self).__init__(window, filter_flip, openmp)
+        super().__init__(window, filter_flip, openmp)
         self.wrt = tuple(wrt)
         if self.wrt not in (("filters", "images"), ("filters",), ("images",)):
-            raise ValueError("wrt should be ('filters', 'images') or one of them, not %r" % (wrt,))
+            raise ValueError(f"wrt should be ('filters', 'images') or one of them, not {wrt!r}")
 
     def make_node(self, images, filters, gradient, record):
         inputs = self.check_inputs(images, filters, gradient, record)
         dtype = record_dtype(self.window)
         if inputs[3].dtype != dtype:
-            raise TypeError("record should be %s, not %s" % (dtype, inputs[3].dtype))
+            raise TypeError(f"record should be {dtype}, not {inputs[3].dtype}")
         like = {"images": inputs[0], "filters": inputs[1]}
         return Apply(self, inputs, [like[name].type() for name in self.wrt])
 
@@ -226,32 +221,21 @@ class ConvPoolGrad(ConvPoolBase):
         filters = self.correlation_filters(filters)
         wh, ww = self.window
         if gradient.shape != (len(images), len(filters), oh // wh, ow // ww):
-            raise ValueError("ConvPoolGrad: gradient of shape %s" % (gradient.shape,))
-        maps = np.zeros((len(images), len(filters), oh, ow), images.dtype)
-        for bit, (r, c) in enumerate(np.ndindex(wh, ww)):
-            hit = record >> np.array(bit, record.dtype) & np.array(1, record.dtype)
-            maps[:, :, r:oh // wh * wh:wh, c:ow // ww * ww:ww] = np.where(hit, gradient, 0)
-        gw, gx = np.zeros_like(filters), np.zeros_like(images)
-        for y, x in np.ndindex(*filters.shape[2:]):
+            raise ValueError(f"ConvPoolGrad: gradient of shape {gradient.shape}")
+        maps = numpy.zeros((len(images), len(filters), oh, ow), images.dtype)
+        for bit, (r, c) in enumerate(numpy.ndindex(wh, ww)):
+            hit = record >> numpy.array(bit, record.dtype) & numpy.array(1, record.dtype)
+            maps[:, :, r:oh // wh * wh:wh, c:ow // ww * ww:ww] = numpy.where(hit, gradient, 0)
+        gw, gx = numpy.zeros_like(filters), numpy.zeros_like(images)
+        for y, x in numpy.ndindex(*filters.shape[2:]):
             part = (slice(None), slice(None), slice(y, y + oh), slice(x, x + ow))
-            gw[:, :, y, x] = np.einsum("nmij,ncij->mc", maps, images[part])
-            gx[part] += np.einsum("nmij,mc->ncij", maps, filters[:, :, y, x])
-        values = {"filters": np.ascontiguousarray(self.correlation_filters(gw)), "images": gx}
+            gw[:, :, y, x] = numpy.einsum("nmij,ncij->mc", maps, images[part])
+            gx[part] += numpy.einsum("nmij,mc->ncij", maps, filters[:, :, y, x])
+        values = {"filters": numpy.ascontiguousarray(self.correlation_filters(gw)), "images": gx}
         for name, output in zip(self.wrt, outputs):
             output[0] = values[name]
 
     def c_code(self, node, name, inputs, outputs, sub):
-        wanted = dict(zip(self.wrt, outputs))
-        values = dict(self.c_names(node, sub), x=inputs[0], w=inputs[1], gz=inputs[2],
-                      record=inputs[3],
-                      gw="&" + wanted["filters"] if "filters" in wanted else "NULL",
-                      gx="&" + wanted["images"] if "images" in wanted else "NULL")
-        return """
-        if (!lenet::convpool_grad<%(T)s, %(R)s>(%(x)s, %(w)s, %(gz)s, %(record)s,
-                                                %(params)s->filter_flip,
-                                                %(params)s->window_rows,
-                                                %(params)s->window_columns, %(type)s,
-                                                %(gw)s, %(gx)s)) {
-            %(fail)s
-        }
-        """ % values
+        output = dict(zip(self.wrt, outputs))
+        wanted = [output.get("filters"), output.get("images")]
+        return self.c_call("convpool_grad", node, inputs, wanted, sub)

@@ -1,25 +1,18 @@
 // What the kernels of this folder share: vectors, scratch memory, NumPy arrays as C pointers.
 //
-// Vectors are those of GCC and Clang (vector_size), not one processor's intrinsics.  The compiler
-// makes of them what there is, and of an operation on a wider vector than there is several:
+// Vectors are those of GCC and Clang (vector_size), not one processor's intrinsics:
 //
 //                    LENET_VECTOR_BYTES   N (float)   N (double)
 //     AVX-512                64               16           8        | l0 | l1 | l2 | ... | lN-1 |
 //     AVX, AVX2              32                8           4
 //     SSE2, NEON             16                4           2        Vec: N numbers, IntVec: N masks
 //
-// a < b compares lane by lane and gives an IntVec of -1 (true) and 0; c ? a : b takes each lane
-// from its own side; v * s multiplies every lane by the scalar s.  Memory has any alignment (load,
-// store).
+// a < b compares lane by lane and gives an IntVec of -1 (true) and 0; c ? a : b chooses lane by
+// lane; v * s multiplies every lane by the scalar s.  load and store accept any alignment.
 //
-// A kernel asks for all its memory at once (Scratch) and hands it out itself:
-//
-//     base | up to 63 bytes | take<T>(n) ... | up to 63 bytes | take<T>(n) ... |
-//                           ^ cache line                      ^ cache line
-//
-// Parallel loops: LENET_PRAGMA(omp parallel for ...) before the loop over blocks.  It is nothing
-// where Theano compiles without OpenMP, and results do not depend on it: what a block computes,
-// and the order in which blocks are summed, follow from the shapes alone.
+// LENET_PRAGMA(omp parallel for ...) is empty where Theano compiles without OpenMP.  Results do not
+// depend on it: what a block computes, and the order in which blocks are summed, follow from the
+// shapes alone.
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -47,18 +40,14 @@
 
 namespace lenet {
 
-template <typename T> struct Simd;
-template <> struct Simd<float> {
-  typedef float Vec __attribute__((vector_size(LENET_VECTOR_BYTES)));
-  typedef int32_t Int;
-  typedef int32_t IntVec __attribute__((vector_size(LENET_VECTOR_BYTES)));
-  enum { N = LENET_VECTOR_BYTES / 4 };
-};
-template <> struct Simd<double> {
-  typedef double Vec __attribute__((vector_size(LENET_VECTOR_BYTES)));
-  typedef int64_t Int;
-  typedef int64_t IntVec __attribute__((vector_size(LENET_VECTOR_BYTES)));
-  enum { N = LENET_VECTOR_BYTES / 8 };
+template <int BYTES> struct Integer { typedef int32_t Type; };
+template <> struct Integer<8> { typedef int64_t Type; };
+
+template <typename T> struct Simd {
+  typedef typename Integer<sizeof(T)>::Type Int;
+  typedef T Vec __attribute__((vector_size(LENET_VECTOR_BYTES)));
+  typedef Int IntVec __attribute__((vector_size(LENET_VECTOR_BYTES)));
+  enum { N = LENET_VECTOR_BYTES / (int)sizeof(T) };
 };
 
 template <typename V, typename T> LENET_INLINE V load(const T *p) {
@@ -72,7 +61,9 @@ inline long divide_up(long a, long b) { return (a + b - 1) / b; }
 inline long smaller(long a, long b) { return a < b ? a : b; }
 inline long larger(long a, long b) { return a > b ? a : b; }
 
-// One allocation, handed out in pieces that begin on a cache line.
+// One allocation, handed out in pieces that each begin on a cache line:
+//
+//     base | up to 63 bytes | take<T>(n) ... | up to 63 bytes | take<T>(n) ... |
 class Scratch {
   char *base, *next;
   Scratch(const Scratch &);
@@ -103,13 +94,32 @@ inline int threads() {
 }
 
 #if defined(Py_PYTHON_H)
-// A new reference to array itself where its memory is in C order, else to a copy in C order.
-inline PyArrayObject *in_c_order(PyArrayObject *array) {
-  return (PyArrayObject *)PyArray_FROM_OF(
-      (PyObject *)array, NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED | NPY_ARRAY_NOTSWAPPED);
+// An array in C order: itself, or else a copy; failed (with a Python error set) if there is no
+// memory for one.  Its data are null where the array is.
+template <typename T> class InCOrder {
+  PyArrayObject *array;
+  InCOrder(const InCOrder &);
+  void operator=(const InCOrder &);
+
+ public:
+  bool failed;
+  const T *data;
+  explicit InCOrder(PyArrayObject *any) : array(NULL), failed(false), data(NULL) {
+    if (!any) return;
+    array = (PyArrayObject *)PyArray_FROM_OF(
+        (PyObject *)any, NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED | NPY_ARRAY_NOTSWAPPED);
+    failed = !array;
+    if (array) data = (const T *)PyArray_DATA(array);
+  }
+  ~InCOrder() { Py_XDECREF(array); }
+};
+
+// The memory of an output, null for one that is not wanted.
+template <typename T> T *data_of(PyArrayObject **out) {
+  return out ? (T *)PyArray_DATA(*out) : NULL;
 }
 
-// Makes *out an array of these dimensions in C order, unless the one it has from the last call is.
+// Makes *out an array of this shape in C order, unless the one from the last call is.
 inline bool allocate(PyArrayObject **out, int ndim, const npy_intp *dims, int type) {
   if (*out && PyArray_NDIM(*out) == ndim && PyArray_IS_C_CONTIGUOUS(*out) &&
       PyArray_ISALIGNED(*out) && PyArray_CompareLists(PyArray_DIMS(*out), dims, ndim))

@@ -1,7 +1,8 @@
 """Activation and ActivationGrad: values to 2 ulp, gradients, edges."""
+
 import os
 
-import numpy as np
+import numpy
 import pytest
 import theano
 import theano.tensor as T
@@ -12,8 +13,8 @@ pytestmark = pytest.mark.skipif(
     os.environ.get("LENET_OPS") == "0", reason="LENET_OPS=0 switches the ops off"
 )
 
-EXACT = {"tanh": np.tanh,
-         "sigmoid": lambda x: np.where(x < 0, np.exp(x), 1) / (1 + np.exp(-abs(x)))}
+EXACT = {"tanh": numpy.tanh,
+         "sigmoid": lambda x: numpy.where(x < 0, numpy.exp(x), 1) / (1 + numpy.exp(-abs(x)))}
 RAW = theano.Mode("cvm", None)
 
 
@@ -24,9 +25,9 @@ def function_of(name, dtype):
 
 def ulps(found, exact, dtype):
     """Distance in units in the last place of the exact value."""
-    info = np.finfo(dtype)
-    _, exponent = np.frexp(exact)
-    unit = np.ldexp(1., np.maximum(exponent - 1, info.minexp) - info.nmant)
+    info = numpy.finfo(dtype)
+    _, exponent = numpy.frexp(exact)
+    unit = numpy.ldexp(1., numpy.maximum(exponent - 1, info.minexp) - info.nmant)
     return abs(found - exact) / unit
 
 
@@ -34,11 +35,11 @@ def ulps(found, exact, dtype):
 def test_two_ulp_over_all_floats(name):
     """Every 499th of the 2^32 floats, against double precision."""
     function = function_of(name, "float32")
-    x = np.arange(0, 2 ** 32, 499, dtype="uint64").astype("uint32").view("float32")
+    x = numpy.arange(0, 2 ** 32, 499, dtype="uint64").astype("uint32").view("float32")
     worst = 0
-    for piece in np.array_split(x, 16):
-        piece = piece[np.isfinite(piece)]
-        with np.errstate(all="ignore"):
+    for piece in numpy.array_split(x, 16):
+        piece = piece[numpy.isfinite(piece)]
+        with numpy.errstate(all="ignore"):
             exact = EXACT[name](piece.astype("float64"))
         if len(piece):
             worst = max(worst, ulps(function(piece).astype("float64"), exact, "float32").max())
@@ -47,31 +48,31 @@ def test_two_ulp_over_all_floats(name):
 
 @pytest.mark.parametrize("name", sorted(EXACT))
 def test_two_ulp_in_double_precision(name):
-    if np.finfo("longdouble").nmant < 60:
+    if numpy.finfo("longdouble").nmant < 60:
         pytest.skip("no wider type to compare with")
-    rng = np.random.RandomState(1)
+    rng = numpy.random.RandomState(1)
     x = rng.choice([-1, 1], 200000) * 2 ** rng.uniform(-40, 10, 200000)
     exact = EXACT[name](x.astype("longdouble"))
     found = function_of(name, "float64")(x)
-    normal = abs(exact) > np.finfo("float64").tiny
-    unit = 2 ** (np.floor(np.log2(abs(exact[normal]))) - 52)
+    normal = abs(exact) > numpy.finfo("float64").tiny
+    unit = 2 ** (numpy.floor(numpy.log2(abs(exact[normal]))) - 52)
     assert (abs(found[normal] - exact[normal]) / unit).max() <= 2
     assert (abs(found[~normal] - exact[~normal]) <= 2 ** -1073.).all()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_edges(dtype):
-    x = np.array([0., -0., np.inf, -np.inf, np.nan, 1e-40, -1e-40], dtype)
+    x = numpy.array([0., -0., numpy.inf, -numpy.inf, numpy.nan, 1e-40, -1e-40], dtype)
     y = function_of("tanh", dtype)(x)
-    np.testing.assert_array_equal(y, x.clip(-1, 1))
-    assert list(np.signbit(y[:2])) == [False, True]
-    np.testing.assert_array_equal(function_of("sigmoid", dtype)(x),
-                                  np.array([.5, .5, 1, 0, np.nan, .5, .5], dtype))
+    numpy.testing.assert_array_equal(y, x.clip(-1, 1))
+    assert list(numpy.signbit(y[:2])) == [False, True]
+    numpy.testing.assert_array_equal(function_of("sigmoid", dtype)(x),
+                                  numpy.array([.5, .5, 1, 0, numpy.nan, .5, .5], dtype))
 
 
 @pytest.mark.parametrize("name", sorted(EXACT))
 def test_bias_and_gradients(name):
-    rng = np.random.RandomState(2)
+    rng = numpy.random.RandomState(2)
     for dtype, ndim, mode in (("float32", 4, RAW), ("float64", 2, RAW), ("float32", 2, "FAST_RUN")):
         tolerance = {"float32": 1e-5, "float64": 1e-12}[dtype]
         x, gy = (T.TensorType(dtype, (False,) * ndim)() for _ in range(2))
@@ -92,7 +93,7 @@ def test_bias_and_gradients(name):
             expected = [yv, gv * slope, (gv * slope).sum(axis=(0, 2, 3)[:ndim - 1])]
             for found, value in zip(function(xv, bv, gv.copy()), expected):
                 assert found.dtype == dtype
-                np.testing.assert_allclose(found, value, rtol=tolerance,
+                numpy.testing.assert_allclose(found, value, rtol=tolerance,
                                            atol=tolerance * max(1, rows))
 
 
@@ -109,25 +110,26 @@ def test_shapes_are_those_of_the_output(ndim):
 def test_strided_inputs():
     x, b = T.tensor4("x", "float32"), T.vector("b", "float32")
     function = theano.function([x, b], Activation("tanh")(x, b), mode=RAW)
-    rng = np.random.RandomState(3)
+    rng = numpy.random.RandomState(3)
     xv, bv = rng.randn(4, 6, 5, 7).astype("float32"), rng.randn(6).astype("float32")
-    expected = np.tanh(xv + bv[:, None, None])
-    for strided in (xv.copy("F"), np.repeat(xv, 2, 3)[..., ::2],
-                    np.ascontiguousarray(xv[::-1])[::-1]):
-        np.testing.assert_allclose(function(strided, np.repeat(bv, 3)[::3]), expected, rtol=1e-6)
-    wide = np.broadcast_to(np.float32(2), xv.shape)
-    np.testing.assert_allclose(function(wide, np.zeros(6, "f")), np.tanh(wide), rtol=1e-6)
+    expected = numpy.tanh(xv + bv[:, None, None])
+    for strided in (xv.copy("F"), numpy.repeat(xv, 2, 3)[..., ::2],
+                    numpy.ascontiguousarray(xv[::-1])[::-1]):
+        found = function(strided, numpy.repeat(bv, 3)[::3])
+        numpy.testing.assert_allclose(found, expected, rtol=1e-6)
+    wide = numpy.broadcast_to(numpy.float32(2), xv.shape)
+    numpy.testing.assert_allclose(function(wide, numpy.zeros(6, "f")), numpy.tanh(wide), rtol=1e-6)
 
 
 def test_verify_grad():
-    rng = np.random.RandomState(4)
+    rng = numpy.random.RandomState(4)
     for name in EXACT:
         theano.tensor.verify_grad(Activation(name), [rng.randn(4, 3, 2, 2), rng.randn(3)],
                                   rng=rng, mode=RAW)
 
 
 def test_perform_is_the_kernel():
-    rng = np.random.RandomState(5)
+    rng = numpy.random.RandomState(5)
     x, b, gy = T.tensor4("x", "float64"), T.vector("b", "float64"), T.tensor4("gy", "float64")
     values = rng.randn(5, 3, 4, 2), rng.randn(3), rng.randn(5, 3, 4, 2)
     for name in EXACT:
@@ -136,7 +138,7 @@ def test_perform_is_the_kernel():
         results = [theano.function([x, b, gy], outputs, mode=theano.Mode(linker, None))(*values)
                    for linker in ("py", "cvm")]
         for found, expected in zip(*results):
-            np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-15)
+            numpy.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-15)
 
 
 def test_wrong_inputs():
@@ -151,5 +153,5 @@ def test_wrong_inputs():
         Activation("relu")
     function = theano.function([x, b], Activation("tanh")(x, b), mode=RAW)
     with pytest.raises(ValueError) as error:
-        function(np.zeros((2, 3), "f"), np.zeros(4, "f"))
+        function(numpy.zeros((2, 3), "f"), numpy.zeros(4, "f"))
     assert "a bias of 4 for 3 units" in str(error.value)
