@@ -3,21 +3,22 @@
     import lenet.ops
     lenet.ops.register()
 
-From then on ``theano.function`` puts the ops of this package in wherever their pattern stands in
+From then on ``theano.function`` inserts the ops of this package wherever it finds their pattern in
 a graph that is compiled for the CPU with the ``fast_run`` optimisations (Theano's default):
 
 * ``convpool.py``: convolution and max-pooling as one op, and both its gradients as another;
 * ``activation.py``: tanh and sigmoid, with the bias before them and its gradient;
 * ``rewrites.py``: the patterns, and how they enter Theano's optimisation database.
 
-In a graph that is compiled for a GPU, convolutions become one product for the whole minibatch:
-``columns.py`` has the pattern, ``gpu_columns.py`` runs its kernels, ``gpu_rewrites.py`` puts them
-in.
+In a graph that is compiled for a GPU, a convolution becomes one product for the whole minibatch:
+``columns.py`` has the pattern, ``gpu_columns.py`` runs the kernels, ``gpu_rewrites.py`` inserts
+them. ``sums.py`` turns the gradients of biases into products as well.
 
-``LENET_OPS=0`` in the environment keeps them out for a process,
+``LENET_OPS=0`` in the environment keeps the ops out for a process,
 ``mode=theano.compile.get_default_mode().excluding('lenet_ops')`` for one function, and Theano's
 flag ``optimizer_excluding=lenet_ops`` for all.
 """
+
 import os
 
 import theano
@@ -26,23 +27,23 @@ __all__ = ["register"]
 
 
 def register():
-    """Put the rewrites into Theano's optimisation database, once; a second call does nothing.
+    """Put the rewrites into Theano's optimisation database; a second call does nothing.
 
     Returns
     -------
     bool
-        Whether they are there now: False with ``LENET_OPS=0`` in the environment.
+        Whether they are in it: False with ``LENET_OPS=0`` in the environment.
     """
     if os.environ.get("LENET_OPS", "") == "0":
         return False
-    from . import rewrites
+    from lenet.ops import rewrites
     rewrites.register()
     if on_gpu():
-        from . import gpu_rewrites  # needs pygpu
+        from lenet.ops import gpu_rewrites  # needs pygpu
         gpu_rewrites.register()
     return True
 
 
 def on_gpu():
-    """Whether graphs are compiled for an NVIDIA GPU that Theano has started."""
+    """Whether Theano has started an NVIDIA GPU to compile graphs for."""
     return theano.config.device.startswith("cuda") and theano.gpuarray.pygpu_activated

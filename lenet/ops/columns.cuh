@@ -1,6 +1,6 @@
 // The kernels of columns.py, in libgpuarray's dialect of CUDA C. ROWS and COLUMNS (of a filter),
 // FLIP and T (the type of the numbers) are defined before this text. Every number is written by
-// one thread, which adds in a fixed order: results do not differ from run to run.
+// one thread, which adds in a fixed order, so that results are the same in every run.
 //
 // LID_0: thread in a block, LDIM_0: threads in a block, GID_0, GID_1: block, GDIM_0, GDIM_1: blocks
 

@@ -1,8 +1,8 @@
 """Convolution as one matrix product for the whole minibatch, for the GPU.
 
-Theano's own convolution for the GPU without cuDNN (`GpuCorrMM`) makes a product for each image: a
-minibatch of 500 is a thousand launches a layer and direction, each too small for a large GPU.  Here
-the images are laid out once so that one product does all of them:
+Theano's own convolution for the GPU without cuDNN (`GpuCorrMM`) makes one product per image: a
+minibatch of 500 is a thousand launches per layer and direction, each too small for a large GPU.
+Here the images are rearranged so that one product does all of them:
 
     images (n, c, y, x)  ->  columns (c i j, n, y, x): what filter element (c, i, j) is
                              multiplied by, for each position of each image
@@ -10,17 +10,18 @@ the images are laid out once so that one product does all of them:
 
     convolution           filters . columns                       (m, n y x)
     gradient of filters   gradient . transpose of columns         (m, c i j)
-    gradient of images    transpose of filters . gradient         (c i j, n y x), which are columns
-                          again; an image's element is the sum over where it was copied to
+    gradient of images    transpose of filters . gradient         (c i j, n y x): columns again; an
+                          element of an image is the sum over the places that it was copied to
 
 For 500 images of 20 x 12 x 12 and 50 filters of 5 x 5 the columns are 500 x 32000 numbers, 64 MB,
 which forward and backward share.
 
-Both ops have a reference in NumPy here, and a kernel in columns.cuh, which gpu_columns.py runs.
+Both ops have a NumPy version here, and a kernel in columns.cuh, which gpu_columns.py runs.
 """
+
 import os
 
-import numpy as np
+import numpy
 from theano import tensor
 from theano.gof import Apply, Op, local_optimizer
 from theano.gof.opt import copy_stack_trace
@@ -33,7 +34,7 @@ from theano.tensor.nnet.abstract_conv import (
 )
 from theano.tensor.signal.pool import MaxPoolGrad, Pool
 
-from .rewrites import plain_convolution
+from lenet.ops.rewrites import plain_convolution
 
 KERNELS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "columns.cuh")
 
@@ -46,7 +47,7 @@ class Columns(Op):
     rows, columns : int
         Size of a filter.
     flip : bool
-        Whether the filters are turned by 180 degrees: True for the convolution of mathematics.
+        Whether filters are rotated by 180 degrees: True for mathematical convolution.
     """
 
     __props__ = ("rows", "columns", "flip")
@@ -57,12 +58,12 @@ class Columns(Op):
     def make_node(self, x):
         x = as_tensor_variable(x)
         if x.ndim != 4:
-            raise TypeError("%s: expected 4 dimensions, not %d" % (type(self).__name__, x.ndim))
+            raise TypeError(f"{type(self).__name__}: expected 4 dimensions, not {x.ndim}")
         return Apply(self, [x], [TensorType(x.dtype, self.broadcastable(x))()])
 
     def taps(self):
-        """Pairs (number, (row, column)) of a filter's elements and what they are laid over."""
-        places = list(np.ndindex(self.rows, self.columns))
+        """Pairs (number, (row, column)): a filter's elements and the pixels that they cover."""
+        places = list(numpy.ndindex(self.rows, self.columns))
         return enumerate(places[::-1] if self.flip else places)
 
 
@@ -82,16 +83,16 @@ class ImageColumns(Columns):
         n, c, height, width = images.shape
         oh, ow = height - self.rows + 1, width - self.columns + 1
         if min(oh, ow) < 1:
-            raise ValueError("ImageColumns: filters of %d x %d do not fit images of %d x %d"
-                             % (self.rows, self.columns, height, width))
-        result = np.empty((c, self.rows * self.columns, n, oh, ow), images.dtype)
+            raise ValueError(f"ImageColumns: filters of {self.rows} x {self.columns} do not fit "
+                             f"images of {height} x {width}")
+        result = numpy.empty((c, self.rows * self.columns, n, oh, ow), images.dtype)
         for tap, (i, j) in self.taps():
             result[:, tap] = images[:, :, i:i + oh, j:j + ow].transpose(1, 0, 2, 3)
         outputs[0][0] = result.reshape(-1, n, oh, ow)
 
 
 class ColumnImages(Columns):
-    """Columns -> images, each element the sum over where `ImageColumns` copies it to."""
+    """Columns -> images: each element is the sum over the places `ImageColumns` copies it to."""
 
     def broadcastable(self, x):
         return (x.broadcastable[1], False, False, False)
@@ -105,7 +106,7 @@ class ColumnImages(Columns):
         columns, = inputs
         taps, n, oh, ow = columns.shape
         columns = columns.reshape(-1, self.rows * self.columns, n, oh, ow)
-        result = np.zeros((n, len(columns), oh + self.rows - 1, ow + self.columns - 1),
+        result = numpy.zeros((n, len(columns), oh + self.rows - 1, ow + self.columns - 1),
                           columns.dtype)
         for tap, (i, j) in self.taps():
             result[:, :, i:i + oh, j:j + ow] += columns[:, tap].transpose(1, 0, 2, 3)
@@ -116,7 +117,7 @@ class ColumnImages(Columns):
 
 
 def filter_size(op):
-    """(rows, columns) of an abstract convolution's filters where the graph says them, or None."""
+    """(rows, columns) of an abstract convolution's filters if the graph gives them, or None."""
     if not plain_convolution(op) or op.kshp is None or None in op.kshp[-2:]:
         return None
     return tuple(int(size) for size in op.kshp[-2:])
@@ -183,10 +184,10 @@ def local_convolution_by_columns(node):
 
 @local_optimizer([Pool, MaxPoolGrad])
 def local_pool_by_map(node):
-    """Pooling of what a convolution by one product gives -> in the order of the product.
+    """Pooling after a convolution by one product -> pooling in the order of that product.
 
-    Pooling takes each map by itself, in whatever order they come, but needs them without gaps:
-    otherwise all maps would be copied before and after it, of a size that pooling divides by four.
+    Pooling treats each map by itself, in any order, but needs them without gaps: otherwise all
+    unpooled maps, four times the size of the pooled ones, would be copied before and after it.
     """
     if (not isinstance(node.op, (Pool, MaxPoolGrad)) or node.op.ndim != 2
             or not is_by_map(node.inputs[0])):

@@ -1,4 +1,5 @@
-"""What the ops of this package share: their C text comes from files, OpenMP by Theano's flag."""
+"""What the compiled ops share: their C code is in files, and Theano's flag switches OpenMP."""
+
 import hashlib
 import os
 
@@ -6,7 +7,7 @@ from theano.gof import OpenMPOp
 
 
 def read_source(*names):
-    """The text of this folder's C files `names`, one after the other."""
+    """The text of these files of this folder, one after the other."""
     text = []
     for name in names:
         with open(os.path.join(os.path.dirname(__file__), name)) as source:
@@ -15,7 +16,7 @@ def read_source(*names):
 
 
 class CompiledOp(OpenMPOp):
-    """An op whose kernels are in `source_files`, and whose Python is in `python_file`."""
+    """An op with kernels in `source_files` and its Python in `python_file`."""
 
     source_files = ()
     python_file = ""
@@ -26,7 +27,7 @@ class CompiledOp(OpenMPOp):
         return openmp + read_source(*self.source_files)
 
     def c_code_cache_version(self):
-        # a module in Theano's cache holds until one of the files that its text comes from changes
+        # a module in Theano's cache is valid until one of these files changes
         self.update_self_openmp()
         text = read_source(self.python_file, *self.source_files).encode("utf-8")
         return (int(hashlib.sha1(text).hexdigest()[:8], 16), bool(self.openmp))

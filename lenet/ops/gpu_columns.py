@@ -1,4 +1,5 @@
-"""The ops of columns.py on the GPU. Imported only where one is in use: it needs pygpu."""
+"""The ops of columns.py on the GPU. Imported only where a GPU is in use: it needs pygpu."""
+
 from pygpu import gpuarray
 from theano.gof import Apply
 from theano.gpuarray.basic_ops import (
@@ -11,12 +12,11 @@ from theano.gpuarray.basic_ops import (
 )
 from theano.gpuarray.type import GpuArrayType
 
-from .columns import KERNELS, ColumnImages, Columns, ImageColumns
+from lenet.ops.columns import KERNELS, ColumnImages, Columns, ImageColumns
 
 
 class GpuColumns(GpuKernelBase, Columns):
-    """A kernel of columns.cuh: a block of 256 threads for 256 numbers, and for each tap or
-    channel."""
+    """A kernel of columns.cuh, with a block of 256 threads per 256 numbers of a tap or channel."""
 
     _f16_ok = False
 
@@ -24,8 +24,8 @@ class GpuColumns(GpuKernelBase, Columns):
         context = infer_context_name(x)
         x = gpu_contiguous(as_gpuarray_variable(x, context))
         if x.ndim != 4 or x.dtype not in ("float32", "float64"):
-            raise TypeError("%s: expected 4 dimensions, float32 or float64, not %s"
-                            % (type(self).__name__, x.type))
+            raise TypeError(f"{type(self).__name__}: expected 4 dimensions, float32 or float64, "
+                            f"not {x.type}")
         return Apply(self, [x], [GpuArrayType(x.dtype, self.broadcastable(x),
                                               context_name=context)()])
 
@@ -33,13 +33,13 @@ class GpuColumns(GpuKernelBase, Columns):
         raise NotImplementedError(type(self).__name__ + " needs a compiler")
 
     def c_headers(self):
-        return super(GpuColumns, self).c_headers() + ["<gpuarray_helper.h>", "gpuarray/types.h"]
+        return super().c_headers() + ["<gpuarray_helper.h>", "gpuarray/types.h"]
 
     def c_header_dirs(self):
-        return super(GpuColumns, self).c_header_dirs() + [gpuarray_helper_inc_dir()]
+        return super().c_header_dirs() + [gpuarray_helper_inc_dir()]
 
     def c_code_cache_version(self):
-        return (2, kernel_text())
+        return (3, kernel_text())
 
     def gpu_kernels(self, node, name):
         dtype = node.inputs[0].dtype
@@ -47,7 +47,7 @@ class GpuColumns(GpuKernelBase, Columns):
             self.rows, self.columns, self.flip, gpuarray.dtype_to_ctype(dtype)) + kernel_text()
         arrays = [gpuarray.GpuArray, gpuarray.SIZE] * 2
         return [Kernel(code=code, name=self.kernel, params=arrays + ["uint32"] * 4,
-                       flags=Kernel.get_flags(dtype), objvar="k_%s_%s" % (self.kernel, name))]
+                       flags=Kernel.get_flags(dtype), objvar=f"k_{self.kernel}_{name}")]
 
     def c_code(self, node, name, inputs, outputs, sub):
         return """
@@ -61,7 +61,7 @@ class GpuColumns(GpuKernelBase, Columns):
                          "an array of %%zu x %%zu x %%zu x %%zu", in[0], in[1], in[2], in[3]);
             %(fail)s
         }
-        // of the columns, which are never fewer than the images; BLAS counts with 31 bits
+        // of the columns, never fewer than of the images; BLAS counts with 31 bits
         if (numbers >> 31) {
             PyErr_Format(PyExc_ValueError, "%(op)s: the columns of a convolution are %%zu numbers, "
                          "more than 2 ** 31; take smaller minibatches", numbers);
@@ -118,9 +118,9 @@ class GpuColumnImages(GpuColumns, ColumnImages):
 
 
 def definitions(rows, columns, flip, ctype):
-    """What the text of columns.cuh expects to be defined."""
-    return "#define ROWS %d\n#define COLUMNS %d\n#define FLIP %d\n#define T %s\n" % (
-        rows, columns, flip, ctype)
+    """What columns.cuh expects to be defined."""
+    return (f"#define ROWS {rows}\n#define COLUMNS {columns}\n#define FLIP {flip:d}\n"
+            f"#define T {ctype}\n")
 
 
 def kernel_text():

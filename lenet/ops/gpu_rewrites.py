@@ -1,4 +1,4 @@
-"""Where the ops of this package enter a graph that is compiled for a GPU.
+"""Where this package's ops enter a graph that is compiled for a GPU.
 
     1.5     stabilize                                                       (Theano)
     1.65    lenet_ops_products  convolutions -> one product for the whole minibatch,
@@ -9,7 +9,8 @@
 
 Imported only where a GPU is in use: it needs pygpu.
 """
-import numpy as np
+
+import numpy
 from theano import tensor
 from theano.compile import optdb
 from theano.gof import local_optimizer
@@ -26,14 +27,14 @@ from theano.gpuarray.reduction import GpuMaxAndArgmax
 from theano.gpuarray.type import GpuArrayConstant
 from theano.tensor.basic import Argmax
 
-from .columns import (
+from lenet.ops.columns import (
     ColumnImages,
     ImageColumns,
     local_convolution_by_columns,
     local_pool_by_map,
 )
-from .gpu_columns import GpuColumnImages, GpuImageColumns
-from .sums import local_sum_by_product
+from lenet.ops.gpu_columns import GpuColumnImages, GpuImageColumns
+from lenet.ops.sums import local_sum_by_product
 
 
 def is_transfer(variable, op):
@@ -42,11 +43,11 @@ def is_transfer(variable, op):
 
 @local_optimizer([GpuElemwise])
 def local_scalar_on_host(node):
-    """An element-wise op on single numbers that come from the host, or go there -> the host.
+    """An element-wise op on single numbers that come from the host, or go there -> on the host.
 
-    Theano moves the sizes of a minibatch to the GPU, since they are divided by there; and
-    libgpuarray reads each single number back before it launches a kernel, which waits for all
-    kernels before it: a hundred times the time of the division.
+    Theano moves the size of a minibatch to the GPU, which divides by it; and libgpuarray reads each
+    single number back before it launches a kernel. That waits for all kernels before it, a hundred
+    times as long as the division takes.
     """
     if any(v.ndim for v in node.inputs + node.outputs) or len(node.outputs) != 1:
         return
@@ -60,7 +61,7 @@ def local_scalar_on_host(node):
     inputs = []
     for v in node.inputs:
         if isinstance(v, GpuArrayConstant):
-            inputs.append(tensor.constant(np.asarray(v.data)))
+            inputs.append(tensor.constant(numpy.asarray(v.data)))
         else:
             inputs.append(v.owner.inputs[0] if is_transfer(v, GpuFromHost) else host_from_gpu(v))
     on_host = tensor.Elemwise(node.op.scalar_op)(*inputs)
@@ -72,8 +73,8 @@ def local_scalar_on_host(node):
 
 
 def argmax(op, context_name, inputs, outputs):
-    """Argmax alone, which Theano makes of MaxAndArgmax where nothing asks for the maximum, and
-    which it would compute on the host."""
+    """Argmax on the GPU. Theano, which uses it for MaxAndArgmax where nothing asks for the maximum,
+    would compute it on the host."""
     axes = range(inputs[0].ndim) if op.axis is None else op.axis
     return [GpuMaxAndArgmax(tuple(axes))(inputs[0])[1]]
 
@@ -87,7 +88,7 @@ def column_images(op, context_name, inputs, outputs):
 
 
 def register():
-    """Put the rewrites into Theano's database, with the tag ``lenet_ops``; only the first time."""
+    """Put the rewrites into Theano's database with the tag ``lenet_ops``; once only."""
     if "lenet_ops_products" in optdb.__db__:
         return
     tags = ("fast_run", "lenet_ops")
@@ -96,7 +97,7 @@ def register():
         max_use_ratio=10), 1.65, *tags)
     optdb.register("lenet_ops_scalars", EquilibriumOptimizer(
         [local_scalar_on_host, local_cut_gpu_transfers], max_use_ratio=10), 48.55, *tags)
-    # Theano has two ways to the GPU, the whole graph at once and op by op.
+    # Theano has two ways to the GPU: the whole graph at once, and op by op.
     for host, maker in ((ImageColumns, image_columns), (ColumnImages, column_images),
                         (Argmax, argmax)):
         name = "local_gpua_" + maker.__name__

@@ -1,20 +1,20 @@
-"""Where the ops of this package enter a graph.
+"""Where this package's ops enter a graph that is compiled for the CPU.
 
-Theano compiles in passes, by position in its database `optdb`.  These rewrites come when Theano's
-own have done their work on the pattern, and so take nothing away from them; `log(sigmoid(x))`, say,
-is softplus by then:
+Theano compiles in passes, by position in its database `optdb`.  These rewrites come after Theano's
+own have done their work on the pattern, and so take nothing away from them; `log(sigmoid(x))`, for
+instance, is softplus by then:
 
     1     canonicalize, 1.5 stabilize, 2 specialize                   (Theano)
-    48.5  lenet_ops_convpool    pool_2d(conv2d(x, w)) and what gradients come through it
+    48.5  lenet_ops_convpool    pool_2d(conv2d(x, w)) and the gradients that come through it
     48.6  AbstractConv2d -> CorrMM                                    (Theano)
     48.9  lenet_ops_activation  tanh(x + bias), its gradient, the bias' gradient
-    49    element-wise ops that follow one another become one loop    (Theano)
-    76    lenet_ops_inplace     Activation and ActivationGrad in the place of their input
+    49    successive element-wise ops become one loop                 (Theano)
+    76    lenet_ops_inplace     Activation and ActivationGrad overwrite their input
 
-Theano's loop reads and writes memory once for a whole element-wise expression, and where all its
-arrays lie in memory one number after the other, g++ lets the vector unit run it: an activation in
-the middle of such an expression is left there. Where an array is broadcast or a slice, the loop
-goes number by number, and its tanh takes thirty times as long: there the activation is taken out.
+Theano's loop reads and writes memory once for a whole element-wise expression, and g++ vectorizes
+it if all arrays are contiguous: an activation inside such an expression is left there. If an array
+is broadcast or a slice, the loop goes number by number, and its tanh takes thirty times as long:
+there the activation is taken out.
 
 The gradient of a pooled convolution, before and after:
 
@@ -26,6 +26,9 @@ The gradient of a pooled convolution, before and after:
 
 All carry the tags ``fast_run`` and ``lenet_ops``, and leave graphs for other devices alone.
 """
+
+import contextlib
+
 import theano
 from theano import tensor
 from theano.compile import optdb
@@ -40,8 +43,8 @@ from theano.tensor.nnet.abstract_conv import (
 from theano.tensor.nnet.sigm import ScalarSigmoid
 from theano.tensor.signal.pool import MaxPoolGrad, Pool
 
-from .activation import Activation, ActivationBase, ActivationGrad
-from .convpool import ConvPool, ConvPoolGrad, record_dtype
+from lenet.ops.activation import Activation, ActivationBase, ActivationGrad
+from lenet.ops.convpool import ConvPool, ConvPoolGrad, record_dtype
 
 FLOATS = ("float32", "float64")
 FUNCTIONS = {theano.scalar.Tanh: "tanh", ScalarSigmoid: "sigmoid"}
@@ -53,14 +56,14 @@ def on_cpu():
 
 
 def plain_convolution(op):
-    """Valid, stride 1, no dilation, one group, filters shared by all positions."""
+    """Whether a convolution is valid, with stride 1, no dilation, one group, shared filters."""
     return (op.convdim == 2 and op.border_mode in ("valid", (0, 0)) and
             tuple(op.subsample) == (1, 1) and tuple(op.filter_dilation) == (1, 1) and
             op.num_groups == 1 and not op.unshared)
 
 
 def pooling_window(node):
-    """The window of a `Pool` or `MaxPoolGrad` node that `ConvPool` can do, or None."""
+    """The window of a `Pool` or `MaxPoolGrad` node that `ConvPool` can replace, or None."""
     op = node.op
     if op.mode != "max" or op.ndim != 2 or not op.ignore_border:
         return None
@@ -72,29 +75,40 @@ def pooling_window(node):
     return window
 
 
-class ConvPoolRewrite(Optimizer):
-    """Pool(conv) -> ConvPool, and the gradients that come through MaxPoolGrad -> ConvPoolGrad.
-
-    All at once or not at all: the unpooled maps vanish, so nothing else may ask for them.
-    """
+class CpuRewrite(Optimizer):
+    """What both rewrites for the CPU share."""
 
     def add_requirements(self, fgraph):
         fgraph.attach_feature(ReplaceValidate())
 
     def apply(self, fgraph):
-        if not on_cpu():
+        if on_cpu():
+            self.rewrite(fgraph)
+
+    def replace(self, fgraph, pairs):
+        """Replace variables, by pairs (old, new): all or, if the graph forbids it, none."""
+        if not pairs:
             return
+        pairs = [(old, tensor.patternbroadcast(new, old.broadcastable)) for old, new in pairs]
+        for old, new in pairs:
+            copy_stack_trace(old, new)
+        with contextlib.suppress(InconsistencyError):
+            fgraph.replace_all_validate(pairs, reason=type(self).__name__)
+
+
+class ConvPoolRewrite(CpuRewrite):
+    """Pool(conv) -> ConvPool, and the gradients that come through MaxPoolGrad -> ConvPoolGrad.
+
+    All at once or not at all: the unpooled maps vanish, so nothing else may use them.
+    """
+
+    def rewrite(self, fgraph):
         for node in fgraph.toposort():
             if node in fgraph.apply_nodes and isinstance(node.op, Pool):
-                pairs = self.replacements(fgraph, node)
-                if pairs:
-                    try:
-                        fgraph.replace_all_validate(pairs, reason="lenet_ops_convpool")
-                    except InconsistencyError:
-                        pass
+                self.replace(fgraph, self.replacements(node))
 
-    def replacements(self, fgraph, pool):
-        """Pairs (variable, what takes its place) for the pattern around `pool`, or None."""
+    def replacements(self, pool):
+        """Pairs (variable, its replacement) for the pattern around `pool`, or None."""
         window = pooling_window(pool)
         maps = pool.inputs[0]
         conv = maps.owner
@@ -124,16 +138,13 @@ class ConvPoolRewrite(Optimizer):
                                                   return_list=True)
             for name, variable in zip(wrt, new):
                 pairs += [(old, variable) for old in wanted[name]]
-        pairs = [(old, tensor.patternbroadcast(new, old.broadcastable)) for old, new in pairs]
-        for old, new in pairs:
-            copy_stack_trace(old, new)
         return pairs
 
     @staticmethod
     def gradients_through(node, pool, window):
         """(pooled gradient, {'filters': variables, 'images': variables}) that `node` leads to.
 
-        None where `node` is not the MaxPoolGrad of `pool`, or leads elsewhere too.
+        None if `node` is not the MaxPoolGrad of `pool`, or also leads elsewhere.
         """
         if node == "output" or not isinstance(node.op, MaxPoolGrad) or \
                 pooling_window(node) != window:
@@ -160,13 +171,13 @@ class ConvPoolRewrite(Optimizer):
 
 
 def is_elemwise(variable, *scalar_ops):
-    """Whether `variable` is an element-wise `scalar_ops` of others."""
+    """Whether `variable` comes from an element-wise op, one of `scalar_ops`."""
     return (variable.owner is not None and isinstance(variable.owner.op, tensor.Elemwise) and
             isinstance(variable.owner.op.scalar_op, scalar_ops))
 
 
 def split_bias(variable):
-    """(x, bias) where `variable` is x + bias.dimshuffle('x', 0, ...), else (variable, None)."""
+    """(x, bias) if `variable` is x + bias.dimshuffle('x', 0, ...), else (variable, None)."""
     if not is_elemwise(variable, theano.scalar.Add) or variable.ndim < 2 or \
             len(variable.owner.inputs) != 2:
         return variable, None
@@ -182,10 +193,10 @@ def split_bias(variable):
 
 
 def loops_of_theano(fgraph):
-    """{element-wise node: the last node of the loop that Theano's fusion makes of it and others}.
+    """{element-wise node: the last node of the loop into which Theano's fusion will put it}.
 
-    Theano puts a node into the loop of what comes after it where nothing else asks for its value,
-    and both are broadcast alike.
+    Theano puts a node into the loop of the next one if nothing else uses its value and both are
+    broadcast alike.
     """
     last = {}
     for node in reversed(fgraph.toposort()):
@@ -199,7 +210,7 @@ def loops_of_theano(fgraph):
 
 
 def vector_unit_runs(last, end):
-    """Whether all arrays of a loop have the same shape, or one element, and none is a slice."""
+    """Whether all arrays of a loop have the same shape or one element, and none is a slice."""
     for node in (node for node in last if last[node] is end):
         for v in node.inputs:
             if last.get(v.owner) is end or all(v.broadcastable):
@@ -219,32 +230,22 @@ def is_activation_of_theano(node):
             node.inputs[0].dtype == node.outputs[0].dtype)
 
 
-class ActivationRewrite(Optimizer):
+class ActivationRewrite(CpuRewrite):
     """tanh(x + bias) -> Activation, and its gradient -> ActivationGrad."""
 
-    def add_requirements(self, fgraph):
-        fgraph.attach_feature(ReplaceValidate())
-
-    def apply(self, fgraph):
-        if not on_cpu():
-            return
+    def rewrite(self, fgraph):
         for step in (before_reshape, activation, activation_grad):
             last = loops_of_theano(fgraph)
             for node in fgraph.toposort():
-                pairs = step(node, last) if node in last and node in fgraph.apply_nodes else None
-                if pairs:
-                    pairs = [(old, tensor.patternbroadcast(new, old.broadcastable))
-                             for old, new in pairs]
-                    for old, new in pairs:
-                        copy_stack_trace(old, new)
-                    fgraph.replace_all_validate(pairs, reason="lenet_ops_activation")
+                if node in last and node in fgraph.apply_nodes:
+                    self.replace(fgraph, step(node, last))
 
 
 def before_reshape(node, last):
     """tanh(reshape(x + bias)) -> reshape(tanh(x + bias)).
 
-    canonicalize moves element-wise ops behind a reshape. Before it the bias goes with them, and
-    what the gradient asks for there as well is computed once.
+    canonicalize moves element-wise ops behind a reshape. In front of it, the activation can take
+    the bias, and the gradient, which needs the activation there, shares it.
     """
     reshape = node.inputs[0].owner
     if not is_activation_of_theano(node) or reshape is None or \
@@ -273,7 +274,7 @@ def activation(node, last):
 
 
 def factors(variable):
-    """The factors of a product, of the products among them too."""
+    """The factors of a product, nested products included."""
     if not is_elemwise(variable, theano.scalar.Mul):
         return [variable]
     return [f for v in variable.owner.inputs for f in factors(v)]
@@ -285,7 +286,7 @@ def is_activation(variable, function):
 
 
 def one_minus(variable):
-    """v where `variable` is 1 - v, else None."""
+    """v if `variable` is 1 - v, else None."""
     if not is_elemwise(variable, theano.scalar.Sub):
         return None
     one, v = variable.owner.inputs
@@ -297,7 +298,7 @@ def one_minus(variable):
 
 
 def is_one_minus_sigmoid(variable, y):
-    """Whether `variable` is 1 - y of a sigmoid y; specialize writes sigmoid(-x) for it."""
+    """Whether `variable` is 1 - y for a sigmoid y; specialize writes it as sigmoid(-x)."""
     v = one_minus(variable)
     if v is not None:
         return is_activation(v, "sigmoid") and v.owner.inputs == y.owner.inputs
@@ -309,7 +310,7 @@ def is_one_minus_sigmoid(variable, y):
 
 
 def find_slope(terms):
-    """(y, the other terms) where some of `terms` make up the slope of an activation y, or None."""
+    """(y, the other terms) if some of `terms` make up the slope of an activation y, else None."""
     for i, term in enumerate(terms):
         rest = terms[:i] + terms[i + 1:]
         v = one_minus(term)
@@ -331,10 +332,10 @@ def sums_to_bias(node, x):
 
 
 def activation_grad(node, last):
-    """gy * (1 - sqr(y)) -> ActivationGrad(gy, y) for y = tanh; as well for sigmoid.
+    """gy * (1 - sqr(y)) -> ActivationGrad(gy, y) for y = tanh; likewise for sigmoid.
 
-    Where the gradient of a bias is asked for, it saves a loop, that of the sum. Elsewhere it must
-    not break one up.
+    Where the gradient of a bias is wanted, this saves the loop of its sum. Elsewhere it must not
+    break a loop up.
     """
     old = node.outputs[0]
     found = find_slope(factors(old))
@@ -363,13 +364,13 @@ def local_activation_inplace(node):
 
 
 def register():
-    """Register the rewrites, all with the tag ``lenet_ops``; does nothing the second time."""
+    """Register the rewrites, all with the tag ``lenet_ops``; a second call does nothing."""
     if "lenet_ops_convpool" in optdb.__db__:
         return
     tags = ("fast_run", "lenet_ops")
     # before Theano chooses how to compute a convolution (48.6)
     optdb.register("lenet_ops_convpool", ConvPoolRewrite(), 48.5, *tags)
-    # before Theano fuses (49), after all that knows a tanh by its name
+    # before Theano fuses (49), after every rewrite that looks for a tanh
     optdb.register("lenet_ops_activation", ActivationRewrite(), 48.9, *tags)
     # with the other ops that work in place, after Theano has given up fusing (49)
     optdb.register("lenet_ops_inplace", TopoOptimizer(

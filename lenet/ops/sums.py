@@ -1,14 +1,15 @@
 """Sums over the minibatch as products with ones, for the GPU.
 
-The gradient of a bias is such a sum. Theano's kernels for it (`GpuCAReduceCuda`) give each bias a
-few threads, which walk through the minibatch one example after the other, while the rest of the GPU
-waits; BLAS divides the walk.
+The gradient of a bias is such a sum. Theano's kernel for it (`GpuCAReduceCuda`) gives each bias a
+few threads, which go through the minibatch example by example while the rest of the GPU is idle;
+BLAS divides the work.
 """
+
 from theano import tensor
 from theano.gof import local_optimizer
 from theano.gof.opt import copy_stack_trace
 
-from .columns import as_matrix
+from lenet.ops.columns import as_matrix
 
 # All axes but the one of the biases, of a matrix (n, m) and of maps (n, m, y, x).
 AXES = {2: (0,), 4: (0, 2, 3)}
@@ -21,9 +22,9 @@ def sum_of_rows(matrix):
 
 @local_optimizer([tensor.Sum])
 def local_sum_by_product(node):
-    """Sum over all axes but the second -> products, of which BLAS adds the last to the bias.
+    """Sum over all axes but the second -> products, the last of which BLAS adds to the bias.
 
-    Maps are summed over the minibatch first, where their numbers lie side by side:
+    Maps are summed over the minibatch first, whose numbers are adjacent:
     (n, m, y, x) -> (m, y x) -> (m,).
     """
     x, = node.inputs

@@ -108,8 +108,8 @@ LAUNCH(to_images, column_images)
 
 def source(words, size, flip, dtype, launch=""):
     ctype = {"float32": "float", "float64": "double"}[dtype]
-    definitions = "#define ROWS %d\n#define COLUMNS %d\n#define FLIP %d\n#define T %s\n" % (
-        size + (flip, ctype))
+    definitions = "#define ROWS {}\n#define COLUMNS {}\n#define FLIP {:d}\n#define T {}\n".format(
+        *size, flip, ctype)
     with open(KERNELS) as file:
         return words + definitions + file.read() + launch
 
@@ -161,7 +161,7 @@ def test_nvrtc_compiles_the_kernels(dtype):
         assert wanted
         for capability in sorted(wanted):
             ptx = compile_with_nvrtc(library.path, source(CUDA, (5, 5), True, dtype), capability)
-            assert ".target sm_%d%d" % capability in ptx
+            assert ".target sm_{}{}".format(*capability) in ptx
             assert ".entry image_columns" in ptx and ".entry column_images" in ptx
 
 

@@ -1,9 +1,10 @@
 """The kernels under sanitizers, for other processors, and in Theano's DebugMode."""
+
 import os
 import platform
 import subprocess
 
-import numpy as np
+import numpy
 import pytest
 import theano
 import theano.tensor as T
@@ -25,7 +26,7 @@ def test_sanitizers_find_nothing(tmp_path):
     empty = subprocess.run(command + ["-x", "c++", "-"], input="int main() {}", text=True,
                            capture_output=True)
     if empty.returncode:
-        pytest.skip("this compiler has no sanitizers: %s" % empty.stderr.strip()[-200:])
+        pytest.skip(f"this compiler has no sanitizers: {empty.stderr.strip()[-200:]}")
     subprocess.run(command + [os.path.join(HERE, "kernels.cpp")], check=True)
     process = subprocess.run([program], capture_output=True, text=True)
     assert process.returncode == 0, process.stdout + process.stderr
@@ -37,12 +38,12 @@ GRAPH = """
 import hashlib
 import sys
 import lenet
-import numpy as np
+import numpy
 import theano
 import theano.tensor as T
 from lenet.ops.activation import Activation, ActivationGrad
 from lenet.ops.convpool import ConvPool, ConvPoolGrad
-rng = np.random.RandomState(0)
+rng = numpy.random.RandomState(0)
 x, w, b = T.tensor4('x', 'float32'), T.tensor4('w', 'float32'), T.vector('b', 'float32')
 z, record = ConvPool((2, 2), record=True)(x, w)
 y = Activation('tanh')(z, b)
@@ -53,7 +54,7 @@ f = theano.function([x, w, b], [y, record, gb, gw, gx], mode=theano.Mode('cvm', 
 
 VALUES = GRAPH + """
 shapes = (37, 3, 13, 14), (17, 3, 5, 5), (17,)
-np.savez(sys.argv[1], *f(*[rng.randn(*s).astype('float32') for s in shapes]))
+numpy.savez(sys.argv[1], *f(*[rng.randn(*s).astype('float32') for s in shapes]))
 """
 
 
@@ -73,14 +74,14 @@ def test_other_processors_compute_the_same(tmp_path):
         path = str(tmp_path / (march + ".npz"))
         flags = ""
         if march != "native":
-            flags = "gcc.cxxflags=-O2 -march=%s,base_compiledir=%s" % (march, tmp_path / march)
+            flags = f"gcc.cxxflags=-O2 -march={march},base_compiledir={tmp_path / march}"
         process = run_python("-c", VALUES, path, THEANO_FLAGS=flags, OMP_NUM_THREADS="1")
         assert process.returncode == 0, process.stderr
-        results.append(np.load(path))
+        results.append(numpy.load(path))
     assert len(results) > 1 or platform.machine() != "x86_64"
     for other in results[1:]:
         for name in results[0].files:
-            np.testing.assert_allclose(other[name], results[0][name], rtol=1e-5, atol=1e-4)
+            numpy.testing.assert_allclose(other[name], results[0][name], rtol=1e-5, atol=1e-4)
 
 
 SAME_BITS = GRAPH + """
@@ -104,8 +105,8 @@ def test_same_bits_for_any_number_of_threads():
 
 @pytest.mark.skipif(os.environ.get("LENET_OPS") == "0", reason="LENET_OPS=0: no op works in place")
 def test_debug_mode():
-    """Theano's own check: C against NumPy for every node, outputs that are there already and of any
-    strides, inputs that nobody may write to."""
+    """Theano's own check: C against NumPy for every node, outputs allocated beforehand with any
+    strides, inputs that must not be written to."""
     x, w, b = T.tensor4("x", "float64"), T.tensor4("w", "float64"), T.vector("b", "float64")
     z, record = ConvPool((2, 2), record=True)(x, w)
     y = Activation("tanh")(z, b)
@@ -116,6 +117,6 @@ def test_debug_mode():
     function = theano.function([x, w, b], [y, gb, gw, gx], mode=mode)
     assert any(node.op == ActivationGrad("tanh", inplace=True)
                for node in function.maker.fgraph.apply_nodes)
-    rng = np.random.RandomState(7)
+    rng = numpy.random.RandomState(7)
     for images in 3, 17:
         function(rng.randn(images, 2, 7, 8), rng.randn(5, 2, 3, 2), rng.randn(5))

@@ -1,7 +1,8 @@
-"""The ops stand in a compiled graph where their pattern is, and nowhere else."""
+"""The ops are in a compiled graph where their pattern is, and nowhere else."""
+
 import os
 
-import numpy as np
+import numpy
 import pytest
 import theano
 import theano.tensor as T
@@ -37,7 +38,7 @@ def parameters():
 
 def lenet_like(function=T.tanh):
     """Inputs, cost and parameters of two convolutional layers, a dense one and a softmax."""
-    rng = np.random.RandomState(1)
+    rng = numpy.random.RandomState(1)
 
     def shared(*shape):
         return theano.shared(rng.uniform(-.3, .3, shape).astype(FLOATX))
@@ -69,10 +70,10 @@ def test_whole_network(function):
     mode = theano.compile.get_default_mode().excluding("lenet_ops")
     without = theano.function(inputs, [cost] + gradients, mode=mode)
     assert not OURS & set(names(node.op for node in without.maker.fgraph.toposort()))
-    rng = np.random.RandomState(2)
+    rng = numpy.random.RandomState(2)
     values = rng.rand(21, 196).astype(FLOATX), rng.randint(0, 10, 21).astype("int32")
     for a, b in zip(with_ops(*values), without(*values)):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+        numpy.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
 def test_gradient_of_the_first_images_is_not_computed():
@@ -177,7 +178,7 @@ def test_reshaped_activation_is_computed_once():
 def test_what_theano_stabilizes_stays_stable(make, at_100):
     x = T.matrix("x")
     function = theano.function([x], make(x))
-    np.testing.assert_allclose(function(np.full((1, 1), 100, FLOATX)), at_100)
+    numpy.testing.assert_allclose(function(numpy.full((1, 1), 100, FLOATX)), at_100)
 
 
 def gates(i, f, o, g, c):
@@ -204,11 +205,12 @@ def test_slow_loops_are_broken(make, activations):
     x, b = T.matrix("x"), T.vector("b")
     found = names(optimized([x, b], make(x, b)))
     assert found.count("Activation") == activations
-    values = [np.random.RandomState(4).randn(*shape).astype(FLOATX) for shape in ((7, 15), (15,))]
+    rng = numpy.random.RandomState(4)
+    values = [rng.randn(*shape).astype(FLOATX) for shape in ((7, 15), (15,))]
     with_ops, without = [theano.function([x, b], make(x, b), on_unused_input="ignore",
                                          mode=theano.compile.get_default_mode().excluding(*names))
                          for names in ((), ("lenet_ops",))]
-    np.testing.assert_allclose(with_ops(*values), without(*values), rtol=1e-5, atol=1e-6)
+    numpy.testing.assert_allclose(with_ops(*values), without(*values), rtol=1e-5, atol=1e-6)
 
 
 def test_no_more_loops_where_a_value_is_used_twice():
@@ -227,10 +229,10 @@ def test_gradient_of_a_bias_costs_no_loop():
 
 def test_bias_that_is_broadcast_is_added_by_theano():
     x = T.tensor4("x")
-    one = theano.shared(np.ones(1, FLOATX), broadcastable=(True,))
+    one = theano.shared(numpy.ones(1, FLOATX), broadcastable=(True,))
     function = theano.function([x], T.tanh(x + one.dimshuffle("x", 0, "x", "x")))
-    value = np.random.RandomState(3).randn(2, 3, 4, 5).astype(FLOATX)
-    np.testing.assert_allclose(function(value), np.tanh(value + 1), rtol=1e-6)
+    value = numpy.random.RandomState(3).randn(2, 3, 4, 5).astype(FLOATX)
+    numpy.testing.assert_allclose(function(value), numpy.tanh(value + 1), rtol=1e-6)
 
 
 def test_register_again_changes_nothing():
