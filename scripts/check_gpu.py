@@ -4,8 +4,8 @@
 import os
 import re
 
-# This process stays on the CPU, whatever the user's settings say: whether there is a GPU, and what
-# it takes, is to be found out first.  The last setting is the one that counts.
+# This process stays on the CPU, whatever the user's settings, since it has to find out whether there
+# is a GPU.  Of two values of a setting the last counts.
 os.environ["THEANO_FLAGS"] = os.environ.get("THEANO_FLAGS", "") + ",device=cpu,init_gpu_device="
 
 # isort: split
@@ -19,7 +19,7 @@ def main():
     parser.add_argument("--device", default="gpu0", help="gpu0, gpu1, ...")
     device = parser.parse_args().device
     if not re.fullmatch("(gpu|cuda)[0-9]*", device):
-        parser.error("--device %s: expected gpu0, gpu1, ..." % device)
+        parser.error(f"--device {device}: expected gpu0, gpu1, ...")
     return doctor.report(doctor.examine(present_name(device), *gpu_tools()))
 
 

@@ -6,10 +6,10 @@ import subprocess
 import sys
 
 from lenet.gpu import libraries, start
-from lenet.gpu.libraries import CudaError, text
+from lenet.gpu.libraries import CudaError, described, text
 
 Finding = collections.namedtuple("Finding", "name text command missing")
-Finding.__doc__ = "A line of the report; ``missing`` where the GPU cannot be used for it."
+Finding.__doc__ = "A line of the report; ``missing`` if the GPU cannot be used because of it."
 
 
 def examine(device, cache, compiler):
@@ -27,7 +27,7 @@ def examine(device, cache, compiler):
     Yields
     ------
     Finding
-        Each as soon as it is known.  After one that is missing, what needs it is left out.
+        Each as soon as it is known.  What needs something that is missing is left out.
     """
     found = {}
 
@@ -39,18 +39,18 @@ def examine(device, cache, compiler):
             return Finding(name, str(error), error.command, True)
 
     yield look("driver", start.find_driver,
-               lambda driver: "supports CUDA %s (%s)" % (text(driver.version), driver.path))
+               lambda driver: f"supports CUDA {text(driver.version)} ({driver.path})")
     if "driver" in found:
         driver = found["driver"]
         yield look("device", lambda: start.find_device(driver, device),
-                   lambda gpu: "cuda%d: %s, compute capability %s, %d MiB" % (
-                       gpu.number, gpu.name, text(gpu.capability), gpu.memory // 2 ** 20))
+                   lambda gpu: f"cuda{gpu.number}: {gpu.name}, compute capability "
+                               f"{text(gpu.capability)}, {gpu.memory // 2 ** 20} MiB")
     if "device" in found:
         yield look("CUDA", lambda: start.find_cuda(driver, found["device"]), describe_cuda)
     else:
         yield Finding("CUDA", describe_all(libraries.folders()), None, False)
     yield look("pygpu", start.find_pygpu,
-               lambda pygpu: "%s (%s)" % (pygpu.__version__, os.path.dirname(pygpu.__file__)))
+               lambda pygpu: f"{pygpu.__version__} ({os.path.dirname(pygpu.__file__)})")
     if "device" in found and "pygpu" in found:
         yield look("libgpuarray", lambda: start.check_generation(found["device"], found["pygpu"]),
                    lambda _: "can name this device")
@@ -61,22 +61,20 @@ def examine(device, cache, compiler):
     yield look("names", lambda: start.give_names(driver, found["CUDA"], cache, compiler),
                lambda _: "libcuda.so, libnvrtc.so and libcublas.so can be loaded")
     if {"names", "pygpu", "headers"} <= set(found):
-        yield look("Theano", lambda: run_first_function("cuda%d" % found["device"].number), str)
+        yield look("Theano", lambda: run_first_function(f"cuda{found['device'].number}"), str)
 
 
 def describe_cuda(cuda):
-    return "NVRTC of CUDA %s (%s), cuBLAS of CUDA %s (%s)" % (
-        text(cuda.nvrtc.version), cuda.nvrtc.path, text(cuda.cublas.version), cuda.cublas.path)
+    return f"NVRTC of {described(cuda.nvrtc)}, cuBLAS of {described(cuda.cublas)}"
 
 
 def describe_all(folders):
-    """All of NVRTC and cuBLAS, where no device says which of them would do."""
-    lines = ["%s of CUDA %s (%s)" % (name, text(library.version), library.path)
+    """Every NVRTC and cuBLAS, where no device says which of them would do."""
+    found = [f"{name} of {described(library)}"
              for folder in folders
-             for name, found in (("NVRTC", libraries.nvrtc_in(folder)),
-                                 ("cuBLAS", libraries.cublas_in(folder)))
-             for library in found]
-    return ", ".join(dict.fromkeys(lines)) or "no NVRTC, no cuBLAS"
+             for name, search in (("NVRTC", libraries.nvrtc_in), ("cuBLAS", libraries.cublas_in))
+             for library in search(folder)]
+    return ", ".join(found) or "no NVRTC, no cuBLAS"
 
 
 def find_compiler(compiler):
@@ -90,17 +88,14 @@ def find_compiler(compiler):
 
 
 def run_first_function(device):
-    """Run ``lenet.gpu.first`` on the device in a process of its own; what it says."""
-    environment = dict(os.environ)
-    flags = environment.get("THEANO_FLAGS", "")
-    environment["THEANO_FLAGS"] = ",".join(
-        part for part in (flags, "device=" + device, "force_device=True") if part)
-    process = subprocess.run([sys.executable, "-m", "lenet.gpu.first"], env=environment,
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    """Run ``lenet.gpu.first`` on the device in a process of its own; the line that it prints."""
+    flags = f"{os.environ.get('THEANO_FLAGS', '')},device={device},force_device=True"
+    process = subprocess.run([sys.executable, "-m", "lenet.gpu.first"], capture_output=True,
+                             env=dict(os.environ, THEANO_FLAGS=flags))
     output, errors = (stream.decode(errors="replace").strip().splitlines() or ["no output"]
                       for stream in (process.stdout, process.stderr))
     if process.returncode:
-        raise CudaError("a first function on %s failed: %s" % (device, errors[-1]))
+        raise CudaError(f"a first function on {device} failed: {errors[-1]}")
     return output[-1]
 
 
@@ -110,16 +105,16 @@ def report(findings):
     Returns
     -------
     int
-        The exit status: 0 where the GPU can be used, else 1.
+        The exit status: 0 if the GPU can be used, else 1.
     """
     missing = []
     for finding in findings:
-        print("%-12s %s%s" % (finding.name, "MISSING: " if finding.missing else "", finding.text),
+        print(f"{finding.name:<12} {'MISSING: ' if finding.missing else ''}{finding.text}",
               flush=True)
-        missing += [finding] if finding.missing else []
+        if finding.missing:
+            missing.append(finding.command)
     if not missing:
         print("ready")
         return 0
-    commands = [finding.command for finding in missing if finding.command]
-    print("next: " + commands[0] if commands else "next: see README.md, \"On a GPU\"")
+    print("next:", next(filter(None, missing), 'see README.md, "On a GPU"'))
     return 1

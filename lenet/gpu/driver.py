@@ -1,4 +1,4 @@
-"""The NVIDIA driver and its devices, asked through ``libcuda.so.1`` itself."""
+"""The NVIDIA driver and its devices, through ``libcuda.so.1``."""
 
 import collections
 import contextlib
@@ -6,7 +6,7 @@ import ctypes
 import glob
 import os
 
-# Folders of the driver that the dynamic linker may not know: containers, WSL, NixOS, Debian.
+# The driver's folders that the dynamic linker may not know: containers, WSL, NixOS, Debian.
 FOLDERS = (
     "/usr/local/nvidia/lib64", "/usr/local/nvidia/lib", "/usr/lib/wsl/lib",
     "/run/opengl-driver/lib",
@@ -14,18 +14,17 @@ FOLDERS = (
     "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib",
 )
 FILE = "libcuda.so.1"
-# The driver's parts that it opens by name when it makes machine code of PTX.
+# The driver's parts that it opens by name to make machine code of PTX.
 PARTS = ("libnvidia-gpucomp.so.*", "libnvidia-nvvm.so.*", "libnvidia-ptxjitcompiler.so.*")
 
-# From cuda.h: what cuDeviceGetAttribute calls the two parts of the compute capability, and whether
-# the device uses the host's memory without a copy; and the error that cuInit gives where there is a
-# driver but no device.
+# From cuda.h: the attributes for the compute capability and for whether the device uses the host's
+# memory without a copy; the error of cuInit where there is a driver but no device.
 CAPABILITY_MAJOR, CAPABILITY_MINOR, PAGEABLE_MEMORY_ACCESS = 75, 76, 88
 NO_DEVICE = 100
 
 Device = collections.namedtuple("Device", "number name capability memory host_pages")
-Device.__doc__ = ("A GPU: its number, its name, (major, minor), its memory in bytes, and whether "
-                  "it uses the host's memory, too.")
+Device.__doc__ = ("A GPU: its number, name, (major, minor), memory in bytes, and whether it uses "
+                  "the host's memory as well.")
 
 
 class Driver:
@@ -42,15 +41,15 @@ class Driver:
     Raises
     ------
     OSError
-        There is no driver, or it does not start; the message says which.
+        There is no driver, or it does not start.
     """
 
     def __init__(self):
         self.path, self.library = self.load()
         status = self.library.cuInit(0)
         if status not in (0, NO_DEVICE):
-            raise OSError("the NVIDIA driver does not start (cuInit: error %d); "
-                          "see whether nvidia-smi works" % status)
+            raise OSError(f"the NVIDIA driver does not start (cuInit: error {status}); "
+                          "see whether nvidia-smi works")
         version = ctypes.c_int(0)
         self.library.cuDriverGetVersion(ctypes.byref(version))
         self.version = (version.value // 1000, version.value % 1000 // 10)
@@ -68,7 +67,7 @@ class Driver:
                 return loaded_from(path), library
             load_parts(os.path.dirname(path))
             return path, library
-        raise OSError("no NVIDIA driver found (%s cannot be loaded)" % FILE)
+        raise OSError(f"no NVIDIA driver found ({FILE} cannot be loaded)")
 
     def find_devices(self):
         count = ctypes.c_int(0)
@@ -92,7 +91,7 @@ class Driver:
 
 
 def load_parts(folder):
-    """Load the driver's other parts, since the linker would not find them by name in ``folder``."""
+    """Load the driver's other parts, which the linker would not find by name in ``folder``."""
     for pattern in PARTS:
         for path in sorted(glob.glob(os.path.join(glob.escape(folder), pattern))):
             with contextlib.suppress(OSError):
@@ -101,12 +100,9 @@ def load_parts(folder):
 
 def loaded_from(path):
     """The file that was mapped into this process when ``libcuda.so.1`` was loaded."""
-    try:
-        with open("/proc/self/maps") as maps:
-            for line in maps:
-                name = line.rstrip("\n").partition("/")[2]
-                if os.path.basename(name).startswith("libcuda.so"):
-                    return "/" + name
-    except OSError:
-        pass
+    with contextlib.suppress(OSError), open("/proc/self/maps") as maps:
+        for line in maps:
+            name = line.rstrip("\n").partition("/")[2]
+            if os.path.basename(name).startswith("libcuda.so"):
+                return "/" + name
     return path

@@ -6,7 +6,7 @@ import numpy
 import theano
 import theano.tensor as T
 
-# float32 has 24 bits; a sum of 100 products of numbers below 1 loses a few of them.
+# float32 has 24 bits, of which a sum of 100 products of numbers below 1 loses a few.
 TOLERANCE = 1e-4
 
 
@@ -16,7 +16,7 @@ def compare():
     Returns
     -------
     (float, bool)
-        The difference, and whether the product was computed on the GPU.
+        The difference, and whether the GPU computed the product.
     """
     rng = numpy.random.RandomState(0)
     arrays = [rng.uniform(-1, 1, shape).astype("float32") for shape in ((64, 100), (100, 10), 10)]
@@ -33,9 +33,9 @@ def main():
     if not on_gpu:
         sys.exit("the product was not moved to the GPU")
     if not difference < TOLERANCE:
-        sys.exit("the result differs from the CPU's by %g" % difference)
-    print("a first function on %s agrees with the CPU (largest difference %.1e)"
-          % (theano.config.device, difference))
+        sys.exit(f"the result differs from the CPU's by {difference:g}")
+    print(f"a first function on {theano.config.device} agrees with the CPU "
+          f"(largest difference {difference:.1e})")
 
 
 if __name__ == "__main__":

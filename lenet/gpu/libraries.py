@@ -1,13 +1,13 @@
-"""CUDA's compiler (NVRTC) and BLAS (cuBLAS): where they are, and which of them go together.
+"""CUDA's compiler (NVRTC) and BLAS (cuBLAS): where they are, and which of them work together.
 
 libgpuarray hands the driver what NVRTC makes of a kernel, in a language (PTX) whose version grows
-with CUDA's.  So NVRTC may not be newer than the driver, to the minor version; and it has to know
-the device's compute capability: CUDA 13 no longer compiles for what is older than 7.5, CUDA 11 not
-yet for what is newer than 9.0.  cuBLAS has to be of the same major version.
+with CUDA's.  So NVRTC must not be newer than the driver, to the minor version, and has to know the
+device's compute capability: CUDA 13 no longer compiles for those below 7.5, CUDA 11 not yet for
+those above 9.0.  cuBLAS has to have the same major version.
 
-Versions are read off the names of files, since those of the packages on PyPI end in the major
-version alone: libnvrtc.so.12 stands beside libnvrtc-builtins.so.12.9, and libnvrtc.so.11.2 (the
-name that all of CUDA 11 uses) beside libnvrtc-builtins.so.11.8.
+libnvrtc.so.12, as the packages on PyPI call it, gives the major version alone, and libnvrtc.so.11.2
+is the name throughout CUDA 11; so NVRTC's version is read off the file beside it:
+libnvrtc-builtins.so.12.9, libnvrtc-builtins.so.11.8.
 """
 
 import collections
@@ -24,13 +24,13 @@ Library = collections.namedtuple("Library", "path version")
 Library.__doc__ = "A file, and the version of CUDA that it belongs to: (12, 9), or (12,)."
 
 Cuda = collections.namedtuple("Cuda", "nvrtc cublas")
-Cuda.__doc__ = "Two libraries that go together."
+Cuda.__doc__ = "Two libraries that work together."
 
 TOOLKITS = ("/usr/local/cuda", "/usr/local/cuda-*", "/opt/cuda", "/usr/lib/cuda")
 
 
 class CudaError(Exception):
-    """CUDA's libraries cannot be used; the message is one line, `command` what to type."""
+    """The GPU cannot be used. The message is one line, `command` what to type next."""
 
     def __init__(self, message, command=None):
         super().__init__(message)
@@ -41,11 +41,11 @@ class CudaError(Exception):
 
 
 def folders():
-    """Folders that may hold CUDA's libraries, the user's choices first, none of them twice.
+    """Folders that may hold CUDA's libraries, the user's choices first, without duplicates.
 
-    LD_LIBRARY_PATH; the toolkit that CUDA_HOME names; the packages of PyPI; Python's own folders,
-    where conda has a toolkit; toolkits in their usual places; what the dynamic linker knows; the
-    driver's folders, of which some are the system's.
+    LD_LIBRARY_PATH; the toolkit that CUDA_HOME names; packages of PyPI; Python's own folders, where
+    conda puts a toolkit; toolkits in their usual places; what the dynamic linker knows; the
+    driver's folders, some of which are the system's.
     """
     found = os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)
     for name in ("CUDA_HOME", "CUDA_PATH", "CUDA_ROOT"):
@@ -70,8 +70,8 @@ def toolkit_folders(root):
 
 
 def package_folders(path):
-    """Where the packages nvidia-cuda-nvrtc and nvidia-cublas put them: CUDA 13 both in
-    nvidia/cu13/lib, CUDA 11 and 12 each in a folder of its own."""
+    """Where the packages nvidia-cuda-nvrtc and nvidia-cublas put them: both in nvidia/cu13/lib for
+    CUDA 13, each in a folder of its own for CUDA 11 and 12."""
     found = []
     for entry in path:
         pattern = os.path.join(glob.escape(entry), "nvidia", "*", "lib")
@@ -147,7 +147,7 @@ def capabilities(nvrtc):
     return {divmod(number, 10) for number in known}
 
 
-# --- which go together ----------------------------------------------------------------------
+# --- which work together --------------------------------------------------------------------
 
 
 def text(version):
@@ -157,15 +157,25 @@ def text(version):
 def install(version, newest=12):
     """The command that installs NVRTC and cuBLAS of a version of CUDA up to ``version``.
 
-    Packages of CUDA 12 are the choice wherever the driver has it: they compile for almost
-    everything from 5.0 (Maxwell) on; ``newest``, 13, for the rest.
+    CUDA 12 is the choice wherever the driver supports it: it compiles for almost everything from
+    5.0 (Maxwell) on; ``newest`` = 13 is for the rest.
     """
     major = min(version[0], newest)
-    limit = "<%d.%d" % (major, version[1] + 1) if version[0] == major else ""
-    suffix = "-cu%d" % major if major < 13 else ""
-    # cuBLAS counts like CUDA in CUDA 12 alone: 11.11 belongs to CUDA 11.8, 13.10 to CUDA 13.5.
-    return "pip install 'nvidia-cuda-nvrtc%s%s' 'nvidia-cublas%s%s'" % (
-        suffix, limit, suffix, limit if major == 12 else "")
+    limit = f"<{major}.{version[1] + 1}" if version[0] == major else ""
+    suffix = package_suffix(major)
+    # cuBLAS counts like CUDA in CUDA 12 only: 11.11 belongs to CUDA 11.8, 13.10 to CUDA 13.5.
+    cublas_limit = limit if major == 12 else ""
+    return (f"pip install 'nvidia-cuda-nvrtc{suffix}{limit}' "
+            f"'nvidia-cublas{suffix}{cublas_limit}'")
+
+
+def package_suffix(major):
+    """How the packages of a major version of CUDA end their names."""
+    return f"-cu{major}" if major < 13 else ""
+
+
+def described(library):
+    return f"CUDA {text(library.version)} ({library.path})"
 
 
 def choose(driver_version, capability, where=None):
@@ -187,7 +197,7 @@ def choose(driver_version, capability, where=None):
     Raises
     ------
     CudaError
-        There is no such pair; the reason in one line, and the command that helps.
+        There is no such pair.
     """
     where = folders() if where is None else where
     compilers = [library for folder in where for library in nvrtc_in(folder)]
@@ -196,51 +206,46 @@ def choose(driver_version, capability, where=None):
     if not compilers and not products:
         raise CudaError("CUDA's libraries libnvrtc and libcublas were not found", help_both)
     if not compilers:
-        raise CudaError("cuBLAS of CUDA %s was found (%s), but no NVRTC"
-                        % (text(products[0].version), products[0].path), help_both)
+        raise CudaError(f"cuBLAS of {described(products[0])} was found, but no NVRTC", help_both)
     old_enough = [library for library in compilers if library.version <= driver_version]
     if not old_enough:
         oldest = min(compilers, key=lambda library: library.version)
-        raise CudaError("the driver supports CUDA %s, NVRTC (%s) is of CUDA %s: update the driver "
-                        "or install an older CUDA" % (text(driver_version), oldest.path,
-                                                      text(oldest.version)), help_both)
+        raise CudaError(f"the driver supports CUDA {text(driver_version)}, NVRTC is of "
+                        f"{described(oldest)}: update the driver or install an older CUDA",
+                        help_both)
     reasons = []
     for nvrtc in old_enough:
         cublas = partner(nvrtc, products)
         if cublas is None:
-            reasons.append(without_partner(nvrtc, products, driver_version))
+            reasons.append(without_partner(nvrtc, products))
             continue
         try:
             known = capabilities(nvrtc)
         except OSError as error:
-            reasons.append(CudaError("%s cannot be loaded: %s" % (nvrtc.path, error), help_both))
+            reasons.append(CudaError(f"{nvrtc.path} cannot be loaded: {error}", help_both))
             continue
         if capability in known:
             return Cuda(nvrtc, cublas)
         reasons.append(CudaError(
-            "the device has compute capability %s, for which NVRTC of CUDA %s (%s) does not compile"
-            % (text(capability), text(nvrtc.version), nvrtc.path),
-            # CUDA 13 has some later capabilities than 12, and lacks those before 7.5.
+            f"the device has compute capability {text(capability)}, for which NVRTC of "
+            f"{described(nvrtc)} does not compile",
+            # CUDA 13 knows some later capabilities than 12, and none below 7.5.
             install(driver_version, 13 if nvrtc.version[0] == 12 else 12)))
     raise reasons[0]
 
 
 def partner(nvrtc, products):
-    """cuBLAS of the same major version, the one that lies beside NVRTC before others."""
+    """cuBLAS of the same major version, preferably the one beside NVRTC; None without."""
     same = [library for library in products if library.version[0] == nvrtc.version[0]]
     beside = [library for library in same
               if os.path.dirname(library.path) == os.path.dirname(nvrtc.path)]
     return (beside + same + [None])[0]
 
 
-def without_partner(nvrtc, products, driver_version):
-    """What to say about an NVRTC that has no cuBLAS of its major version."""
-    major = nvrtc.version[0]
-    command = "pip install nvidia-cublas" + ("-cu%d" % major if major < 13 else "")
+def without_partner(nvrtc, products):
+    """The error for an NVRTC without a cuBLAS of its major version."""
+    command = f"pip install nvidia-cublas{package_suffix(nvrtc.version[0])}"
     if products:
-        return CudaError(
-            "two CUDA versions: NVRTC is of CUDA %s (%s), cuBLAS of CUDA %s (%s)"
-            % (text(nvrtc.version), nvrtc.path, text(products[0].version), products[0].path),
-            command)
-    return CudaError("NVRTC of CUDA %s was found (%s), but no cuBLAS"
-                     % (text(nvrtc.version), nvrtc.path), command)
+        return CudaError(f"two CUDA versions: NVRTC is of {described(nvrtc)}, cuBLAS of "
+                         f"{described(products[0])}", command)
+    return CudaError(f"NVRTC of {described(nvrtc)} was found, but no cuBLAS", command)

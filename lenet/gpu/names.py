@@ -2,18 +2,17 @@
 
 libgpuarray calls ``dlopen("libcuda.so")``, ``dlopen("libnvrtc.so")``, ``dlopen("libcublas.so")``.
 A machine without the development files has none of these: the driver's file is libcuda.so.1, those
-of the packages on PyPI end in .so.12 and lie in folders that the dynamic linker does not search
+of the packages on PyPI end in .so.12 and are in folders that the dynamic linker does not search
 (nor does it read LD_LIBRARY_PATH again once a process runs).
 
-What it does do, before any search: compare the name with the SONAME of every library that is
-loaded already.  Loading libcublas.so.12 is therefore not enough, since that is its SONAME.  So we
-load a library of our own beside it that holds nothing but the SONAME ``libcublas.so`` and the need
-of libcublas.so.12:
+But before it searches, it compares the name with the SONAME of every library that is already
+loaded.  That of libcublas.so.12 is libcublas.so.12.  So we load a library of our own beside it that
+holds nothing but the SONAME ``libcublas.so`` and the need for libcublas.so.12:
 
     dlopen("libcublas.so") --SONAME--> ours --NEEDED--> libcublas.so.12 (loaded by its path)
 
-and a symbol that is looked up in ours is found in what it needs.  It takes the linker 0.1 s to
-write, once; it is kept in a cache folder of the package's own.
+A symbol that is looked up in ours is found in what it needs.  The linker writes ours once, in
+0.1 s, into a cache folder.
 """
 
 import ctypes
@@ -23,10 +22,10 @@ import os
 import subprocess
 import tempfile
 
-# What has to be loaded before a library: other files in its folder that it asks for by name.
+# Files in a library's folder that it asks for by name, and that have to be loaded before it.
 BEFORE = {"libcublas.so": "libcublasLt.so.*", "libnvrtc.so": "libnvrtc-builtins.so.*"}
 
-# A function of each that libgpuarray looks up, to prove that the name leads to it.
+# A function of each that libgpuarray looks up, as proof that the name leads to it.
 PROOF = {"libcuda.so": "cuInit", "libnvrtc.so": "nvrtcCompileProgram",
          "libcublas.so": "cublasSgemm_v2"}
 
@@ -39,9 +38,9 @@ def provide(name, path, cache, compiler):
     name : str
         libcuda.so, libnvrtc.so or libcublas.so.
     path : str
-        The library, loaded if it is not yet.
+        The library, which is loaded if necessary.
     cache : str
-        The folder for our own libraries; made if need be.
+        The folder for our own libraries, which is created if necessary.
     compiler : str
         The C++ compiler, whose linker is used.
 
@@ -52,7 +51,7 @@ def provide(name, path, cache, compiler):
     Raises
     ------
     OSError
-        It cannot be done; the message is one line.
+        It cannot be done.
     """
     folder = os.path.dirname(path)
     for other in sorted(glob.glob(os.path.join(glob.escape(folder), BEFORE.get(name, "/")))):
@@ -62,7 +61,7 @@ def provide(name, path, cache, compiler):
     ctypes.CDLL(forwarder(name, path, cache, compiler))
     found = ctypes.CDLL(name)
     if not hasattr(found, PROOF[name]):
-        raise OSError("%s lacks %s" % (path, PROOF[name]))
+        raise OSError(f"{path} lacks {PROOF[name]}")
     return found
 
 
@@ -73,9 +72,8 @@ def major(path):
 
 def forwarder(name, path, cache, compiler):
     """The path of the library with the SONAME ``name`` that needs the one at ``path``."""
-    key = hashlib.sha256(("%s %s" % (path, os.path.getmtime(path) if os.path.isabs(path) else "")
-                          ).encode()).hexdigest()[:12]
-    folder = os.path.join(cache, key)
+    time = os.path.getmtime(path) if os.path.isabs(path) else ""
+    folder = os.path.join(cache, hashlib.sha256(f"{path} {time}".encode()).hexdigest()[:12])
     kept = os.path.join(folder, name)
     if os.path.exists(kept):
         return kept
@@ -88,14 +86,14 @@ def forwarder(name, path, cache, compiler):
 
 
 def link(name, path, made, compiler):
-    """Write the forwarder; a file name without a folder is looked for as the linker does."""
+    """Write the forwarder. A library without a folder is found by the linker's own search."""
     library = [path] if os.path.isabs(path) else ["-l:" + path]
-    # --no-as-needed: keep the need of a library of which no symbol is used.
-    # --allow-shlib-undefined: what that library needs itself is not looked for.
-    # noexecstack: glibc 2.41 loads nothing that wants to run code on the stack.
+    # --no-as-needed: keep the need for a library of which no symbol is used.
+    # --allow-shlib-undefined: do not look for what that library itself needs.
+    # noexecstack: glibc 2.41 loads nothing that may run code on the stack.
     command = [compiler, "-shared", "-nostdlib", "-Wl,-soname," + name, "-Wl,--no-as-needed",
                "-Wl,--allow-shlib-undefined", "-Wl,-z,noexecstack", "-o", made] + library
     process = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if process.returncode or not os.path.exists(made):
         lines = process.stdout.decode(errors="replace").strip().splitlines() or ["no output"]
-        raise OSError("%s cannot be linked to %s: %s" % (name, path, lines[-1]))
+        raise OSError(f"{name} cannot be linked to {path}: {lines[-1]}")

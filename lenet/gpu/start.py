@@ -1,7 +1,7 @@
 """Everything that must be right before Theano is told to use a GPU, in order.
 
-Each step either finds something, or raises `CudaError` with the reason in one line and, where there
-is one, the command that helps.  Theano's set-up (``lenet.theano_start``) asks for the reason alone;
+Each step either finds something, or raises a `CudaError` with the reason in one line and, if there
+is one, the command that helps.  The start of Theano (``lenet.theano_start``) needs the reason only;
 ``scripts/check_gpu.py`` prints what every step found.
 """
 
@@ -34,23 +34,23 @@ def find_driver():
 
 
 def find_device(driver, device):
-    """The device that Theano's setting ``cuda``, ``cuda0``, ``cuda1``, ... means; a `Device`."""
+    """The device that Theano's setting names (``cuda``, ``cuda0``, ``cuda1``, ...); a `Device`."""
     number = device[len("cuda"):]
     if number and not number.isdigit():
-        raise CudaError("%r is not cuda or cuda followed by a number" % device)
+        raise CudaError(f"{device!r} is not cuda or cuda followed by a number")
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    limited = "" if visible is None else " (of CUDA_VISIBLE_DEVICES=%s)" % visible
+    limited = "" if visible is None else f" (of CUDA_VISIBLE_DEVICES={visible})"
     if not driver.devices:
-        raise CudaError("the NVIDIA driver finds no GPU" + limited,
+        raise CudaError(f"the NVIDIA driver finds no GPU{limited}",
                         "unset CUDA_VISIBLE_DEVICES" if limited else "nvidia-smi")
     if int(number or 0) >= len(driver.devices):
-        raise CudaError("this machine has %d NVIDIA GPU(s), numbered from 0%s"
-                        % (len(driver.devices), limited), "THEANO_FLAGS=device=gpu0")
+        raise CudaError(f"this machine has {len(driver.devices)} NVIDIA GPU(s), numbered from 0"
+                        f"{limited}", "THEANO_FLAGS=device=gpu0")
     return driver.devices[int(number or 0)]
 
 
 def find_cuda(driver, device):
-    """NVRTC and cuBLAS that suit the driver and the device; a `Cuda`."""
+    """NVRTC and cuBLAS that fit the driver and the device; a `Cuda`."""
     return libraries.choose(driver.version, device.capability)
 
 
@@ -62,16 +62,16 @@ def give_names(driver, cuda, cache, compiler):
         for name, path in paths.items():
             names.provide(name, path, cache, compiler)
     except OSError as error:
-        raise CudaError("CUDA's libraries cannot be loaded: %s" % error)
+        raise CudaError(f"CUDA's libraries cannot be loaded: {error}")
 
 
 def check_versions():
-    """pygpu's C is made by a Cython that knows Python up to 3.11 and NumPy up to 1.26."""
+    """pygpu's C comes from a Cython that knows Python up to 3.11 and NumPy up to 1.26."""
     if sys.version_info >= (3, 12):
-        raise CudaError("pygpu needs Python 3.8 to 3.11, this is %d.%d" % sys.version_info[:2],
-                        "python3.11 -m venv .venv")
+        raise CudaError("pygpu needs Python 3.8 to 3.11, this is "
+                        f"{libraries.text(sys.version_info[:2])}", "python3.11 -m venv .venv")
     if numpy_version() >= (2, 0):
-        raise CudaError("pygpu needs NumPy 1, this is %s" % numpy.__version__,
+        raise CudaError(f"pygpu needs NumPy 1, this is {numpy.__version__}",
                         "pip install 'numpy<2'")
 
 
@@ -86,19 +86,15 @@ def find_pygpu():
                    glob.glob(os.path.join(glob.escape(folder), "gpuarray.*.so")))
     fitting = ["gpuarray" + suffix for suffix in importlib.machinery.EXTENSION_SUFFIXES]
     if built and not set(built) & set(fitting):
-        raise CudaError("pygpu in %s is built for another Python (%s; this one loads %s)"
-                        % (folder, ", ".join(built), fitting[0]), BUILD)
+        raise CudaError(f"pygpu in {folder} is built for another Python ({', '.join(built)}; "
+                        f"this one loads {fitting[0]})", BUILD)
     try:
         return importlib.import_module("pygpu")
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise CudaError("pygpu cannot be imported: " + reason, help_for_import(error))
-
-
-def help_for_import(error):
-    """What to type where pygpu does not import: pip for a missing package, else build it."""
-    missing = getattr(error, "name", None)
-    return "pip install " + missing if missing in ("mako", "six") else BUILD
+        missing = getattr(error, "name", None)
+        raise CudaError(f"pygpu cannot be imported: {reason}",
+                        f"pip install {missing}" if missing in ("mako", "six") else BUILD)
 
 
 def is_own(pygpu):
@@ -107,28 +103,26 @@ def is_own(pygpu):
 
 
 def check_generation(device, pygpu):
-    """libgpuarray as released names no device beyond compute capability 9.9 right, and leaves it to
-    the driver to wait for the end of a copy to the host."""
+    """libgpuarray as released misnames devices from compute capability 10.0 on, and relies on the
+    driver to wait for the end of a copy to the host."""
     if is_own(pygpu):
         return
     if device.capability >= (10, 0):
-        raise CudaError("the device has compute capability %d.%d, which libgpuarray 0.7.6 as "
-                        "released and in Debian cannot name" % device.capability, BUILD)
+        raise CudaError(f"the device has compute capability {libraries.text(device.capability)}, "
+                        "which libgpuarray 0.7.6 as released and in Debian cannot name", BUILD)
     if device.host_pages:
         raise CudaError("the device uses the host's memory as its own, and libgpuarray 0.7.6 as "
                         "released and in Debian may not wait for copies to it", BUILD)
 
 
 def find_headers():
-    """The folder of libgpuarray's C headers, which the compiler is told of where it needs to be."""
+    """The folder of libgpuarray's C headers, which the compiler is told of if necessary."""
     own = os.path.join(sys.prefix, "include")
-    for folder in (own, "/usr/include", "/usr/local/include"):
-        if os.path.exists(os.path.join(folder, "gpuarray", "array.h")):
+    usual = [own, "/usr/include", "/usr/local/include"]
+    for folder in usual + os.environ.get("CPATH", "").split(os.pathsep):
+        if folder and os.path.exists(os.path.join(folder, "gpuarray", "array.h")):
             break
     else:
-        folder = next((f for f in os.environ.get("CPATH", "").split(os.pathsep)
-                       if f and os.path.exists(os.path.join(f, "gpuarray", "array.h"))), None)
-    if folder is None:
         raise CudaError("libgpuarray's C headers (gpuarray/array.h) are missing",
                         "sudo apt-get install libgpuarray-dev")
     if folder == own:
@@ -138,14 +132,14 @@ def find_headers():
 
 
 def prepend(variable, folder):
-    """Put a folder first in one of the lists that GCC and Clang read from the environment."""
+    """Put a folder first in a list that GCC and Clang read from the environment."""
     # An empty entry would mean the current folder.
     rest = [f for f in os.environ.get(variable, "").split(os.pathsep) if f and f != folder]
     os.environ[variable] = os.pathsep.join([folder] + rest)
 
 
 def prepare(device, cache, compiler):
-    """Do everything that has to be done before ``import theano`` with ``device=cuda...``.
+    """Do everything that ``import theano`` with ``device=cuda...`` needs.
 
     Parameters
     ----------
@@ -159,7 +153,7 @@ def prepare(device, cache, compiler):
     Raises
     ------
     CudaError
-        The GPU cannot be used; the message is the reason.
+        The GPU cannot be used.
     """
     driver = find_driver()
     found = find_device(driver, device)

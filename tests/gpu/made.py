@@ -29,7 +29,7 @@ def build_emulator(folder, nvrtc=None):
     """
     emulated = dict(EMULATED)
     if nvrtc is not None:
-        emulated["libcublas.so.%d" % nvrtc.version[0]] = emulated.pop("libcublas.so.12")
+        emulated[f"libcublas.so.{nvrtc.version[0]}"] = emulated.pop("libcublas.so.12")
         del emulated["libnvrtc.so.12"]
         for path in glob.glob(os.path.join(os.path.dirname(nvrtc.path), "libnvrtc*.so.*")):
             os.symlink(path, os.path.join(str(folder), os.path.basename(path)))

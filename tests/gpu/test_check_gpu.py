@@ -10,7 +10,7 @@ def test_a_device_that_is_none():
 
 
 def test_a_setting_that_insists_on_a_gpu(tmp_path):
-    """It is no reason to stop before what is missing is said."""
+    """The doctor says what is missing all the same."""
     process = run_script("check_gpu.py", EMULATOR_DEVICES="0", HOME=str(tmp_path),
                          LD_LIBRARY_PATH=build_emulator(tmp_path),
                          THEANO_FLAGS="device=gpu,init_gpu_device=cuda,force_device=True")
@@ -24,6 +24,6 @@ def test_a_driver_without_a_device(tmp_path):
     assert process.returncode == 1 and process.stderr == ""
     lines = process.stdout.splitlines()
     assert lines[0].split() == ["driver", "supports", "CUDA", "12.9",
-                                "(%s/libcuda.so.1)" % tmp_path]
+                                f"({tmp_path}/libcuda.so.1)"]
     assert lines[1].split(None, 1) == ["device", "MISSING: the NVIDIA driver finds no GPU"]
     assert lines[-1] == "next: nvidia-smi"

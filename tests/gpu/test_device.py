@@ -29,7 +29,7 @@ TOLERANCE = 1e-4
 
 @pytest.fixture(scope="module", params=[
     pytest.param("gpu", marks=[pytest.mark.gpu, pytest.mark.skipif(
-        NO_GPU is not None, reason="no GPU: %s" % NO_GPU)]),
+        NO_GPU is not None, reason=f"no GPU: {NO_GPU}")]),
     pytest.param("emulator", marks=pytest.mark.skipif(
         NO_PYGPU, reason="the package pygpu is not installed")),
 ])
@@ -48,8 +48,8 @@ def run(machine, *arguments, flags="", **changes):
 
 
 def train(machine, *arguments, **changes):
-    """What small_lenet.py prints; each array lies by itself, so that the emulator sees what leaves
-    it."""
+    """What small_lenet.py prints; each array is allocated by itself, so that the emulator sees any
+    access outside it."""
     return output(run(machine, os.path.join(HERE, "small_lenet.py"), *arguments,
                       flags=",gpuarray.preallocate=-1", **changes))
 
@@ -92,7 +92,7 @@ def test_a_layer_and_its_gradients_over_random_shapes(machine):
                                           err_msg=str(shapes))
 
 
-ON_A_GPU = [pytest.mark.gpu, pytest.mark.skipif(NO_GPU is not None, reason="no GPU: %s" % NO_GPU)]
+ON_A_GPU = [pytest.mark.gpu, pytest.mark.skipif(NO_GPU is not None, reason=f"no GPU: {NO_GPU}")]
 
 
 @pytest.mark.parametrize("n_epochs, validation, noise", [
@@ -110,7 +110,7 @@ def test_the_tutorials_errors(n_epochs, validation, noise):
 
 
 @pytest.fixture(scope="module", params=[
-    pytest.param((nvrtc, which), id="%s of %s" % (which.__name__, libraries.text(nvrtc.version)),
+    pytest.param((nvrtc, which), id=f"{which.__name__} of {libraries.text(nvrtc.version)}",
                  marks=pytest.mark.skipif(NO_PYGPU, reason="the package pygpu is not installed"))
     for nvrtc in NVRTC for which in (min, max)
 ] or [pytest.param(None, marks=pytest.mark.skip("no NVRTC of CUDA is installed"))])
@@ -126,8 +126,8 @@ def compiled(request, tmp_path_factory):
     process = run_python(
         os.path.join(HERE, "small_lenet.py"),
         LD_LIBRARY_PATH=build_emulator(folder, nvrtc), EMULATOR_LOG=str(log),
-        EMULATOR_DRIVER="%d0%d0" % nvrtc.version, EMULATOR_PTX=str(ptx),
-        EMULATOR_CAPABILITY="%d%d" % capability, HOME=str(folder),
+        EMULATOR_DRIVER="{}0{}0".format(*nvrtc.version), EMULATOR_PTX=str(ptx),
+        EMULATOR_CAPABILITY="{}{}".format(*capability), HOME=str(folder),
         THEANO_FLAGS="device=gpu,force_device=True,floatX=float32")
     assert output(process)["device"] == "cuda"
     launched = {line.split()[1] for line in log.read_text().splitlines()
@@ -139,7 +139,7 @@ def test_nvrtc_compiles_every_kernel_of_a_training(compiled):
     _, capability, launched, files = compiled
     assert {"image_columns", "column_images", "max_pool2d_kernel"} <= launched
     for file in files:
-        assert ".target sm_%d%d" % capability in file.read_text()
+        assert ".target sm_{}{}".format(*capability) in file.read_text()
 
 
 @pytest.mark.skipif(not PTXAS, reason="no ptxas of CUDA is installed")
@@ -147,13 +147,13 @@ def test_ptxas_takes_every_kernel_of_a_training(compiled, tmp_path):
     """As the driver does with what NVRTC gives: machine code of the device, or of later ones."""
     version, capability, _, files = compiled
     if version > ptxas_version():
-        pytest.skip("NVRTC of CUDA %s is newer than ptxas" % libraries.text(version))
+        pytest.skip(f"NVRTC of CUDA {libraries.text(version)} is newer than ptxas")
     least = 10 * capability[0] + capability[1]
     devices = [device for device in (75, 90, 121) if device >= least][:2]
     assert files and devices
     for file in files:
         for device in devices:
-            subprocess.run([PTXAS, "-arch=sm_%d" % device, "-o", str(tmp_path / "code"), str(file)],
+            subprocess.run([PTXAS, f"-arch=sm_{device}", "-o", str(tmp_path / "code"), str(file)],
                            check=True)
 
 

@@ -1,4 +1,4 @@
-"""lenet.gpu.libraries, on folders made up as CUDA's toolkits and packages make them."""
+"""lenet.gpu.libraries, on folders like those of CUDA's toolkits and packages."""
 
 import ctypes
 import os
@@ -13,6 +13,7 @@ from lenet.gpu.libraries import CudaError, choose
 @pytest.fixture
 def make(tmp_path):
     """A function that makes a folder with empty files of these names."""
+
     def make(folder, *names):
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)
         for name in names:
@@ -67,7 +68,7 @@ def test_of_several_the_first_that_knows_the_device(make):
     assert choose((13, 5), (6, 1), where).nvrtc.version == (12, 9)
 
 
-def test_cublas_beside_nvrtc_goes_before_others(make):
+def test_cublas_beside_nvrtc_is_preferred(make):
     where = [make("a", "libcublas.so.12"), make("b", *TOOLKIT_124)]
     assert os.path.dirname(choose((12, 4), (9, 0), where).cublas.path) == where[1]
 

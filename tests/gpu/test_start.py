@@ -39,7 +39,7 @@ def test_the_driver_describes_its_devices(machine, monkeypatch):
 
 
 def test_a_driver_in_a_folder_that_the_linker_does_not_know(tmp_path):
-    """What it opens by name later on is loaded with it."""
+    """What the driver opens by name later on is loaded with it."""
     build_library(tmp_path, "libcuda.so.1", "libcuda.so.1",
                   "int cuInit(int n) { return 100; } int cuDriverGetVersion(int *v) { return 0; }")
     build_library(tmp_path, "libnvidia-ptxjitcompiler.so.5", "libnvidia-ptxjitcompiler.so.1", "")
@@ -48,7 +48,7 @@ def test_a_driver_in_a_folder_that_the_linker_does_not_know(tmp_path):
                          "driver.FOLDERS = sys.argv[1:]; print(driver.Driver().path); "
                          "ctypes.CDLL('libnvidia-ptxjitcompiler.so.1')", tmp_path)
     assert process.returncode == 0, process.stderr
-    assert process.stdout == "%s/libcuda.so.1\n" % tmp_path
+    assert process.stdout == f"{tmp_path}/libcuda.so.1\n"
 
 
 def test_no_driver(monkeypatch):
@@ -196,7 +196,7 @@ def test_ready(all_is_there, emulator, capsys):
         "driver", "device", "CUDA", "pygpu", "libgpuarray", "headers", "compiler", "names",
         "Theano", "ready"]
     assert "cuda0: Emulator, compute capability 9.0, 4096 MiB" in lines[1]
-    assert "NVRTC of CUDA 12.9 (%s/libnvrtc.so.12)" % emulator in lines[2]
+    assert f"NVRTC of CUDA 12.9 ({emulator}/libnvrtc.so.12)" in lines[2]
     assert lines[8].endswith("cuda0 agrees")
 
 
