@@ -3,7 +3,7 @@
     python tests/theano_start/dtype_table.py > tests/theano_start/dtypes_float32.txt
     THEANO_FLAGS=floatX=float64 python tests/theano_start/dtype_table.py > ..._float64.txt
 
-The two files were made so under NumPy 1.23.5, and every NumPy has to give the same.
+The two files were made with NumPy 1.23.5, and every NumPy has to give the same.
 """
 
 import warnings
@@ -58,13 +58,12 @@ def lines():
     with warnings.catch_warnings(), numpy.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         for name, make in CONSTRUCTORS.items():
-            yield "%s %s" % (name, "".join(type_of(make, x) for x in NUMBERS))
-        yield "list %s" % "".join(type_of(T.constant, x) for x in LISTS)
+            yield f"{name} {''.join(type_of(make, x) for x in NUMBERS)}"
+        yield f"list {''.join(type_of(T.constant, x) for x in LISTS)}"
         for dtype in TYPES:
             vector = T.TensorType(dtype, (False,))()
             for name, make in OPERATORS.items():
-                yield "%s %s %s" % (dtype, name,
-                                    "".join(type_of(make, vector, x) for x in NUMBERS))
+                yield f"{dtype} {name} {''.join(type_of(make, vector, x) for x in NUMBERS)}"
 
 
 if __name__ == "__main__":

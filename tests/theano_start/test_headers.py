@@ -26,7 +26,7 @@ def test_the_compiler_takes_it(tmp_path, openmp):
     process = subprocess.run(command + ["-H", "-c", "-o", tmp_path / "module.o", source],
                              capture_output=True, text=True)
     assert process.returncode == 0
-    assert "! %s.gch" % path in process.stderr.splitlines()
+    assert f"! {path}.gch" in process.stderr.splitlines()
 
 
 @linux_only
@@ -47,7 +47,7 @@ def test_other_sources_are_compiled_as_they_are(monkeypatch):
     calls = []
     monkeypatch.setattr(cmodule.GCC_compiler, "compile_str",
                         staticmethod(lambda *arguments, **others: calls.append(arguments)))
-    monkeypatch.setattr(headers, "precompiled_header", lambda openmp: "header%d.h" % openmp)
+    monkeypatch.setattr(headers, "precompiled_header", lambda openmp: f"header{openmp:d}.h")
     headers.apply()
     for source in "int i;", headers.BEGIN:
         for options in [], ["-fopenmp"]:

@@ -79,7 +79,7 @@ def test_ctrl_c_while_theano_is_imported(tmp_path):
     (tmp_path / "theano").mkdir()
     (tmp_path / "theano" / "_version.py").write_text('"version": "1.0.5"')
     (tmp_path / "theano" / "__init__.py").write_text("raise KeyboardInterrupt")
-    process = run_python("-c", "import sys; sys.path.insert(0, %r); import lenet" % str(tmp_path))
+    process = run_python("-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import lenet")
     assert_refused(process, 130, "lenet: interrupted")
 
 

@@ -36,8 +36,8 @@ def in_theanorc(values):
     sections = {}
     for name, value in values.items():
         section, _, option = name.rpartition(".")
-        sections.setdefault(section or "global", []).append("%s = %s\n" % (option, value))
-    return "".join("[%s]\n%s" % (name, "".join(lines)) for name, lines in sections.items())
+        sections.setdefault(section or "global", []).append(f"{option} = {value}\n")
+    return "".join(f"[{name}]\n{''.join(lines)}" for name, lines in sections.items())
 
 
 def test_defaults(tmp_path):
@@ -52,7 +52,7 @@ def test_defaults(tmp_path):
 
 
 @pytest.mark.parametrize("name", USER_VALUES)
-def test_each_setting_of_the_theanorc_goes_before_our_default(tmp_path, name):
+def test_each_setting_of_the_theanorc_overrides_our_default(tmp_path, name):
     found, _ = settings(tmp_path, in_theanorc({name: USER_VALUES[name]}))
     defaults = dict(default_settings(), base_compiledir=str(tmp_path / ".theano"))
     for other in USER_VALUES:
@@ -60,11 +60,9 @@ def test_each_setting_of_the_theanorc_goes_before_our_default(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", USER_VALUES)
-def test_each_theano_flag_goes_before_the_theanorc(tmp_path, name):
+def test_each_theano_flag_overrides_the_theanorc(tmp_path, name):
     flag = {"floatX": "float32", "openmp": "True"}.get(name, USER_VALUES[name] + "2")
-    found, _ = settings(
-        tmp_path, in_theanorc(USER_VALUES), THEANO_FLAGS="%s=%s" % (name, flag)
-    )
+    found, _ = settings(tmp_path, in_theanorc(USER_VALUES), THEANO_FLAGS=f"{name}={flag}")
     for other in USER_VALUES:
         assert found[other] == (flag if other == name else USER_VALUES[other])
 

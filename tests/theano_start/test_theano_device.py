@@ -16,11 +16,11 @@ without_gpu = pytest.mark.skipif(NO_GPU is None, reason="this machine has a GPU"
 @without_gpu
 @pytest.mark.parametrize("old, new", [("gpu", "cuda"), ("gpu0", "cuda0"), ("gpu1", "cuda1")])
 def test_device_gpu_is_translated_and_falls_back_to_the_cpu(tmp_path, old, new):
-    found, stderr = settings(tmp_path, THEANO_FLAGS="device=%s,openmp=False" % old)
+    found, stderr = settings(tmp_path, THEANO_FLAGS=f"device={old},openmp=False")
     assert (found["device"], found["openmp"]) == ("cpu", "False")
     assert stderr.splitlines() == [
-        "lenet: device=%s is called device=%s since Theano 1.0" % (old, new),
-        "lenet: device=%s: %s; running on the CPU" % (new, NO_GPU),
+        f"lenet: device={old} is called device={new} since Theano 1.0",
+        f"lenet: device={new}: {NO_GPU}; running on the CPU",
     ]
 
 

@@ -19,7 +19,7 @@ FLOATX = theano.config.floatX
 
 
 def reference(floatX):
-    with open(os.path.join(HERE, "dtypes_%s.txt" % floatX)) as file:
+    with open(os.path.join(HERE, f"dtypes_{floatX}.txt")) as file:
         return file.read().splitlines()
 
 
