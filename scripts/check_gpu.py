@@ -4,8 +4,8 @@
 import os
 import re
 
-# This process stays on the CPU, whatever the user's settings, since it has to find out whether there
-# is a GPU.  Of two values of a setting the last counts.
+# This process stays on the CPU, whatever the user's settings, since it has to find out whether
+# there is a GPU.  Of two values of a setting the last counts.
 os.environ["THEANO_FLAGS"] = os.environ.get("THEANO_FLAGS", "") + ",device=cpu,init_gpu_device="
 
 # isort: split
