@@ -17,12 +17,8 @@ def examine(device, cache, compiler):
 
     Parameters
     ----------
-    device : str
-        Theano's setting: ``cuda``, ``cuda0``, ...
-    cache : str
-        A folder for files of our own.
-    compiler : str or None
-        The C++ compiler.
+    device, cache, compiler : str
+        As for `lenet.gpu.start.prepare`; ``compiler`` may be None.
 
     Yields
     ------

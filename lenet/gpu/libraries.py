@@ -95,37 +95,33 @@ def linker_folders():
 # --- what a folder holds --------------------------------------------------------------------
 
 
-def numbers(path, stem):
-    """The version at the end of a library's name: libNAME.so.12.9 -> (12, 9); None without."""
-    match = re.match(re.escape(stem) + r"\.so\.(\d+(?:\.\d+)*)$", os.path.basename(path))
-    return tuple(int(n) for n in match.group(1).split(".")) if match else None
+def newest(folder, stem):
+    """{12: (12, 9)}: of the files STEM.so.VERSION in a folder the newest of each major version, the
+    newest first."""
+    found = {}
+    for path in glob.glob(os.path.join(glob.escape(folder), stem + ".so.*")):
+        number = path.rpartition(stem + ".so.")[2]
+        if re.fullmatch(r"\d+(\.\d+)*", number):
+            version = tuple(map(int, number.split(".")))
+            found[version[0]] = max(version, found.get(version[0], version))
+    return dict(sorted(found.items(), reverse=True))
 
 
-def versions(folder, stem):
-    """Pairs (path, version) of the files STEM.so.VERSION in a folder, the newest first."""
-    paths = glob.glob(os.path.join(glob.escape(folder), stem + ".so.*"))
-    pairs = [(path, numbers(path, stem)) for path in paths]
-    return sorted((pair for pair in pairs if pair[1]), key=lambda pair: pair[1], reverse=True)
+def path_of(folder, stem, version):
+    return os.path.join(folder, f"{stem}.so.{text(version)}")
 
 
 def nvrtc_in(folder):
-    """NVRTC of a folder, the newest of each major version."""
-    built_in = {}
-    for _, version in versions(folder, "libnvrtc-builtins"):
-        built_in.setdefault(version[0], version[:2])
-    found = {}
-    for path, version in versions(folder, "libnvrtc"):
-        if version[0] in built_in:
-            found.setdefault(version[0], Library(path, built_in[version[0]]))
-    return list(found.values())
+    """NVRTC of a folder, one of each major version."""
+    built_in = newest(folder, "libnvrtc-builtins")
+    return [Library(path_of(folder, "libnvrtc", version), built_in[major][:2])
+            for major, version in newest(folder, "libnvrtc").items() if major in built_in]
 
 
 def cublas_in(folder):
     """cuBLAS of a folder, one of each major version."""
-    found = {}
-    for path, version in versions(folder, "libcublas"):
-        found.setdefault(version[0], Library(path, version[:1]))
-    return list(found.values())
+    return [Library(path_of(folder, "libcublas", version), (major,))
+            for major, version in newest(folder, "libcublas").items()]
 
 
 def capabilities(nvrtc):

@@ -6,6 +6,7 @@ of the process keep Python's.
 """
 
 import builtins
+import collections
 import importlib.machinery
 import sys
 import types
@@ -19,27 +20,14 @@ REPLACED = {}
 REFUSED = {}
 
 
-class Mend:
-    """A change to a module of Theano, made once the module has been executed.
+Mend = collections.namedtuple("Mend", "module change numpy", defaults=[(1,)])
+Mend.__doc__ = """A change to a module of Theano: the module's name, a function that is called with
+the module once it has been executed, and the first NumPy that needs it."""
 
-    Parameters
-    ----------
-    module : str
-        Its name.
-    change : function
-        Called with the module.
-    numpy : tuple of int
-        The first version that needs it.
-    """
 
-    def __init__(self, module, change, numpy=(1,)):
-        self.module = module
-        self.change = change
-        self.numpy = numpy
-
-    def is_needed(self):
-        """Whether this NumPy needs it."""
-        return numpy_version() >= self.numpy
+def needed(mends):
+    """Those of the mends that this NumPy needs."""
+    return [one for one in mends if numpy_version() >= one.numpy]
 
 
 def numpy_version():
@@ -114,7 +102,7 @@ class Finder:
 
 def install(mends):
     """From now on, load Theano's modules with their view and the mends that are needed."""
-    Loader.mends = [one for one in mends if one.is_needed()]
+    Loader.mends = needed(mends)
     sys.meta_path.insert(0, Finder)
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] == "theano":
