@@ -208,7 +208,7 @@ bool activate(const Rows &s, const T *x, const T *bias, T *y, int threads) {
   return true;
 }
 
-// gx = gy * slope(y), and sums += gx unless null; gx may be gy
+// gx = gy * slope(y); sums += gx, if not null; gx may be gy
 template <typename T, typename F>
 void gradient_row(const T *gy, const T *y, T *gx, T *sums, long n) {
   typedef typename Simd<T>::Vec V;

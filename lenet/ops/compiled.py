@@ -7,7 +7,7 @@ from theano.gof import OpenMPOp
 
 
 def read_source(*names):
-    """The text of these files of this folder, one after the other."""
+    """The concatenated text of files in this folder."""
     text = []
     for name in names:
         with open(os.path.join(os.path.dirname(__file__), name)) as source:

@@ -317,7 +317,7 @@ template <typename T, typename R> struct ForwardBlock {
   }
 };
 
-// z and, unless null, record: images x maps x ph x pw.  False when memory ran out.
+// z and record (or null): images x maps x ph x pw.  False if there is not enough memory.
 template <typename T, typename R>
 bool convpool_forward(const Shape &s, const T *x, const T *w, bool flip, T *z, R *record,
                       int threads) {
@@ -387,7 +387,7 @@ void add_runs(const Hit<T> *hit, const Hit<T> *end, const T *x, long step, T *su
 
 template <typename T> struct AddRuns {
   typedef void (*Function)(const Hit<T> *, const Hit<T> *, const T *, long, T *, long);
-  // rows together for a run of so many vectors
+  // filter rows taken together for a run of this many vectors
   static int rows(int run) {
     static const int best[] = {5, 5, 5, 4, 3, 2, 2, 2};
     return larger(1, smaller(best[run - 1], LENET_SUMS / run));
@@ -760,8 +760,8 @@ template <typename T, typename R> struct DenseFilters {
   }
 };
 
-// gw: maps x channels x fh x fw or null; gx: images x channels x height x width or null.  False
-// when memory ran out.
+// gw: maps x channels x fh x fw or null; gx: images x channels x height x width or null.  False if
+// there is not enough memory.
 template <typename T, typename R>
 bool convpool_backward(const Shape &s, const T *x, const T *w, bool flip, const T *gz,
                        const R *record, T *gw, T *gx, int threads) {
@@ -771,7 +771,7 @@ bool convpool_backward(const Shape &s, const T *x, const T *w, bool flip, const 
     if (gx) memset(gx, 0, s.images * s.channels * s.height * s.width * sizeof(T));
     return true;
   }
-  // 0 times infinity is not 0: the other way to compute the filters knows where Theano adds it
+  // only Backward follows Theano where images are infinite: 0 times infinity is not 0
   const DenseFilters<T, R> all(s);
   const bool dense =
       gw && !gx && all.pays(s) && all_finite(x, s.images * s.channels * s.height * s.width);

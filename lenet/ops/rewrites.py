@@ -290,11 +290,7 @@ def one_minus(variable):
     if not is_elemwise(variable, theano.scalar.Sub):
         return None
     one, v = variable.owner.inputs
-    try:
-        value = tensor.get_scalar_constant_value(one)
-    except tensor.NotScalarConstantError:
-        return None
-    return v if value == 1 else None
+    return v if tensor.extract_constant(one) == 1 else None
 
 
 def is_one_minus_sigmoid(variable, y):
@@ -372,7 +368,7 @@ def register():
     optdb.register("lenet_ops_convpool", ConvPoolRewrite(), 48.5, *tags)
     # before Theano fuses (49), after every rewrite that looks for a tanh
     optdb.register("lenet_ops_activation", ActivationRewrite(), 48.9, *tags)
-    # with the other ops that work in place, after Theano has given up fusing (49)
+    # with the other in-place ops, after Theano's fusion (49)
     optdb.register("lenet_ops_inplace", TopoOptimizer(
         local_activation_inplace, failure_callback=TopoOptimizer.warn_inplace),
         76, "inplace", *tags)

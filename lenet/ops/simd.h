@@ -94,8 +94,8 @@ inline int threads() {
 }
 
 #if defined(Py_PYTHON_H)
-// An array in C order: itself, or else a copy; failed (with a Python error set) if there is no
-// memory for one.  Its data are null where the array is.
+// The data of an array in C order, copied if necessary; null for a null array.  If there is no
+// memory for the copy, failed is true and a Python error set.
 template <typename T> class InCOrder {
   PyArrayObject *array;
   InCOrder(const InCOrder &);
@@ -119,7 +119,7 @@ template <typename T> T *data_of(PyArrayObject **out) {
   return out ? (T *)PyArray_DATA(*out) : NULL;
 }
 
-// Makes *out an array of this shape in C order, unless the one from the last call is.
+// Makes *out an array of this shape in C order; keeps that of the last call if it fits.
 inline bool allocate(PyArrayObject **out, int ndim, const npy_intp *dims, int type) {
   if (*out && PyArray_NDIM(*out) == ndim && PyArray_IS_C_CONTIGUOUS(*out) &&
       PyArray_ISALIGNED(*out) && PyArray_CompareLists(PyArray_DIMS(*out), dims, ndim))

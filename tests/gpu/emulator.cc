@@ -1,19 +1,21 @@
-// A stand-in for CUDA that runs on the CPU: enough of the driver, NVRTC and cuBLAS for
-// libgpuarray, so that Theano's graphs for the GPU can be compiled and run where there is none.
-// It shows that results are right, not that a GPU gives them, and nothing about speed.
+// An emulator of CUDA on the CPU: enough of the driver, NVRTC and cuBLAS for libgpuarray to compile
+// and run Theano's graphs for the GPU where there is none.  It shows that results are right, but
+// nothing about real GPUs or speed.
 //
-//   -DDRIVER   libcuda.so.1: memory of the device is memory of the host, and what reads or writes
-//              past its end kills the process; a kernel is launched block by block, its threads
-//              as coroutines that take turns at each barrier; a kernel that a real NVRTC compiled
-//              does nothing (which tests that it compiles)
-//   -DNVRTC    libnvrtc.so.12: a kernel is compiled by g++; what stands for its PTX is the name of
-//              the resulting library
+//   -DDRIVER   libcuda.so.1: the device's memory is the host's, and any access past its end kills
+//              the process; a kernel runs block by block, with its threads as coroutines that take
+//              turns at each barrier; a kernel that a real NVRTC compiled does nothing (it only has
+//              to compile)
+//   -DNVRTC    libnvrtc.so.12: g++ compiles a kernel; its "PTX" is the name of the new library
 //   -DCUBLAS   libcublas.so.12: products as loops
 //
-// Environment: EMULATOR_HOST_PAGES=1, the device uses the host's memory as its own, and copies to and
-// from it wait until the stream is waited for; EMULATOR_LOG, a file that gets a line for each launch; EMULATOR_MEMORY, the bytes
-// that the device has; EMULATOR_ORDER=reverse, the last block and thread first; EMULATOR_PTX, a
-// folder for what a real NVRTC compiled.
+// Environment:
+//   EMULATOR_HOST_PAGES=1    the device uses the host's memory as its own, and copies to and from
+//                            it happen only when the stream is waited for
+//   EMULATOR_LOG             a file that gets a line per launch
+//   EMULATOR_MEMORY          the device's memory in bytes
+//   EMULATOR_ORDER=reverse   the last block and thread run first
+//   EMULATOR_PTX             a folder for what a real NVRTC compiled
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -68,12 +70,12 @@ API int cuDeviceGetPCIBusId(char *s, int n, int) { snprintf(s, n, "0000:00:00.0"
 API int cuDeviceTotalMem_v2(size_t *n, int) { *n = memory(); return OK; }
 API int cuDeviceGetAttribute(int *v, int attribute, int) {
     switch (attribute) {
-    case 1: case 2: case 3: *v = 1024; break;            // threads a block, in all and in x, y
+    case 1: case 2: case 3: *v = 1024; break;            // threads per block, in all and in x, y
     case 4: *v = 64; break;                              // in z
     case 5: *v = 2147483647; break;                      // blocks in x
     case 6: case 7: *v = 65535; break;                   // in y and z
-    case 8: *v = 49152; break;                           // shared memory a block
-    case 10: *v = 32; break;                             // threads a warp
+    case 8: *v = 49152; break;                           // shared memory per block
+    case 10: *v = 32; break;                             // threads per warp
     case 16: *v = 4; break;                              // multiprocessors
     case 75: *v = number_from("EMULATOR_CAPABILITY", 90) / 10; break;
     case 76: *v = number_from("EMULATOR_CAPABILITY", 90) % 10; break;
@@ -99,7 +101,7 @@ API int cuMemGetInfo_v2(size_t *free_, size_t *total) {
     *free_ = *total - in_use;
     return OK;
 }
-// A block lies in pages of its own, up to their end; the pages before and after are forbidden.
+// A block ends where its own pages end; the pages before and after are protected.
 // libgpuarray cuts blocks of 4 MiB into pieces, but for gpuarray.preallocate=-1.
 static const size_t PAGE = 4096, ALIGNED = 64;
 static size_t whole(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
@@ -111,7 +113,7 @@ API int cuMemAlloc_v2(uintptr_t *p, size_t n) {
     char *area = (char *)mmap(NULL, pages + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (area == MAP_FAILED) return OUT_OF_MEMORY;
     mprotect(area + PAGE, pages, PROT_READ | PROT_WRITE);
-    memset(area + PAGE, 0xff, pages);  // NaN: what is read before it is written shows
+    memset(area + PAGE, 0xff, pages);  // NaN, so that reading before writing shows
     *p = (uintptr_t)area + PAGE + pages - whole(n, ALIGNED);
     blocks[*p] = n;
     in_use += n;
@@ -165,7 +167,7 @@ struct IpcHandle { char bytes[64]; };
 API int cuIpcOpenMemHandle(uintptr_t *, IpcHandle, unsigned) { return NOT_FOUND; }
 API int cuIpcCloseMemHandle(uintptr_t) { return NOT_FOUND; }
 
-// --- streams and events: everything but late copies is done at once ---
+// --- streams and events: everything but late copies happens at once ---
 API int cuEventCreate(void **e, unsigned) { *e = (void *)1; return OK; }
 API int cuEventRecord(void *, void *) { return OK; }
 API int cuEventSynchronize(void *) { finish(); return OK; }
@@ -439,7 +441,7 @@ API int cublasSetPointerMode_v2(void *, int) { return 0; }
 API int cublasGetPointerMode_v2(void *, int *m) { *m = 0; return 0; }
 API int cublasSetAtomicsMode(void *, int) { return 0; }
 
-// Matrices lie column by column: element (i, j) of A at A[i + j * lda]; ta: A transposed.
+// Matrices are stored by columns: element (i, j) of A at A[i + j * lda]; ta: A transposed.
 template <class T>
 static int gemm(int ta, int tb, int m, int n, int k, T alpha, const T *A, int lda, const T *B,
                 int ldb, T beta, T *C, int ldc) {

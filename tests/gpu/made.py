@@ -7,7 +7,7 @@ import subprocess
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
-# The emulator's parts: what stands for CUDA 12.9's libraries, as the packages of PyPI name them.
+# The emulator's parts, named like the libraries of CUDA 12.9 from PyPI, and flags to build them.
 EMULATED = {"libcuda.so.1": ["-DDRIVER", "-ldl"], "libnvrtc.so.12": ["-DNVRTC"],
             "libcublas.so.12": ["-DCUBLAS"]}
 
@@ -25,7 +25,7 @@ def build_library(folder, name, soname, source, *flags):
 def build_emulator(folder, nvrtc=None):
     """Compile emulator.cc into the libraries of CUDA, in ``folder``; return its path.
 
-    With ``nvrtc``, a lenet.gpu.libraries.Library, that one is there in the place of an emulated.
+    With ``nvrtc``, a lenet.gpu.libraries.Library, that one is used instead of an emulated one.
     """
     emulated = dict(EMULATED)
     if nvrtc is not None:

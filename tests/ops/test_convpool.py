@@ -182,7 +182,7 @@ def test_empty_minibatch_and_no_window():
     z, gx, gw = function(*[numpy.zeros(s, "float32") for s in
                            ((0, 3, 8, 8), (5, 3, 3, 3), (0, 5, 3, 3))])
     assert z.shape == (0, 5, 3, 3) and gx.shape == (0, 3, 8, 8) and not gw.any()
-    # a filter as large as the image leaves one element, in which no window lies
+    # a filter as large as the image leaves one element: no window
     z, gx, gw = function(*[numpy.ones(s, "float32") for s in
                            ((2, 3, 4, 4), (5, 3, 4, 4), (2, 5, 0, 0))])
     assert z.shape == (2, 5, 0, 0) and not gx.any() and not gw.any() and gw.shape == (5, 3, 4, 4)
