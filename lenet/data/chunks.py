@@ -16,6 +16,7 @@ import theano
 import theano.tensor as T
 
 from lenet.data.array_folder import to_floats
+from lenet.data.files import unreadable
 from lenet.data.sets import SharedSet
 from lenet.errors import DataError, UsageError
 
@@ -176,4 +177,4 @@ class ChunkedSet:
                     raise DataError(f"{path}: truncated while it was used; make the dataset again")
                 to_floats(content[:len(part)], part)
         except OSError as error:
-            raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
+            raise unreadable(path, error) from None

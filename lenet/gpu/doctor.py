@@ -112,5 +112,5 @@ def report(findings):
     if not missing:
         print("ready")
         return 0
-    print("next:", next(filter(None, missing), 'see README.md, "On a GPU"'))
+    print("next:", next(filter(None, missing), 'see docs/gpu.md'))
     return 1

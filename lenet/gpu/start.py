@@ -22,7 +22,7 @@ from lenet.theano_start.today.view import numpy_version
 PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 INSTALLED = os.path.join(PARENT, "lenet_theano", "scripts", "build_pygpu.sh")
 BUILD = INSTALLED if os.path.exists(INSTALLED) else "scripts/build_pygpu.sh"  # of the clone
-DRIVER_HELP = 'sudo apt-get install nvidia-driver  # on Debian, see README.md first: "On a GPU"'
+DRIVER_HELP = 'sudo apt-get install nvidia-driver  # on Debian, see docs/gpu.md first'
 
 
 def find_driver():

@@ -3,6 +3,7 @@
 import numpy
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from lenet.data.files import unreadable
 from lenet.errors import DataError
 
 GREY, COLOUR = 1, 3  # channels
@@ -128,4 +129,4 @@ def refusal(path, error):
         return DataError(f"{path}: not found; give the path of an image")
     if isinstance(error, UnidentifiedImageError):
         return DataError(f"{path}: no image that Pillow can read; expected JPEG, PNG or the like")
-    return DataError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})")
+    return unreadable(path, error)

@@ -10,7 +10,7 @@ import numpy
 import safetensors
 import safetensors.numpy
 
-from lenet.data.files import write_beside
+from lenet.data.files import unreadable, write_beside
 from lenet.errors import DataError
 
 LARGEST_HEADER = 2 ** 20  # bytes; the package's own are a few thousand
@@ -58,19 +58,19 @@ def read(path):
             start = file.read(8)
         # Before the library makes room for a header as long as it says.
         if len(start) == 8 and struct.unpack("<Q", start)[0] > LARGEST_HEADER:
-            raise DataError("%s: no intact file of parameters (its header would have %d bytes); "
-                            "expected a .safetensors file of this package"
-                            % (path, struct.unpack("<Q", start)[0]))
+            raise DataError(f"{path}: no intact file of parameters (its header would have "
+                            f"{struct.unpack('<Q', start)[0]} bytes); expected a .safetensors file "
+                            "of this package")
         with safetensors.safe_open(path, framework="numpy") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
     except FileNotFoundError:
-        raise DataError("%s: not found; give the path of a .safetensors file" % path) from None
+        raise DataError(f"{path}: not found; give the path of a .safetensors file") from None
     except OSError as error:
-        raise DataError("%s: cannot be read (%s)" % (path, error.strerror or error)) from None
+        raise unreadable(path, error) from None
     except (safetensors.SafetensorError, TypeError, AttributeError) as error:
         # A type that NumPy does not have, such as bfloat16, ends in one of the last two.
-        raise DataError("%s: no intact file of parameters (%s); expected a .safetensors file of "
-                        "this package" % (path, error)) from None
+        raise DataError(f"{path}: no intact file of parameters ({error}); expected a .safetensors "
+                        "file of this package") from None
 
 
 def values(params):
@@ -97,17 +97,18 @@ def fill(params, arrays, path):
     """
     expected = values(params)
     if set(arrays) != set(expected):
-        raise DataError("%s: parameters of another network: it has %s; expected %s"
-                        % (path, ", ".join(sorted(arrays)) or "none", ", ".join(sorted(expected))))
+        raise DataError(f"{path}: parameters of another network: it has "
+                        f"{', '.join(sorted(arrays)) or 'none'}; expected "
+                        f"{', '.join(sorted(expected))}")
     for name, value in expected.items():
         if arrays[name].shape != value.shape:
-            raise DataError("%s: parameters of another network: %s has shape %s; expected %s"
-                            % (path, name, arrays[name].shape, value.shape))
+            raise DataError(f"{path}: parameters of another network: {name} has shape "
+                            f"{arrays[name].shape}; expected {value.shape}")
         if arrays[name].dtype.kind != value.dtype.kind:
-            raise DataError("%s: %s holds numbers of type %s; expected %s"
-                            % (path, name, arrays[name].dtype, value.dtype))
+            raise DataError(f"{path}: {name} holds numbers of type {arrays[name].dtype}; expected "
+                            f"{value.dtype}")
         if not numpy.isfinite(arrays[name]).all():
-            raise DataError("%s: %s has a value that is NaN or infinite; the training that saved "
-                            "it had failed" % (path, name))
+            raise DataError(f"{path}: {name} has a value that is NaN or infinite; the training "
+                            "that saved it had failed")
     for name, param in params.items():
         param.set_value(arrays[name].astype(expected[name].dtype))

@@ -19,7 +19,7 @@ import math
 import os
 import time
 
-from lenet.data.files import write_beside
+from lenet.data.files import unreadable, write_beside
 from lenet.errors import DataError, UsageError
 from lenet.pictures import plots
 from lenet.saved import networks, parameters
@@ -359,7 +359,7 @@ def read_log(path):
                 raise ValueError(f"the columns are {reader.fieldnames!s:.80}")
             return [_row(row) for row in reader]
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+        raise unreadable(path, error) from None
     except (ValueError, TypeError, csv.Error) as error:
         raise DataError(f"{path}: no log of a run ({error}); expected {','.join(COLUMNS)} and "
                         "numbers") from None

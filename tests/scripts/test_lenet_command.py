@@ -55,7 +55,7 @@ def test_a_program_for_theano(tmp_path):
 
 
 @pytest.mark.parametrize("arguments, words", [
-    ((), "no program is named"), (("no.py",), "no.py is no file")])
+    ((), "no program is named"), (("no.py",), "no.py is not a file")])
 def test_no_program(arguments, words):
     process = run_python("-m", "lenet", *arguments, PYTHONPATH=REPOSITORY)
     assert_refused(process, 2, words, "usage: python -m lenet program.py")
