@@ -1,4 +1,14 @@
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+
+class BuildWithoutBenchmarks(build_py):
+    """The benchmarks are for those who have a clone."""
+
+    def find_package_modules(self, package, package_dir):
+        return [module for module in super().find_package_modules(package, package_dir)
+                if module[1] != "benchmark"]
+
 
 # What scripts/build_pygpu.sh builds pygpu with, and what pygpu imports.
 PYGPU = ["cmake>=3.18", "Cython>=0.29.32,<3", "mako>=1.1", "numpy<2", "setuptools", "six",
@@ -12,6 +22,7 @@ setup(
     long_description_content_type="text/markdown",
     license="BSD-3-Clause",
     python_requires=">=3.8",
+    cmdclass={"build_py": BuildWithoutBenchmarks},
     # Installed, lenet_theano/ holds what stands beside lenet/ in the clone.
     packages=find_packages(include=["lenet", "lenet.*"])
     + ["lenet_theano.data", "lenet_theano.scripts"],

@@ -11,7 +11,10 @@ import os
 import sys
 
 from lenet import commands
-from lenet.benchmark import keeping, minibatches, peers, picture, start
+
+# isort: split
+from benchmarking import keeping, minibatches, peers, picture, start
+
 from lenet.data.files import write_beside
 from lenet.errors import UsageError
 from lenet.pictures import plots

@@ -215,8 +215,10 @@ def test_the_doctor_is_content(machine):
 
 def test_the_benchmark_starts_the_device_again(machine):
     """In a process of a process that has it, as each of its figures does."""
-    process = run(machine, "-c", "from lenet.benchmark import start; print(start.machine_name()); "
-                  "print(start.in_a_process('first_minibatch(10, (2, 3))'))")
+    process = run(machine, "-c", "import lenet; from benchmarking import start; "
+                  "print(start.machine_name()); "
+                  "print(start.in_a_process('first_minibatch(10, (2, 3))'))",
+                  PYTHONPATH=os.pathsep.join([os.path.join(REPOSITORY, "scripts"), REPOSITORY]))
     assert process.returncode == 0, process.stderr
     name, cost = process.stdout.split("\n", 1)
     assert re.fullmatch(r".+, compute capability \d+\.\d, driver for CUDA \d+\.\d+, "

@@ -8,9 +8,12 @@ import types
 
 import numpy
 import pytest
-from conftest import assert_refused, run_script
+from conftest import REPOSITORY, assert_refused, run_script
 
-from lenet.benchmark import keeping, minibatches, peers
+sys.path.insert(0, os.path.join(REPOSITORY, "scripts"))
+
+from benchmarking import keeping, minibatches, peers
+
 from lenet.data import load_arrays, open_arrays
 from lenet.errors import TrainingError, UsageError
 

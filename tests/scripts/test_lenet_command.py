@@ -89,11 +89,18 @@ def test_a_wheel_holds_what_a_clone_holds(wheel):
         inside = wheel / name if name == "lenet" else wheel / "lenet_theano" / name
         for folder, _, files in os.walk(os.path.join(REPOSITORY, name)):
             for file in files:
-                if not file.endswith((".pyc", ".png")):
-                    path = os.path.relpath(os.path.join(folder, file),
-                                           os.path.join(REPOSITORY, name))
+                path = os.path.relpath(os.path.join(folder, file), os.path.join(REPOSITORY, name))
+                if not file.endswith((".pyc", ".png")) and not path.startswith("benchmark"):
                     assert (inside / path).exists(), path
     assert not (wheel / "tests").exists()
+
+
+@needs_setuptools
+def test_a_wheel_holds_no_benchmarks(wheel):
+    scripts = wheel / "lenet_theano" / "scripts"
+    assert not list(scripts.glob("benchmark*")) and not (wheel / "lenet" / "benchmark").exists()
+    listed = run_python("-m", "lenet_theano.scripts", "--help", cwd=str(wheel)).stdout
+    assert "lenet5-1998" in listed and "benchmark" not in listed
 
 
 @needs_setuptools

@@ -5,7 +5,7 @@ the same for one example as for a thousand.
 """
 import statistics
 
-from lenet.benchmark.worker import time_step
+from benchmarking.worker import time_step
 from lenet.data import load_data
 from lenet.errors import UsageError
 from lenet.network3 import conv_network
@@ -20,7 +20,7 @@ def run(sizes=(1, 10, 100, 500), rounds=7, seconds=0.3, say=lambda line: None):
     sizes : sequence of ints
         Examples a minibatch; the last one is what the others are compared with.
     rounds, seconds, say
-        See ``lenet.benchmark.peers.run``.
+        See ``benchmarking.peers.run``.
 
     Returns
     -------
@@ -40,8 +40,8 @@ def run(sizes=(1, 10, 100, 500), rounds=7, seconds=0.3, say=lambda line: None):
     for size in sizes:
         say("minibatches of %d: compiling" % size)
         net = conv_network((1, 28, 28), mini_batch_size=size)
-        functions = compile_functions(net, net.x, net.y, net.layers[-1].cost(net),
-                                      datasets, 0.1, size)
+        functions = compile_functions(net, net.x, net.y, datasets, 0.1, size,
+                                      cost=net.layers[-1].cost(net))
         steps[size] = functions.train_minibatch, functions.n_train_batches
     times = {size: [] for size in sizes}
     for _ in range(rounds):

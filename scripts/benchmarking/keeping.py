@@ -11,7 +11,7 @@ import time
 import numpy
 import theano.tensor as T
 
-from lenet.benchmark.start import in_a_process
+from benchmarking.start import in_a_process
 from lenet.convolutional_mlp import LeNet5, evaluate_lenet5
 from lenet.data import array_folder, load_data, open_arrays
 from lenet.errors import Interrupted
@@ -95,8 +95,7 @@ def chunks(folder):
     for chunk_mb in (None, CHUNK_MB):
         x, y = T.matrix("x"), T.ivector("y")
         model = LeNet5(numpy.random.RandomState(23455), x)
-        functions = compile_functions(model, x, y, model.negative_log_likelihood(y),
-                                      load_data(folder, chunk_mb), 0.1, 500)
+        functions = compile_functions(model, x, y, load_data(folder, chunk_mb), 0.1, 500)
         epochs.append(lambda train=functions.train_minibatch, n=functions.n_train_batches:
                       [train(i) for i in range(n)])
     times = [[], []]

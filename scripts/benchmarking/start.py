@@ -21,12 +21,12 @@ import theano.tensor as T
 from lenet import commands
 from lenet.convolutional_mlp import LeNet5, check_nkerns
 from lenet.data import load_data
-from lenet.data.sets import SharedSet
 from lenet.errors import TrainingError, UsageError
 from lenet.gpu.libraries import text
 from lenet.gpu.start import find_cuda, find_device, find_driver
 from lenet.training.functions import check_batch_size, compile_functions
 
+FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 WARM_UP, COUNTED = 5, 30
 
 
@@ -54,7 +54,7 @@ def run(batch_size=500, nkerns=(20, 50), cold=True, say=lambda line: None):
         process, in units of 2 ** 20 bytes; and ``machine``, ``batch_size``, ``nkerns``.
     """
     check_nkerns(nkerns)
-    check_batch_size(batch_size)
+    check_batch_size(batch_size, [])
     result = {
         "machine": "%s, %s threads" % (machine_name(), os.environ.get("OMP_NUM_THREADS")),
         "batch_size": batch_size,
@@ -87,7 +87,7 @@ def in_a_process(call, compile_cache=None, module="start", **variables):
         flags = environment.get("THEANO_FLAGS", "")
         environment["THEANO_FLAGS"] = flags + ",base_compiledir=" + compile_cache
     code = (
-        "import json; from lenet import commands; from lenet.benchmark import %s; "
+        "import json; from lenet import commands; from benchmarking import %s; "
         "commands.run(lambda: print(json.dumps(%s.%s)))" % (module, module, call)
     )
     process = subprocess.run(
@@ -104,7 +104,9 @@ def environment_of_a_process(**variables):
     # Theano marks the environment of a process that has a GPU: one forked from it could not use it.
     kept = {name: value for name, value in os.environ.items()
             if name != "THEANO_GPU_IS_ALREADY_ACTIVE"}
-    return dict(kept, **variables)
+    # This package lies beside the script that is run.
+    path = os.pathsep.join([FOLDER] + [kept[name] for name in ("PYTHONPATH",) if name in kept])
+    return dict(kept, PYTHONPATH=path, **variables)
 
 
 def compiled_lenet5(batch_size, nkerns):
@@ -113,11 +115,10 @@ def compiled_lenet5(batch_size, nkerns):
     for i in (1, 2):
         set_x, set_y = datasets[i]
         part_x = theano.shared(set_x.get_value(borrow=True)[:max(1, batch_size)])
-        datasets[i] = SharedSet(part_x, set_y[:batch_size])
+        datasets[i] = part_x, set_y[:batch_size]
     x, y = T.matrix("x"), T.ivector("y")
     model = LeNet5(numpy.random.RandomState(23455), x, nkerns=nkerns)
-    return model, compile_functions(model, x, y, model.negative_log_likelihood(y), datasets, 0.1,
-                                    batch_size)
+    return model, compile_functions(model, x, y, datasets, 0.1, batch_size)
 
 
 def first_minibatch(batch_size, nkerns):

@@ -3,8 +3,8 @@ import numpy
 import theano
 import theano.tensor as T
 
-from lenet.benchmark.start import compiled_lenet5
-from lenet.benchmark.worker import serve
+from benchmarking.start import compiled_lenet5
+from benchmarking.worker import serve
 
 SGEMM_SIZE = 2048
 

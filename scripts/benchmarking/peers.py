@@ -34,14 +34,14 @@ import numpy
 import theano
 import theano.tensor as T
 
-from lenet.benchmark.start import environment_of_a_process, machine_name
+from benchmarking.start import environment_of_a_process, machine_name
 from lenet.convolutional_mlp import LeNet5, check_nkerns
 from lenet.data import load_arrays
 from lenet.errors import TrainingError, UsageError
 from lenet.theano_start.threads import thread_count
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
-LENET = [sys.executable, "-m", "lenet.benchmark.lenet_peer"]
+LENET = [sys.executable, "-m", "lenet", os.path.join(FOLDER, "lenet_peer.py")]
 STEPS = ("train", "evaluate")
 FIRST_STEPS = 12
 SGEMM_FLOP = 2 * 2048 ** 3

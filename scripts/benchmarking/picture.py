@@ -1,5 +1,5 @@
 """The bars of ``peers.py``: milliseconds of each peer, one panel a step and number of threads."""
-from lenet.benchmark.peers import settings_of
+from benchmarking.peers import settings_of
 from lenet.pictures import plots
 
 
@@ -9,7 +9,7 @@ def draw(rows, minibatch, nkerns):
     Parameters
     ----------
     rows : list of dicts
-        As ``lenet.benchmark.peers.run`` returns them.
+        As ``benchmarking.peers.run`` returns them.
     minibatch : int
     nkerns : pair of ints
 
