@@ -11,7 +11,7 @@ import sys
 def main():
     program = sys.argv[1] if len(sys.argv) > 1 else ""
     if not os.path.isfile(program):
-        problem = f"{program} is no file" if program else "no program is named"
+        problem = f"{program} is not a file" if program else "no program is named"
         print(f"lenet: {problem}; usage: python -m lenet program.py [ARGUMENT ...]",
               file=sys.stderr)
         return 2

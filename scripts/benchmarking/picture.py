@@ -1,44 +1,28 @@
-"""The bars of ``peers.py``: milliseconds of each peer, one panel a step and number of threads."""
-from benchmarking.peers import settings_of
+"""The bars of ``peers.py``: milliseconds of each peer, one panel per step and number of threads."""
+from itertools import groupby
+
+from benchmarking.peers import SETTING
 from lenet.pictures import plots
 
 
 def draw(rows, minibatch, nkerns):
-    """Draw the rows of one minibatch size and network.
-
-    Parameters
-    ----------
-    rows : list of dicts
-        As ``benchmarking.peers.run`` returns them.
-    minibatch : int
-    nkerns : pair of ints
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    groups = [(key, group) for key, group in settings_of(rows).items()
-              if key[1:3] == (tuple(nkerns), minibatch)]
-    groups.sort(key=lambda item: -item[0][0])  # most threads first
-    names = [row["name"] for row in groups[0][1]]
-    columns = 2 if len(groups) > 1 else 1
-    lines = -(-len(groups) // columns)
-    figure = plots.new_figure(5 * columns, lines * (0.32 * len(names) + 0.8),
-                              constrained_layout=True)
-    for axes, ((threads, _, _, step), group) in zip(
-            figure.subplots(lines, columns, squeeze=False).flat, groups):
-        values = [row["ms"] for row in group]
-        colours = ["tab:blue" if row["name"] == "lenet" else "0.7" for row in group]
-        bars = axes.barh([row["name"] for row in group], values, color=colours)
+    """A figure of the rows of one minibatch size and network."""
+    rows = [row for row in rows if row["minibatch"] == minibatch and row["nkerns"] == list(nkerns)]
+    rows.sort(key=lambda row: -row["threads"])
+    groups = [list(group) for _, group in groupby(rows, SETTING)]
+    names = [row["name"] for row in groups[0]]
+    lines = len(groups) // 2  # training and evaluation side by side
+    figure = plots.new_figure(10, lines * (0.32 * len(names) + 0.8))
+    for axes, group in zip(figure.subplots(lines, 2, squeeze=False).flat, groups):
+        bars = axes.barh(names, [row["ms"] for row in group],
+                         color=["tab:blue" if name == "lenet" else "0.7" for name in names])
         axes.bar_label(bars, fmt="%.1f", padding=3)
         axes.invert_yaxis()
         axes.margins(x=0.15)
-        axes.set_title("%s, %d %s" % (step, threads, "thread" if threads == 1 else "threads"),
+        threads = group[0]["threads"]
+        axes.set_title(f"{group[0]['step']}, {threads} thread{'s' * (threads > 1)}",
                        fontsize=10, loc="left")
-        for side in ("top", "right"):
-            axes.spines[side].set_visible(False)
-    for axes in figure.axes[len(groups):]:
-        axes.axis("off")
-    figure.supxlabel("ms a minibatch of %d, nkerns %d %d (shorter is better)"
-                     % (minibatch, *nkerns), fontsize=10)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.supxlabel(f"ms per minibatch of {minibatch}, nkerns {nkerns[0]} {nkerns[1]} "
+                     "(shorter is better)", fontsize=10)
     return figure

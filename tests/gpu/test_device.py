@@ -215,10 +215,11 @@ def test_the_doctor_is_content(machine):
 
 def test_the_benchmark_starts_the_device_again(machine):
     """In a process of a process that has it, as each of its figures does."""
-    process = run(machine, "-c", "import lenet; from benchmarking import start; "
-                  "print(start.machine_name()); "
-                  "print(start.in_a_process('first_minibatch(10, (2, 3))'))",
-                  PYTHONPATH=os.pathsep.join([os.path.join(REPOSITORY, "scripts"), REPOSITORY]))
+    code = ("import sys; sys.path.insert(0, sys.argv[1]); import lenet; "
+            "from benchmarking import start, worker; print(start.machine_name()); "
+            "peer = worker.Process('lenet', 'lenet_peer'); "
+            "print(*peer.ask('first_steps(Peer(10, (2, 3)), 1)')['costs'])")
+    process = run(machine, "-c", code, os.path.join(REPOSITORY, "scripts"))
     assert process.returncode == 0, process.stderr
     name, cost = process.stdout.split("\n", 1)
     assert re.fullmatch(r".+, compute capability \d+\.\d, driver for CUDA \d+\.\d+, "

@@ -14,7 +14,6 @@ sys.path.insert(0, os.path.join(REPOSITORY, "scripts"))
 
 from benchmarking import keeping, minibatches, peers
 
-from lenet.data import load_arrays, open_arrays
 from lenet.errors import TrainingError, UsageError
 
 TORCH_PYTHON = os.environ.get("TORCH_PYTHON", sys.executable)
@@ -35,8 +34,7 @@ def test_figures_and_json(tmp_path):
     for name in ("warm_start_s", "train_ms", "evaluate_ms", "peak_mb"):
         assert figures[name] > 0
     assert "cold_start_s" not in figures
-    assert "training, a minibatch" in process.stdout
-    assert "%.1f ms" % figures["train_ms"] in process.stdout
+    assert f"training, per minibatch              {figures['train_ms']:8.1f} ms" in process.stdout
     assert process.stderr.splitlines() == ["measuring: warm start",
                                            "measuring: training and evaluation"]
 
@@ -60,8 +58,8 @@ def test_peers_in_turn(tmp_path):
     for row in found["rows"]:
         assert (row["minibatch"], row["nkerns"], row["threads"]) == (50, [2, 3], 1)
         assert row["ms"] > 0 and row["sgemm_share"] > 0
-        assert "%.2f ms" % row["ms"] in process.stdout
-    assert found["machine"]["sgemm_gflops"]["1"] > 0
+        assert f"{row['ms']:.2f} ms" in process.stdout
+    assert f"{found['machine']['sgemm_gflops']['1']:.0f} GFLOP/s" in process.stdout
 
 
 @pytest.mark.skipif(not has_torch(), reason="no PyTorch in this Python nor in TORCH_PYTHON's")
@@ -72,15 +70,15 @@ def test_pytorch_trains_the_same_network(tmp_path):
     assert process.stdout.count("PyTorch's best") == 2
 
 
-def test_a_peer_that_is_not_installed_is_left_out_by_name():
-    lines = []
+def test_a_peer_that_is_not_installed_is_left_out_by_name(capsys):
     names = ["lenet", "theano", "torch-nchw", "torch-compile-nchw"]
-    assert peers.installed(names, "no-such-python", lines.append) == ["lenet", "theano"]
-    assert len(lines) == 2
+    assert peers.installed(names[:2], "no-such-python") == ["lenet", "theano"]
+    assert capsys.readouterr().err == ""
+    assert peers.installed(names, "no-such-python") == ["lenet", "theano"]
+    assert capsys.readouterr().err.startswith(
+        "left out: torch-nchw, torch-compile-nchw; no-such-python has no torch for cpu;")
     with pytest.raises(UsageError, match="nothing is left to measure"):
-        peers.installed(names[2:], "no-such-python", lines.append)
-    for line, name in zip(lines, names[2:]):
-        assert line.startswith(name + " is left out: no-such-python has no torch for cpu;")
+        peers.installed(names[2:], "no-such-python")
 
 
 def test_the_device_that_pytorch_is_given(monkeypatch):
@@ -100,14 +98,19 @@ def test_another_network_is_found_out(answer, problem):
         peers.check_answers({"lenet": good, "theano": answer})
 
 
-def test_a_peer_that_fails_or_ends_is_named():
-    worker = peers.Worker("theano", 1, TORCH_PYTHON)
-    with pytest.raises(TrainingError, match="theano: .*batch size 0"):
-        worker.ask(prepare={"minibatch": 0, "nkerns": [2, 3], "first_steps": 1})
-    worker.process.kill()
+def test_a_peer_that_fails_is_named(capfd):
     with pytest.raises(TrainingError, match="theano ended"):
-        worker.ask(time="train", seconds=0)
-    worker.stop()
+        with peers.process_of("theano", 1, TORCH_PYTHON) as process:
+            process.ask("first_steps(Peer(0, [2, 3]), 1)")
+    assert "batch size 0" in capfd.readouterr().err
+
+
+def test_a_peer_that_is_killed_is_named():
+    with pytest.raises(TrainingError, match="theano ended"):
+        with peers.process_of("theano", 1, TORCH_PYTHON) as process:
+            process.kill()
+            process.wait()
+            process.ask("1 + 1")
 
 
 def test_floating_point_operations():
@@ -120,7 +123,7 @@ def test_floating_point_operations():
 
 def test_ratios_are_taken_round_by_round():
     times = {("lenet", "train"): [[1, 2, 3], [4, 4]], ("torch-nchw", "train"): [[4, 4], [5, 16, 6]],
-             ("torch-compile-nchw", "train"): [[9], [9]], "sgemm": [[1], [1]]}
+             ("torch-compile-nchw", "train"): [[9], [9]], ("lenet", "sgemm"): [[1], [1]]}
     rows = peers.to_rows(times, 2, (20, 50), 10)
     assert [row["name"] for row in rows] == ["lenet", "torch-nchw", "torch-compile-nchw"]
     assert rows[1]["ms"] == 5
@@ -133,7 +136,7 @@ def test_ratios_are_taken_round_by_round():
 
 
 def test_small_minibatches():
-    rows = minibatches.run(sizes=(5, 50), rounds=1, seconds=0)
+    rows = minibatches.run(rounds=1, sizes=(5, 50), seconds=0)
     assert [row["minibatch"] for row in rows] == [5, 50]
     assert rows[1]["ratio"] == [1, 1, 1]
     for row in rows:
@@ -151,26 +154,21 @@ def test_a_file_that_cannot_be_written(tmp_path):
 def test_wrong_usage():
     for words in (("--batch-size", "many"), ("--output", "x.png"), ("--peers", "--network3")):
         assert_refused(run_script("benchmark.py", *words), 2, words[0])
-    for words, said in ((("--batch-size", "0"), "batch size 0"), (("--nkerns", "0", "1"), "nkerns"),
-                        (("--peers", "--peer", "jax"), "peer jax"),
-                        (("--peers", "--minibatches", "0"), "minibatches 0"),
+    for words, said in ((("--batch-size", "0"), "batch-size: 0; expected"),
+                        (("--batch-size", "10001"), "a whole number from 1 to 10000"),
+                        (("--nkerns", "0", "1"), "nkerns"),
+                        (("--peers", "--peer", "jax"), "peer: invalid choice: 'jax'"),
+                        (("--peers", "--minibatches", "0"), "minibatches: 0; expected"),
                         (("--peers", "--output", "x.gif3"), "output x.gif3"),
-                        (("--network3", "--rounds", "0"), "rounds 0")):
+                        (("--network3", "--rounds", "0"), "rounds: 0; expected")):
         assert_refused(run_script("benchmark.py", *words), 2, said)
 
 
-def test_the_folder_of_arrays_that_chunks_are_read_from(small_dataset, tmp_path):
-    datasets = open_arrays(small_dataset)
-    keeping.write_arrays(datasets, str(tmp_path / "arrays"))
-    for found, expected in zip(load_arrays(str(tmp_path / "arrays")), datasets):
-        for a, b in zip(found, expected):
-            numpy.testing.assert_array_equal(a, b)
-
-
 def test_figures_of_keeping_as_text():
-    lines = keeping.table({"saving_percent": 0.25, "fresh_start_s": 5, "resumed_start_s": 6,
-                           "chunks_ratio": [1.01, 0.99, 1.04], "images_a_second": 5000.4,
-                           "images_a_second_no_center": 7000})
+    figures = {"saving_percent": 0.25, "fresh_start_s": 5, "resumed_start_s": 6,
+               "chunks_ratio": [1.01, 0.99, 1.04], "images_a_second": 5000.4,
+               "images_a_second_no_center": 7000}
+    lines = [keeping.LINES[name].format(**figures) for name in figures]
     assert [line[40:].strip() for line in lines] == [
         "0.25 %", "5.0 s", "6.0 s", "1.01 (0.99 to 1.04)", "5000 images a second",
         "7000 images a second"]
