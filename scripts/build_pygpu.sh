@@ -31,12 +31,12 @@ ask() {
 
 [ $# -le 1 ] || stop "one argument at most: the folder or archive of libgpuarray $VERSION"
 need "$PYTHON" Python "python3 -m venv .venv && . .venv/bin/activate"
-case $PYTHON in */*) PYTHON=$(cd "${PYTHON%/*}/" && pwd)/${PYTHON##*/} ;; esac
 prefix=$(ask 'import sys; print(sys.prefix if sys.prefix != sys.base_prefix else "")')
 [ -n "$prefix" ] || stop "$PYTHON is not in a virtual environment; \
 activate one (. .venv/bin/activate) or name its Python: PYTHON=.venv/bin/python"
 case $prefix in *[[:space:]]*) stop "the compiler cannot be given the folder '$prefix', \
 which has spaces; make the virtual environment elsewhere" ;; esac
+PYTHON=$(ask 'import sys; print(sys.executable)')  # from any folder
 export PATH="$prefix/bin:$PATH"  # Cython, which CMake calls, and perhaps CMake itself
 need cmake CMake "pip install cmake, or sudo apt-get install cmake"
 need cc "a C compiler" "sudo apt-get install gcc"
@@ -48,16 +48,14 @@ make an environment with one: python3.11 -m venv .venv"
 # Cython 3 and NumPy 2 refuse what their forerunners accepted in pygpu's sources.
 missing=$(ask '
 import importlib
-for module, requirement, limit in [("Cython", "Cython<3", (3,)), ("numpy", "numpy<2", (2, 0)),
-                                   ("mako", "mako", None), ("six", "six", None),
-                                   ("setuptools", "setuptools", None), ("wheel", "wheel", None)]:
+for requirement in "Cython<3", "numpy<2", "mako", "six", "setuptools", "wheel":
+    name, _, limit = requirement.partition("<")
     try:
-        version = getattr(importlib.import_module(module), "__version__", "0")
+        version = getattr(importlib.import_module(name), "__version__", "0")
     except ImportError:
-        print(requirement + " (not found)")
-        break
-    if limit and tuple(int(n) for n in version.split(".")[:2]) >= limit:
-        print("%s (found %s)" % (requirement, version))
+        version = None
+    if version is None or limit and int(version.split(".")[0]) >= int(limit):
+        print(requirement, f"(found {version})" if version else "(not found)")
         break
 ')
 [ -z "$missing" ] || stop "a Python package is missing: $missing; \
@@ -73,15 +71,11 @@ if [ -z "$source" ]; then
     source=$work/libgpuarray.tar.gz
     address=$HOME_PAGE/archive/v$VERSION.tar.gz
     echo "fetching $address"
-    "$PYTHON" - "$address" "$source" <<'FETCH' || stop "$address cannot be fetched; \
-download it elsewhere and give its path: scripts/build_pygpu.sh libgpuarray-$VERSION.tar.gz"
-import socket, sys, urllib.request
+    "$PYTHON" -c 'import socket, sys, urllib.request
 socket.setdefaulttimeout(60)
-try:
-    urllib.request.urlretrieve(sys.argv[1], sys.argv[2])
-except OSError:
-    sys.exit(1)
-FETCH
+urllib.request.urlretrieve(*sys.argv[1:])' "$address" "$source" 2>/dev/null ||
+        stop "$address cannot be fetched; download it elsewhere and give its path: \
+scripts/build_pygpu.sh libgpuarray-$VERSION.tar.gz"
 fi
 mkdir "$work/source"
 if [ -d "$source" ]; then
@@ -99,9 +93,8 @@ cd "$work/source"
 # --- changes to the released source, each for a reason ----------------------------------------
 
 change() {  # file, sed's arguments: edit a file that must differ after it
-    cp "$1" "$work/before"
     sed -i.orig "${@:2}" "$1"
-    ! cmp -s "$1" "$work/before" || stop "$1 is not that of libgpuarray $VERSION"
+    ! cmp -s "$1" "$1.orig" || stop "$1 is not that of libgpuarray $VERSION"
 }
 
 # A device of compute capability 10.0 or more (Blackwell) has a name of three digits, compute_100;
@@ -113,22 +106,14 @@ change src/gpuarray_buffer_cuda.c -E \
     's/cuMemcpy(DtoH|HtoD)Async\(.*, sz, ctx->mem_s\)\);/&\
       CUDA_EXIT_ON_ERROR(ctx, cuStreamSynchronize(ctx->mem_s));/'
 # The version is asked from git, or from the folder's name; neither need be there.
-cat >pygpu/_version.py <<VERSION
+cat >versioneer.py <<VERSION
 def get_versions():
-    return {"version": "$BUILT", "full-revisionid": None, "dirty": False, "error": None}
+    return {"version": "$BUILT", "error": None}
+
+
+get_cmdclass = dict
 VERSION
-# The package versioneer, which setup.py imports, asks the same and no more.
-cat >versioneer.py <<'VERSIONEER'
-from runpy import run_path
-
-
-def get_versions():
-    return run_path("pygpu/_version.py")["get_versions"]()
-
-
-def get_cmdclass():
-    return {}
-VERSIONEER
+cp versioneer.py pygpu/_version.py
 # The tests of the C library are not built; they would need the library "check". And CMake 4 no
 # longer knows an old behaviour, about which symbols are visible, that the release asks for.
 change CMakeLists.txt -e '/add_subdirectory(tests)/d' -e '/cmake_policy(SET CMP0063 OLD)/d'
