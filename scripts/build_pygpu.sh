@@ -105,6 +105,8 @@ change src/gpuarray_buffer_cuda.c 's/strlen(prefix) + 3;/strlen(prefix) + 4;/'
 change src/gpuarray_buffer_cuda.c -E \
     's/cuMemcpy(DtoH|HtoD)Async\(.*, sz, ctx->mem_s\)\);/&\
       CUDA_EXIT_ON_ERROR(ctx, cuStreamSynchronize(ctx->mem_s));/'
+# NumPy 1.24 has no np.bool any more, which was Python's bool.
+sed -i.orig 's/np\.bool,/bool,/' pygpu/dtypes.py
 # The version is asked from git, or from the folder's name; neither need be there.
 cat >versioneer.py <<VERSION
 def get_versions():
