@@ -3,7 +3,7 @@ from setuptools.command.build_py import build_py
 
 
 class BuildWithoutBenchmarks(build_py):
-    """The benchmarks are for those who have a clone."""
+    """Leaves out scripts/benchmark.py, which is for those who have a clone."""
 
     def find_package_modules(self, package, package_dir):
         return [module for module in super().find_package_modules(package, package_dir)
@@ -23,7 +23,7 @@ setup(
     license="BSD-3-Clause",
     python_requires=">=3.8",
     cmdclass={"build_py": BuildWithoutBenchmarks},
-    # Installed, lenet_theano/ holds what stands beside lenet/ in the clone.
+    # Installed, lenet_theano/ holds what lies beside lenet/ in the clone.
     packages=find_packages(include=["lenet", "lenet.*"])
     + ["lenet_theano.data", "lenet_theano.scripts"],
     package_dir={"lenet_theano.data": "data", "lenet_theano.scripts": "scripts"},
@@ -35,13 +35,13 @@ setup(
     },
     entry_points={"console_scripts": ["lenet = lenet_theano.scripts.__main__:main"]},
     install_requires=[
-        # From Python 3.12 on its setup.py needs help: scripts/install_theano.py
+        # From Python 3.12 on, its setup.py needs help: scripts/install_theano.py
         "Theano==1.0.5; python_version < '3.12'",
         "numpy>=1.21",
         "scipy>=1.7",
-        # Earlier ones export their internals; NumPy's OpenBLAS then calls these, and crashes.
+        # Earlier versions export their internals, which NumPy's OpenBLAS then calls, and crashes.
         "scipy-openblas32>=0.3.34.106",
-        # Earlier ones turn a TIFF as its tag says, and leave the tag.
+        # Earlier versions rotate a TIFF as its tag says, but keep the tag.
         "pillow>=10.1",
         "matplotlib>=3.5",
         "pooch>=1.6",

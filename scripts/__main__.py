@@ -2,25 +2,22 @@
 
 import ast
 import os
+import pathlib
 import runpy
 import sys
 
-FOLDER = os.path.dirname(os.path.abspath(__file__))
-TRAIN = "convolutional_mlp"
+FOLDER = pathlib.Path(os.path.abspath(__file__)).parent
 
 
 def commands():
     """{name: path of the script}: "lenet5-1998" for lenet5_1998.py"""
-    names = sorted(name[:-3] for name in os.listdir(FOLDER)
-                   if name.endswith(".py") and not name.startswith("_"))
-    paths = {name.replace("_", "-"): os.path.join(FOLDER, name + ".py") for name in names}
-    return dict({"train": os.path.join(FOLDER, TRAIN + ".py")}, **paths)
+    scripts = {path.stem.replace("_", "-"): path for path in sorted(FOLDER.glob("[!_]*.py"))}
+    return {"train": scripts["convolutional-mlp"], **scripts}
 
 
 def summary(path):
-    """The first line of a script's text."""
-    with open(path, encoding="utf-8") as file:
-        return ast.get_docstring(ast.parse(file.read())).splitlines()[0]
+    """The first line of a script's docstring."""
+    return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).splitlines()[0]
 
 
 def main():
@@ -29,13 +26,14 @@ def main():
     if name in ("-h", "--help"):
         print("usage: lenet COMMAND [OPTION ...]\n\n`lenet COMMAND --help` lists the options.\n")
         for command, path in known.items():
-            print("  %-18s %s" % (command, summary(path)))
+            print(f"  {command:18} {summary(path)}")
         return 0
     if name not in known:
-        print("lenet: %s is no command; see lenet --help" % name, file=sys.stderr)
+        print(f"lenet: {name} is not a command; see lenet --help", file=sys.stderr)
         return 2
-    sys.argv[:2] = [known[name]]
-    runpy.run_path(known[name], run_name="__main__")
+    sys.argv[:2] = [str(known[name])]
+    sys.path.insert(0, str(FOLDER))  # as for any script that Python runs
+    runpy.run_path(sys.argv[0], run_name="__main__")
     return 0
 
 

@@ -2,23 +2,21 @@
 
 import importlib.util
 import os
+import pathlib
 import subprocess
 import sys
 import tempfile
 
 RELEASE = "Theano==1.0.5"
 
-# Theano's setup.py finds out its version by two names that the module configparser lost with
-# Python 3.12. Python runs a module called sitecustomize at its start, so before setup.py.
+# Theano's setup.py reads its version by two names that Python 3.12 took out of configparser.
+# Python imports sitecustomize when it starts, which is before setup.py.
 SITECUSTOMIZE = """
 import configparser
 
 if not hasattr(configparser, "SafeConfigParser"):
-    class SafeConfigParser(configparser.ConfigParser):
-        def readfp(self, file, name=None):
-            self.read_file(file, name)
-
-    configparser.SafeConfigParser = SafeConfigParser
+    configparser.SafeConfigParser = configparser.ConfigParser
+    configparser.ConfigParser.readfp = configparser.ConfigParser.read_file
 """
 
 
@@ -27,12 +25,10 @@ def main():
         return 0
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     with tempfile.TemporaryDirectory() as folder:
-        with open(os.path.join(folder, "sitecustomize.py"), "w") as file:
-            file.write(SITECUSTOMIZE)
-        build = subprocess.run(pip + ["--target", folder, "setuptools>=68", "wheel"])
-        return build.returncode or subprocess.run(
-            pip + ["--no-build-isolation", "--use-pep517", RELEASE],
-            env=dict(os.environ, PYTHONPATH=folder)).returncode
+        pathlib.Path(folder, "sitecustomize.py").write_text(SITECUSTOMIZE)
+        return (subprocess.call([*pip, "--target", folder, "setuptools>=68", "wheel"])
+                or subprocess.call([*pip, "--no-build-isolation", "--use-pep517", RELEASE],
+                                   env=dict(os.environ, PYTHONPATH=folder)))
 
 
 if __name__ == "__main__":

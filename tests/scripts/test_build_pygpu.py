@@ -22,7 +22,7 @@ CAN_BUILD = not TOO_NEW and IN_VENV and HAS_CMAKE and importlib.util.find_spec("
 def build(*arguments, **changes):
     return subprocess.run(["bash", SCRIPT, *map(str, arguments)],
                           env=environment(**dict({"PYTHON": sys.executable}, **changes)),
-                          universal_newlines=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                          text=True, capture_output=True)
 
 
 def assert_stopped(process, *words):
@@ -79,7 +79,7 @@ def test_the_release_is_fetched(tmp_path):
         with tarfile.open(str(tmp_path / "archive" / "v0.7.6.tar.gz"), "w:gz") as archive:
             archive.add(str(tmp_path / "libgpuarray-0.7.6"), "libgpuarray-0.7.6")
         process = build(LIBGPUARRAY_HOME=home)
-    assert process.stdout == "fetching %s\n" % address
+    assert process.stdout == f"fetching {address}\n"
     assert_stopped(process, "is not the source of libgpuarray (no src/gpuarray_buffer_cuda.c")
 
 
@@ -88,4 +88,4 @@ def test_the_release_is_fetched(tmp_path):
 def test_built_pygpu_can_be_imported():
     process = build(SOURCE, PYTHON=os.path.relpath(sys.executable))
     assert process.returncode == 0, process.stderr
-    assert process.stdout.splitlines()[-1].startswith("pygpu 0.7.6+lenet is in %s" % sys.prefix)
+    assert process.stdout.splitlines()[-1].startswith(f"pygpu 0.7.6+lenet is in {sys.prefix}")

@@ -33,13 +33,19 @@ def test_train_is_lenet5():
         run_script("convolutional_mlp.py", "--help").stdout
 
 
+def test_a_command_finds_what_lies_beside_its_script():
+    process = run_python("-m", "scripts", "benchmark", "--help", cwd=REPOSITORY)
+    assert process.stdout == run_script("benchmark.py", "--help").stdout, process.stderr
+    assert "--network3" in process.stdout
+
+
 def test_status_of_a_command_is_that_of_its_script(tmp_path):
     process = run_python(SCRIPTS, "predict", str(tmp_path / "none"), "x.png")
     assert_refused(process, 1, "predict.py", "none")
 
 
 def test_no_such_command():
-    assert_refused(run_python(SCRIPTS, "nonsense"), 2, "nonsense is no command", "lenet --help")
+    assert_refused(run_python(SCRIPTS, "nonsense"), 2, "nonsense is not a command", "lenet --help")
 
 
 def test_a_program_for_theano(tmp_path):
@@ -109,6 +115,6 @@ def test_a_wheel_runs_outside_a_clone(wheel, tmp_path):
             "print(len(lenet.data.load_arrays('mnist.pkl.gz')[0][1]))")
     process = subprocess.run([sys.executable, "-c", code], cwd=str(tmp_path), text=True,
                              env=environment(PYTHONPATH=str(wheel)), capture_output=True)
-    assert process.stdout == "%s\n50000\n" % (wheel / "lenet" / "__init__.py"), process.stderr
+    assert process.stdout == f"{wheel / 'lenet' / '__init__.py'}\n50000\n", process.stderr
     with open(str(next(wheel.glob("*.dist-info")) / "entry_points.txt")) as file:
         assert "lenet = lenet_theano.scripts.__main__:main" in file.read()
