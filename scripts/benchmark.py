@@ -21,8 +21,6 @@ from lenet.data.files import write_beside
 from lenet.errors import UsageError
 from lenet.pictures import plots
 
-MOST = 10000  # examples in a minibatch, since MNIST's validation set has no more
-
 
 def main():
     parser = commands.Parser(
@@ -31,7 +29,7 @@ def main():
     parser.add_argument("--json", metavar="FILE", help="write the figures to this file, too")
     parser.add_argument("--nkerns", type=int, nargs=2, metavar=("A", "B"),
                         help="number of filters of each convolution; 20 50, with --peers 6 16, too")
-    parser.add_argument("--batch-size", type=whole(MOST), default=500, metavar="N",
+    parser.add_argument("--batch-size", type=whole, default=500, metavar="N",
                         help="examples per minibatch")
     parser.add_argument("--no-cold", dest="cold", action="store_false",
                         help="skip the cold start, which takes about half a minute")
@@ -46,11 +44,11 @@ def main():
     options = parser.add_argument_group("of --peers")
     options.add_argument("--peer", action="append", metavar="NAME", choices=peers.PEERS,
                          help="measure this one only, or several: " + ", ".join(peers.PEERS))
-    options.add_argument("--minibatches", type=whole(MOST), nargs="+", metavar="N",
+    options.add_argument("--minibatches", type=whole, nargs="+", metavar="N",
                          default=[10, 100, 500, 2000], help="examples per minibatch")
-    options.add_argument("--threads", type=whole(1024), nargs="+", metavar="N",
+    options.add_argument("--threads", type=whole, nargs="+", metavar="N",
                          help="numbers of threads; one and all by default")
-    options.add_argument("--rounds", type=whole(1000), default=7, metavar="N",
+    options.add_argument("--rounds", type=whole, default=7, metavar="N",
                          help="turns of each, in --network3, too")
     options.add_argument("--torch-python", metavar="PYTHON",
                          default=os.environ.get("TORCH_PYTHON", sys.executable),
@@ -65,7 +63,7 @@ def main():
     check_nkerns(nkerns[0])
 
     with contextlib.ExitStack() as stack:
-        # Before the measuring: a file that cannot be written is better known at once.
+        # Opened before the measuring, so that a file that cannot be written is refused at once.
         file = arguments.json and stack.enter_context(write_beside(arguments.json))
         if arguments.peers:
             result = peers.run(arguments.peer, arguments.minibatches, nkerns, arguments.threads,
@@ -90,13 +88,11 @@ def main():
         plots.finish(picture.draw(result["rows"], size, nkerns[0]), arguments.output)
 
 
-def whole(most):
-    """The type of an option: a whole number from 1."""
-    def number(text):
-        if not 1 <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"{text}; expected a whole number from 1 to {most}")
-        return int(text)
-    return number
+def whole(text):
+    """The type of an option: a number from 1 to that of the examples in MNIST's validation set."""
+    if not 1 <= int(text) <= 10000:
+        raise argparse.ArgumentTypeError(f"{text}; expected a whole number from 1 to 10000")
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ class Process(subprocess.Popen):
         # Theano marks the environment of a process that has a GPU, which a child cannot share.
         changed = dict(os.environ, THEANO_GPU_IS_ALREADY_ACTIVE=None, **environment)
         super().__init__([*python, __file__, module], text=True, stdin=subprocess.PIPE,
-                         stdout=subprocess.PIPE,
+                         stdout=subprocess.PIPE, start_new_session=True,  # Ctrl-C is for us alone
                          env={name: value for name, value in changed.items() if value is not None})
 
     def ask(self, expression):
@@ -47,7 +47,7 @@ class Process(subprocess.Popen):
 
 def main(name):
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what else is printed is no answer
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # stray prints must not mix with the answers
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     names = {**globals(), **vars(importlib.import_module("benchmarking." + name))}
     for line in sys.stdin:
