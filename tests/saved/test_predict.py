@@ -185,8 +185,10 @@ def test_whoever_stops_asking_does_not_wait_for_the_batches_begun(of_digits, dig
 @pytest.mark.parametrize("kill", ["os.kill(os.getpid(), 9)", "os.killpg(0, 2)"])
 def test_readers_end_with_the_process_that_asks(of_digits, digits, kill):
     """Killed with SIGKILL it cannot end them; Ctrl-C is sent to all of them."""
-    code = ("import os, sys\n"
+    code = ("import os, signal, sys\n"
             "from lenet.saved.predict import Reader\n"
+            # A shell starts what runs in the background with Ctrl-C ignored.
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
             "found = Reader((1, 28, 28), 'digit').read_ahead(sys.argv[1:] * 3, 2)\n"
             "next(found)\n"
             "print('reading', flush=True)\n" + kill)
