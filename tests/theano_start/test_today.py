@@ -211,3 +211,17 @@ def test_inverse_of_unique_is_a_vector():
 def test_a_variable_in_the_place_of_its_type():
     x = T.TensorType("float32", (False,))()
     assert x.zeros_like(x).dtype == "float32"
+
+
+def test_product_of_empty_matrices():
+    x, y = T.matrices("xy")
+    product = theano.function([x, y], T.dot(x, y))
+    for rows, columns, depth in ((0, 5, 3), (5, 0, 3), (2, 3, 0)):
+        found = product(numpy.ones((rows, depth), FLOATX), numpy.ones((depth, columns), FLOATX))
+        assert found.shape == (rows, columns) and not found.any()
+
+
+def test_gradient_of_arcsin():
+    x = T.fvector()
+    gradient = theano.function([x], T.grad(T.arcsin(x).sum(), x))(numpy.array([0.6], "float32"))
+    assert gradient[0] == pytest.approx(1 / 0.8)  # 1 / sqrt(1 - x ** 2)

@@ -35,10 +35,11 @@ def names():
 
 
 class Casts:
-    """``cast[dtype](x)``: x as an array of this type."""
+    """``cast[dtype](x)``: x as an array of this type, which may be a type of Theano's."""
 
     def __getitem__(self, dtype):
-        return lambda x: numpy.asarray(x).astype(dtype)
+        name = getattr(dtype, "dtype", None)
+        return lambda x: numpy.asarray(x).astype(name if isinstance(name, str) else dtype)
 
 
 class OldArray(numpy.ndarray):
@@ -88,8 +89,17 @@ def flatten_inverse(extra_ops):
     extra_ops.Unique.perform = perform
 
 
+def accept_empty_matrices(blas):
+    """tensor/blas.py:651: the strides of an empty matrix, which are 0 since NumPy 1.23."""
+    gemm = blas.GemmRelated
+    version = gemm.build_gemm_version
+    gemm.encode_strides_in_unit = gemm.encode_strides_in_unit.replace("==1", "<=1")
+    gemm.build_gemm_version = lambda op: version(op) + ("empty",)
+
+
 MENDS = [
     Mend("theano.tensor.sort", index_with_lists, numpy=(1, 23)),
+    Mend("theano.tensor.blas", accept_empty_matrices, numpy=(1, 23)),
     Mend("theano.tensor.raw_random", copy_state, numpy=(2, 0)),
     Mend("theano.tensor.extra_ops", flatten_inverse, numpy=(2, 0)),
     Mend("theano.printing", digest_bytes, numpy=(2, 3)),
