@@ -3,11 +3,14 @@
 They run in this process: see ``script`` in conftest.py.
 """
 
+import importlib.util
+import os
 import re
 
 import numpy
 import pytest
-from conftest import assert_refused, run_script, write_arrays
+import scipy.signal
+from conftest import REPOSITORY, assert_refused, write_arrays
 from PIL import Image
 
 from lenet import network3
@@ -198,11 +201,56 @@ def test_a_convolution_by_hand(script):
 
 
 def test_back_propagation_by_hand(script):
-    process = run_script("backprop_by_hand.py")
-    assert (process.returncode, process.stderr) == (0, "")
-    differences = re.findall(r"^    (d[wb][23])  (\S+)$", process.stdout, re.MULTILINE)
-    assert [name for name, _ in differences] == ["dw2", "db2", "dw3", "db3"]
-    assert all(float(difference) < 1e-6 for _, difference in differences)
+    printed = script("backprop_by_hand.py").stdout
+    differences = re.findall(r"^    (d\w+)  (\d\S+)$", printed, re.MULTILINE)
+    assert [name for name, _ in differences] == [
+        "dw2", "db2", "dw3", "db3", "dx", "dW", "db", "dV", "dc"]
+    # Double precision, and numbers of the order of 1.
+    assert all(float(difference) < 1e-12 for _, difference in differences)
+
+
+def sigmoid_network(w2, b2, w3, b3):
+    """The cost of the first network, for the script's first random numbers as inputs."""
+    x, y = numpy.random.RandomState(23455).normal(size=3), [0, 1]
+    a = x
+    for w, b in ((w2, b2), (w3, b3)):
+        a = 1 / (1 + numpy.exp(-w.dot(a) - b))
+    return ((a - y) ** 2).sum() / 2
+
+
+def convolution_network(x, W, b, V, c):
+    """The cost of the second network, for class 2."""
+    z = scipy.signal.convolve2d(x, W, mode="valid")
+    maxima = [z[r:r + 2, s:s + 2].max() for r in (0, 2) for s in (0, 2)]
+    outputs = numpy.tanh(maxima + b).dot(V) + c
+    return numpy.log(numpy.exp(outputs).sum()) - outputs[2]
+
+
+@pytest.mark.parametrize("lesson, cost", [("four_equations", sigmoid_network),
+                                          ("convolution_pooling_softmax", convolution_network)])
+def test_gradients_by_hand_are_finite_differences(lesson, cost, monkeypatch):
+    path = os.path.join(REPOSITORY, "scripts", "backprop_by_hand.py")
+    spec = importlib.util.spec_from_file_location("backprop_by_hand", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "compare", lambda cost, params, **by_hand: found.append(
+        ([param.get_value() for param in params], by_hand)))
+    found = []
+    getattr(module, lesson)(numpy.random.RandomState(23455))
+    (values, by_hand), = found
+    assert len(values) == len(by_hand) > 3
+    for value, gradient in zip(values, by_hand.values()):
+        slopes = numpy.empty(value.shape)
+        for place in numpy.ndindex(value.shape):
+            kept = value[place]
+            value[place] = kept + 1e-5
+            above = cost(*values)
+            value[place] = kept - 1e-5
+            below = cost(*values)
+            value[place] = kept
+            slopes[place] = (above - below) / 2e-5
+        # A finite difference over 2e-5 has an error of the order of 1e-10.
+        numpy.testing.assert_allclose(gradient, slopes, atol=1e-8)
 
 
 def test_a_digit_is_shown(script, tmp_path):
