@@ -7,9 +7,10 @@ import subprocess
 
 import numpy
 import pytest
+import theano.tensor as T
 from conftest import REPOSITORY, write_dataset
 
-from lenet.convolutional_mlp import evaluate_lenet5
+from lenet.convolutional_mlp import LeNet5, evaluate_lenet5
 
 TUTORIAL = os.path.join(REPOSITORY, "docs", "tutorial.md")
 
@@ -62,6 +63,14 @@ def test_the_command_in_the_page_cuts_out_the_blocks():
     program = subprocess.run(command, shell=True, cwd=REPOSITORY, check=True, text=True,
                              capture_output=True).stdout
     assert program == "".join(f"\n{code}\n" for code, _ in blocks())
+
+
+def test_the_numbers_of_the_table():
+    model = LeNet5(numpy.random.RandomState(0), T.matrix())
+    layers = [model.layer0, model.layer1, model.layer2, model.layer3]
+    sizes = [sum(param.get_value().size for param in layer.params) for layer in layers]
+    table = re.findall(r"\+ \d+ = ([\d,]+) \|$", read(TUTORIAL), re.MULTILINE)
+    assert [int(number.replace(",", "")) for number in table] == sizes
 
 
 # --- the concordance ------------------------------------------------------------------------
