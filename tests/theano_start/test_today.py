@@ -225,3 +225,9 @@ def test_gradient_of_arcsin():
     x = T.fvector()
     gradient = theano.function([x], T.grad(T.arcsin(x).sum(), x))(numpy.array([0.6], "float32"))
     assert gradient[0] == pytest.approx(1 / 0.8)  # 1 / sqrt(1 - x ** 2)
+
+
+def test_inverse_in_python_has_64_bits():
+    x = T.dvector()
+    inverse = theano.function([x], T.inv(x), mode=theano.Mode(linker="py"))
+    assert inverse([3.0])[0] == 1 / 3

@@ -90,6 +90,12 @@ def upcast_variables(basic):
     basic.upcast = upcast
 
 
+def invert_numbers(basic):
+    """scalar/basic.py:2734: a 1 of 32 bits beside a Python number, where Python computes."""
+    original = basic.Inv.impl
+    basic.Inv.impl = lambda op, x: original(op, numpy.asarray(x)[()])
+
+
 def mask_of_64_bits(rng_mrg):
     """sandbox/rng_mrg.py:389: a mask of 32 bits, used with numbers of 31 bits and a sign."""
     original = rng_mrg.mrg_next_value
@@ -115,6 +121,7 @@ MENDS = [
     Mend("theano.scalar.basic", compare_values, numpy=(2, 0)),
     Mend("theano.scalar.basic", filter_scalars, numpy=(2, 0)),
     Mend("theano.scalar.basic", upcast_variables, numpy=(2, 0)),
+    Mend("theano.scalar.basic", invert_numbers, numpy=(2, 0)),
     Mend("theano.compile.debugmode", fill_with_an_array, numpy=(2, 0)),
     Mend("theano.sandbox.rng_mrg", mask_of_64_bits, numpy=(2, 0)),
 ]
