@@ -1,11 +1,12 @@
 """Let Theano 1.0.5, of 2020, run on current versions of Python and NumPy.
 
-    view.py         Theano's own view of the modules that it imports, and mends to its modules
-    python.py       modules that Python and its packaging no longer have
-    numpy_names.py  names that NumPy no longer has
-    dtypes.py       what NumPy 2 changed about types of numbers (NEP 50)
-    generated.py    the C++ that Theano writes, with generated.h in front
-    scan.py         the loop of theano.scan
+    view.py           Theano's own view of the modules that it imports, and mends to its modules
+    python.py         modules that Python and its packaging no longer have
+    numpy_names.py    names that NumPy no longer has
+    dtypes.py         what NumPy 2 changed about types of numbers (NEP 50)
+    generated.py      the C++ that Theano writes, with generated.h in front
+    scan.py           the loop of theano.scan
+    old_interface.py  what the tutorials call under its old name
 
 Theano's files stay as they are, and the rest of the process sees the real NumPy and Python:
 ``view.py`` answers what Theano imports, and each mend is a function that is called with a module of
@@ -18,9 +19,16 @@ from lenet.theano_start.today import view
 
 def apply():
     """Give Theano what it needs, from its import on."""
-    from lenet.theano_start.today import dtypes, generated, numpy_names, python, scan
+    from lenet.theano_start.today import (
+        dtypes,
+        generated,
+        numpy_names,
+        old_interface,
+        python,
+        scan,
+    )
 
     numpy_names.show()
     python.show()
     scan.refuse_old_cython()
-    view.install(numpy_names.MENDS + dtypes.MENDS + generated.MENDS)
+    view.install(numpy_names.MENDS + dtypes.MENDS + generated.MENDS + old_interface.MENDS)
