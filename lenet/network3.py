@@ -4,9 +4,9 @@ Each layer answers three questions: what are its parameters, what is its output,
 output while training, when dropout leaves units out. The formulas of the layers themselves are
 those of the tutorial's LeNetConvPoolLayer, HiddenLayer and LogisticRegression.
 
-Unlike in the book, ``Network`` draws all parameters from one seed, and hands the layers the
-streams of random numbers for their dropout; every example counts in an accuracy;
-``lenet.saved.networks`` keeps a network; ``plot_errors`` is in ``lenet.pictures.plots``.
+The functions have the book's names and arguments. Unlike there, ``Network`` draws all parameters
+from one seed, and hands the layers the streams of random numbers for their dropout; every example
+counts in an accuracy; and ``lenet.saved.networks`` keeps a network with what it takes to build it.
 
 Sources: M. Nielsen, "Neural Networks and Deep Learning", chapter 6 (network3.py); dropout:
 N. Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR
@@ -15,6 +15,7 @@ N. Srivastava et al., "Dropout: a simple way to prevent neural networks from ove
 
 import math
 import operator
+import pickle
 
 import numpy
 import theano
@@ -24,8 +25,10 @@ from theano.tensor import tanh  # noqa: F401  (an activation, as in the book)
 from theano.tensor.nnet import sigmoid
 
 from lenet.convolutional_mlp import LeNetConvPoolLayer, pooled_size
-from lenet.data import load_data as load_data_shared  # noqa: F401  (the book's name for it)
-from lenet.errors import UsageError
+from lenet.data import load_data, plain_pickle
+from lenet.data.files import unreadable, write_beside
+from lenet.data.sets import SharedSet
+from lenet.errors import DataError, UsageError, one_line
 from lenet.logistic_sgd import Classifier, LogisticRegression, zeros
 from lenet.mlp import HiddenLayer
 from lenet.training.functions import compile_error, compile_functions, compile_predictions
@@ -42,6 +45,11 @@ def linear(z):
 def ReLU(z):
     """The activation function max(0, z), of rectified linear units."""
     return T.maximum(numpy.asarray(0, dtype=theano.config.floatX), z)
+
+
+def load_data_shared(filename="mnist.pkl.gz", chunk_mb=None):
+    """The book's name for ``lenet.data.load_data``."""
+    return load_data(filename, chunk_mb)
 
 
 class Network(Classifier):
@@ -86,12 +94,13 @@ class Network(Classifier):
         rng = rng or numpy.random.RandomState(seed)
         for layer in layers:
             layer.initialize(rng)
-        self.params = [param for layer in layers for param in layer.params]
+        self.params = params_of(layers)
 
         streams = MRG_RandomStreams(int(rng.randint(1, 2 ** 31 - 2 ** 16)))
         inpt = inpt_dropout = self.x
         for layer in layers:
-            layer.set_inpt(inpt, inpt_dropout, streams)
+            layer.streams = streams
+            layer.set_inpt(inpt, inpt_dropout, mini_batch_size)
             inpt, inpt_dropout = layer.output, layer.output_dropout
         self.output, self.output_dropout = inpt, inpt_dropout
         self.random_states = [update[0] for update in streams.state_updates]
@@ -100,13 +109,13 @@ class Network(Classifier):
         self.input = self.x
 
     def SGD(self, training_data, epochs, mini_batch_size, eta, validation_data, test_data,
-            lmbda=0.0, run=None):
+            lmbda=0.0, run=None, is_load_model_from_file=False):
         """Train by stochastic gradient descent on minibatches, and print the book's lines.
 
         Parameters
         ----------
         training_data, validation_data, test_data : pairs (x, y)
-            As ``lenet.data.load_data`` returns them.
+            As ``lenet.data.load_data`` returns them, or a shared variable and an expression.
         epochs : int
             Passes over the training set.
         mini_batch_size : int
@@ -118,10 +127,12 @@ class Network(Classifier):
             divided by the number of minibatches, is added to the cost.
         run : lenet.saved.run.Run, optional
             Keeps the training on disk.
+        is_load_model_from_file : bool
+            Print the accuracy on the test set instead of training.
 
         Returns
         -------
-        lenet.training.loop.Result
+        lenet.training.loop.Result, or None without training
             The accuracies are 1 - its errors; every example counts.
 
         Raises
@@ -136,12 +147,16 @@ class Network(Classifier):
                              f"{self.mini_batch_size}")
         if not (lmbda >= 0 and math.isfinite(lmbda)):
             raise UsageError(f"lmbda {lmbda}; expected 0 or a positive number")
-        datasets = [training_data, validation_data, test_data]
+        datasets = [as_set(data) for data in (training_data, validation_data, test_data)]
         for dataset in datasets:
             self.check_images(dataset)
+        if is_load_model_from_file:
+            print("use the model loaded from file...")
+            print(f"The corresponding test accuracy is {self.accuracy(test_data):.2%}")
+            return None
 
         # The regularized cost.
-        num_training_batches = training_data.n_examples // mini_batch_size
+        num_training_batches = size(training_data) // mini_batch_size
         cost = self.layers[-1].cost(self)
         if lmbda:
             l2_norm_squared = sum((layer.w ** 2).sum() for layer in self.layers)
@@ -156,6 +171,7 @@ class Network(Classifier):
 
     def accuracy(self, data):
         """The fraction of all the examples of a set, one pair (x, y), that are classified right."""
+        data = as_set(data)
         self.check_images(data)
         return 1 - compile_error(self, self.x, self.y, data, self.mini_batch_size)()
 
@@ -169,6 +185,9 @@ class Network(Classifier):
 class Layer:
     """What the kinds of layers have in common.
 
+    A layer draws its parameters from NumPy's global generator, as in the book; a Network draws them
+    again from its own.
+
     Parameters
     ----------
     in_shape, out_shape : tuples of ints
@@ -179,11 +198,14 @@ class Layer:
         Number of biases.
     """
 
+    streams = None  # of random numbers for dropout, which a Network hands to its layers
+
     def __init__(self, in_shape, out_shape, w_shape, n_out):
         self.in_shape = in_shape
         self.out_shape = out_shape
         self.w, self.b = zeros(w_shape, "w"), zeros((n_out,), "b")
         self.params = [self.w, self.b]
+        self.initialize(numpy.random)
 
     def draw(self, rng, w_scale):
         """Draw normal weights of the given standard deviation, then normal biases of 1."""
@@ -224,8 +246,8 @@ class ConvPoolLayer(Layer):
                  // n_elements(self.poolsize))
         self.draw(rng, numpy.sqrt(1.0 / max(1, n_out)))
 
-    def set_inpt(self, inpt, inpt_dropout, streams):
-        """Build the outputs from those of the layer before."""
+    def set_inpt(self, inpt, inpt_dropout, mini_batch_size):
+        """Build the outputs from those of the layer before, for minibatches of any size."""
         # Rows of pixels become images: (batch size, 784) -> (batch size, 1, 28, 28).
         self.inpt = inpt.reshape((inpt.shape[0],) + self.in_shape)
         self.output = self.apply(self.inpt)
@@ -258,19 +280,20 @@ class FullyConnectedLayer(Layer):
 
     def __init__(self, n_in, n_out, activation_fn=sigmoid, p_dropout=0.0):
         check_dropout(p_dropout)
-        super().__init__((n_in,), (n_out,), (n_in, n_out), n_out)
         self.n_in = n_in
         self.n_out = n_out
         self.activation_fn = activation_fn
         self.p_dropout = p_dropout
+        super().__init__((n_in,), (n_out,), (n_in, n_out), n_out)
 
     def initialize(self, rng):
         """Draw the initial parameters."""
         self.draw(rng, numpy.sqrt(1.0 / self.n_out))
 
-    def set_inpt(self, inpt, inpt_dropout, streams):
-        """Build the outputs from those of the layer before."""
-        self.inpt, self.inpt_dropout = with_dropout(inpt, inpt_dropout, self.p_dropout, streams)
+    def set_inpt(self, inpt, inpt_dropout, mini_batch_size):
+        """Build the outputs from those of the layer before, for minibatches of any size."""
+        self.inpt, self.inpt_dropout = with_dropout(inpt, inpt_dropout, self.p_dropout,
+                                                    self.streams)
         self.output = self.apply(self.inpt)
         self.output_dropout = self.apply(self.inpt_dropout)
 
@@ -292,17 +315,18 @@ class SoftmaxLayer(Layer):
 
     def __init__(self, n_in, n_out, p_dropout=0.0):
         check_dropout(p_dropout)
-        super().__init__((n_in,), (n_out,), (n_in, n_out), n_out)
         self.n_in = n_in
         self.n_out = n_out
         self.p_dropout = p_dropout
+        super().__init__((n_in,), (n_out,), (n_in, n_out), n_out)
 
     def initialize(self, rng):
         """All parameters start at zero: nothing is drawn."""
 
-    def set_inpt(self, inpt, inpt_dropout, streams):
-        """Build the outputs from those of the layer before."""
-        self.inpt, self.inpt_dropout = with_dropout(inpt, inpt_dropout, self.p_dropout, streams)
+    def set_inpt(self, inpt, inpt_dropout, mini_batch_size):
+        """Build the outputs from those of the layer before, for minibatches of any size."""
+        self.inpt, self.inpt_dropout = with_dropout(inpt, inpt_dropout, self.p_dropout,
+                                                    self.streams)
         evaluated, trained = (
             LogisticRegression(inpt, self.n_in, self.n_out, W=self.w, b=self.b)
             for inpt in (self.inpt, self.inpt_dropout)
@@ -333,8 +357,9 @@ def with_dropout(inpt, inpt_dropout, p_dropout, streams):
     return scale * inpt, dropout_layer(inpt_dropout, p_dropout, streams)
 
 
-def dropout_layer(layer, p_dropout, streams):
+def dropout_layer(layer, p_dropout, streams=None):
     """Set each number of an expression to zero with probability p_dropout."""
+    streams = streams or MRG_RandomStreams()
     mask = streams.binomial(size=layer.shape, n=1, p=1 - p_dropout, dtype=theano.config.floatX)
     return layer * mask
 
@@ -384,9 +409,82 @@ def get_error_locations(net, test_data):
     (error_locations, erroneous_predictions) : arrays of shape (number of errors,)
         Indexes into the set, ascending, and the wrong predictions there.
     """
+    test_data = as_set(test_data)
     predictions = compile_predictions(net, net.input, test_data, batch_size=500)()
     error_locations = numpy.flatnonzero(predictions != test_data.labels())
     return error_locations, predictions[error_locations]
+
+
+def plot_errors(error_locations, erroneous_predictions=None, test_data=None, output=None):
+    """Show misclassified images, which are square and grey, or write the picture to a file.
+
+    Parameters
+    ----------
+    error_locations, erroneous_predictions
+        As ``get_error_locations`` returns them; the predictions may be left out.
+    test_data : pair (x, y)
+        The set that the locations are indexes of.
+    output : str, optional
+        The file, .png, .pdf or .svg.
+    """
+    from lenet.pictures import plots  # Matplotlib takes a while to import
+
+    if erroneous_predictions is None:
+        erroneous_predictions = [""] * len(error_locations)
+    side = math.isqrt(as_set(test_data).n_pixels)
+    plots.finish(plots.plot_errors(error_locations, erroneous_predictions, test_data,
+                                   (1, side, side)), output)
+
+
+def save(layers, filename="../model/params.pkl"):
+    """Write the parameters of layers into a file, each as a pickle of its own."""
+    with write_beside(filename) as file:
+        for param in params_of(layers):
+            plain_pickle.dump(param.get_value(borrow=True), file)
+
+
+def load(layers, filename="../model/params.pkl"):
+    """Read the parameters of layers from a file that ``save`` wrote, here or in the book.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, tries to run code, or does not hold the parameters of these layers.
+    """
+    params, values = params_of(layers), []
+    try:
+        with open(filename, "rb") as file:
+            while file.peek(1):
+                values.append(plain_pickle.load(file))
+    except EOFError:
+        raise DataError(f"{filename}: truncated; copy or save it again") from None
+    except OSError as error:
+        raise unreadable(filename, error) from None
+    except (MemoryError, pickle.UnpicklingError) as error:
+        raise DataError(f"{filename}: refused: {one_line(error)}; expected pickles of arrays of "
+                        "numbers only") from None
+    found = [getattr(value, "shape", type(value).__name__) for value in values]
+    expected = [param.get_value(borrow=True).shape for param in params]
+    if found != expected:
+        raise DataError(f"{filename}: holds {one_line(found)}; expected the parameters of these "
+                        f"layers, {expected}")
+    for param, value in zip(params, values):
+        param.set_value(numpy.array(value, dtype=theano.config.floatX), borrow=True)
+
+
+def params_of(layers):
+    """All parameters, from the first layer to the last."""
+    return [param for layer in layers for param in layer.params]
+
+
+def size(data):
+    """Number of examples of a set."""
+    return as_set(data).n_examples
+
+
+def as_set(data):
+    """A set with the methods of ``lenet.data.sets.SharedSet``, which a pair (x, y) lacks."""
+    return data if hasattr(data, "n_examples") else SharedSet(*data)
 
 
 def n_elements(shape):

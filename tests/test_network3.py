@@ -1,5 +1,8 @@
 """lenet.network3 against a few lines of NumPy."""
 
+import os
+import pickle
+
 import numpy
 import pytest
 import theano
@@ -8,7 +11,7 @@ import theano.tensor as T
 from lenet import network3
 from lenet.data import shared_dataset
 from lenet.data.chunks import ChunkedSet, Window
-from lenet.errors import UsageError
+from lenet.errors import DataError, UsageError
 from lenet.network3 import (
     ConvPoolLayer,
     FullyConnectedLayer,
@@ -217,6 +220,80 @@ def test_error_locations_of_a_set_in_chunks(datasets, rng):
     for found, expected in zip(get_error_locations(net, in_chunks),
                                get_error_locations(net, datasets[2])):
         assert found.tolist() == expected.tolist()
+
+
+def test_a_layer_on_its_own_has_drawn_its_parameters(rng):
+    numpy.random.seed(7)
+    layer = FullyConnectedLayer(n_in=5, n_out=4, activation_fn=linear, p_dropout=0.5)
+    x = T.matrix("x")
+    layer.set_inpt(x, x, 3)
+    value = rng.rand(3, 5).astype("float32")
+    output, masked, trained = theano.function(
+        [x], [layer.output, layer.inpt_dropout, layer.output_dropout])(value)
+    draws = numpy.random.RandomState(7)
+    w, b = draws.normal(0, 0.5, (5, 4)), draws.normal(0, 1, 4)
+    numpy.testing.assert_allclose(output, 0.5 * value.dot(w) + b, rtol=1e-4, atol=1e-6)
+    numpy.testing.assert_allclose(trained, masked.dot(w) + b, rtol=1e-4, atol=1e-6)
+    numpy.testing.assert_array_equal(masked[masked != 0], value[masked != 0])
+
+
+def test_sets_that_are_plain_pairs(datasets):
+    plain = [(data.x, data.y) for data in datasets]
+    nets = small_network(), small_network()
+    assert [network3.size(pair) for pair in plain] == [40, 23, 17]
+    results = [sgd(net, sets, epochs=2, lmbda=0.1) for net, sets in zip(nets, (plain, datasets))]
+    assert results[0].best_validation_error == results[1].best_validation_error
+    assert nets[0].accuracy(plain[2]) == nets[1].accuracy(datasets[2])
+
+
+def test_parameters_are_saved_as_in_the_book(rng, tmp_path):
+    path, net, other = str(tmp_path / "params.pkl"), small_network(), small_network()
+    randomized(net, rng)
+    network3.save(net.layers, path)
+    with open(path, "rb") as file:
+        for param in net.params:
+            numpy.testing.assert_array_equal(pickle.load(file), param.get_value())
+    # The book's save, which ran with float64.
+    for dtype in ("float32", "float64"):
+        randomized(other, rng)
+        with open(path, "wb") as file:
+            for param in other.params:
+                pickle.dump(param.get_value().astype(dtype), file, 2)
+        network3.load(net.layers, path)
+        for found, param in zip(net.params, other.params):
+            numpy.testing.assert_array_equal(found.get_value(), param.get_value())
+
+
+def pickles(*values):
+    return b"".join(pickle.dumps(value) for value in values)
+
+
+W, B = numpy.ones((4, 3)), numpy.ones(3)
+
+
+@pytest.mark.parametrize("content, words", [
+    (pickles(W), r"holds \[\(4, 3\)\]; expected .* \[\(4, 3\), \(3,\)\]"),
+    (pickles(W, B, W), r"holds \[\(4, 3\), \(3,\), \(4, 3\)\]"),
+    (pickles(W.T, B), r"holds \[\(3, 4\), \(3,\)\]"),
+    (pickles(W, "b"), r"holds \[\(4, 3\), 'str'\]"),
+    (pickles(W, B)[:-5], "params.pkl: (truncated|refused)"),
+    (pickles(W, os.system), "refused: it names .*system"),
+    (None, "cannot be read"),
+])
+def test_parameters_that_cannot_be_loaded(content, words, tmp_path):
+    layer, path = SoftmaxLayer(4, 3), tmp_path / "params.pkl"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=words):
+        network3.load([layer], str(path))
+    assert not layer.w.get_value().any() and not layer.b.get_value().any()
+
+
+def test_errors_are_drawn_with_and_without_predictions(datasets, tmp_path):
+    pictures = [tmp_path / "with.png", tmp_path / "without.png"]
+    for predictions, picture in zip(([2, 1], None), pictures):
+        network3.plot_errors([0, 3], predictions, datasets[2], output=str(picture))
+    assert pictures[0].read_bytes() != pictures[1].read_bytes()
 
 
 def test_a_filter_smaller_than_its_window_of_pooling(rng):
