@@ -4,9 +4,9 @@ Each layer answers three questions: what are its parameters, what is its output,
 output while training, when dropout leaves units out. The formulas of the layers themselves are
 those of the tutorial's LeNetConvPoolLayer, HiddenLayer and LogisticRegression.
 
-The functions have the book's names and arguments. Unlike there, ``Network`` draws all parameters
-from one seed, and hands the layers the streams of random numbers for their dropout; every example
-counts in an accuracy; and ``lenet.saved.networks`` keeps a network with what it takes to build it.
+Names and arguments are those of the book and of the texts that extend it. Unlike there, ``Network``
+draws all parameters from one seed, and hands the layers the streams of random numbers for their
+dropout; every example counts in an accuracy; and ``lenet.saved.networks`` keeps a network.
 
 Sources: M. Nielsen, "Neural Networks and Deep Learning", chapter 6 (network3.py); dropout:
 N. Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR
@@ -444,7 +444,7 @@ def save(layers, filename="../model/params.pkl"):
 
 
 def load(layers, filename="../model/params.pkl"):
-    """Read the parameters of layers from a file that ``save`` wrote, here or in the book.
+    """Read the parameters of layers from a file that ``save`` wrote, here or in a text's Python 2.
 
     Raises
     ------
