@@ -231,3 +231,11 @@ def test_inverse_in_python_has_64_bits():
     x = T.dvector()
     inverse = theano.function([x], T.inv(x), mode=theano.Mode(linker="py"))
     assert inverse([3.0])[0] == 1 / 3
+
+
+@pytest.mark.parametrize("function, slope", [
+    (T.deg2rad, numpy.pi / 180), (T.rad2deg, 180 / numpy.pi)])
+def test_gradients_of_degrees(function, slope):
+    x = T.fvector()
+    gradient = theano.function([x], T.grad(function(x).sum(), x))(numpy.array([7], "float32"))
+    assert gradient[0] == pytest.approx(slope)

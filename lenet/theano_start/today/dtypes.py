@@ -90,6 +90,19 @@ def upcast_variables(basic):
     basic.upcast = upcast
 
 
+def degrees(basic):
+    """scalar/basic.py:3108 and 3140: a type of Theano's in the place of NumPy's."""
+    for op, factor in ((basic.Deg2Rad, numpy.pi / 180), (basic.Rad2Deg, 180 / numpy.pi)):
+        original = op.L_op
+
+        def L_op(self, inputs, outputs, gout, original=original, factor=factor):
+            if outputs[0].type in basic.float_types:
+                return [gout[0] * numpy.asarray(factor, gout[0].type.dtype)]
+            return original(self, inputs, outputs, gout)
+
+        op.L_op = L_op
+
+
 def invert_numbers(basic):
     """scalar/basic.py:2734: a 1 of 32 bits beside a Python number, where Python computes."""
     original = basic.Inv.impl
@@ -122,6 +135,7 @@ MENDS = [
     Mend("theano.scalar.basic", filter_scalars, numpy=(2, 0)),
     Mend("theano.scalar.basic", upcast_variables, numpy=(2, 0)),
     Mend("theano.scalar.basic", invert_numbers, numpy=(2, 0)),
+    Mend("theano.scalar.basic", degrees, numpy=(2, 0)),
     Mend("theano.compile.debugmode", fill_with_an_array, numpy=(2, 0)),
     Mend("theano.sandbox.rng_mrg", mask_of_64_bits, numpy=(2, 0)),
 ]
