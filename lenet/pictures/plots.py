@@ -290,6 +290,32 @@ def draw_curves(rows):
     return left.figure
 
 
+def draw_runs(names, logs):
+    """Draw several trainings over the epochs: the cost on the left, the validation on the right.
+
+    Parameters
+    ----------
+    names : list of str
+    logs : list of lists of dicts
+        For each name the rows that ``draw_curves`` takes.
+    """
+    left, right = new_figure(9, 3.6).subplots(1, 2)
+    for axes, key, factor, title in (
+            (left, "cost", 1, "cost of the training"),
+            (right, "validation", 100, "errors on the validation set (%)")):
+        last, values = 1, []
+        for name, rows in zip(names, logs):
+            epochs = validation_epochs([row["epoch"] for row in rows])
+            curve = [factor * row[key] for row in rows]
+            axes.plot(epochs, curve, "o-", markersize=4 if len(rows) <= 40 else 2, linewidth=1.2,
+                      label=shortened(name, 30))
+            last, values = max([last] + epochs), values + curve
+        axes.set_title(title, fontsize=10)
+        set_range(axes, last, values)
+    right.legend(fontsize=8, frameon=False, loc="upper right")
+    return left.figure
+
+
 def set_range(axes, last_epoch, values):
     """Give the curves of a training their axes, a logarithmic one where the values ask for it."""
     axes.set_xlabel("epoch")

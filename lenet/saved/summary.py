@@ -94,11 +94,7 @@ def summary(model, image_shape):
     -------
     list of Row
     """
-    steps, before = [], [model.input]
-    for name, layer in networks.layers_of(model).items():
-        output = layer.output if hasattr(layer, "output") else layer.p_y_given_x
-        steps += [(name,) + step for step in steps_of(layer, output, before)]
-        before.append(output)
+    steps = steps_of(model)
     outputs = [step[2] for step in steps]
     shapes = [tuple(map(int, shape[1:])) for shape in
               theano.function([model.input], [output.shape for output in outputs])(
@@ -129,8 +125,24 @@ def summary(model, image_shape):
     return rows
 
 
-def steps_of(layer, output, before):
-    """What a layer does, one after another.
+def n_parameters(model):
+    """How many numbers training changes in a network: those that a mask takes out do not count."""
+    return sum(step[-1] for step in steps_of(model))
+
+
+def steps_of(model):
+    """What the layers of a network do, one after another: a list of (name of the layer, what,
+    expression, number of weights, number of biases, number of parameters)."""
+    steps, before = [], [model.input]
+    for name, layer in networks.layers_of(model).items():
+        output = layer.output if hasattr(layer, "output") else layer.p_y_given_x
+        steps += [(name,) + step for step in steps_in(layer, output, before)]
+        before.append(output)
+    return steps
+
+
+def steps_in(layer, output, before):
+    """What a layer does: one or two of the steps of ``steps_of``, without its name.
 
     Parameters
     ----------
@@ -139,11 +151,7 @@ def steps_of(layer, output, before):
     output : expression
         Of the layer.
     before : list of expressions
-        The outputs of the layers before.
-
-    Returns
-    -------
-    list of (what, expression, number of weights, number of biases, number of parameters)
+        The input of the network and the outputs of the layers before.
     """
     sizes = {param: param.get_value(borrow=True).size for param in layer.params}
     biases = sum(size for param, size in sizes.items() if param.name == "b")

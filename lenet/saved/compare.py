@@ -1,0 +1,168 @@
+"""Compare runs on one dataset: their curves, their errors, and the images that tell them apart."""
+
+import itertools
+import json
+import os
+from collections import namedtuple
+
+import numpy
+
+from lenet.data import as_floats, open_arrays
+from lenet.data.loading import fingerprint_of
+from lenet.errors import DataError, UsageError
+from lenet.pictures import plots
+from lenet.saved import networks, parameters
+from lenet.saved.predict import Predictor
+from lenet.saved.run import dataset_of, read_log
+from lenet.saved.summary import n_parameters
+
+MOST_IMAGES = 60  # of a pair of runs that are drawn
+
+# name: the end of the path that tells it from the others; trained_on: the sizes of the three sets
+# and a checksum of their examples; rows: its log
+Compared = namedtuple("Compared", "name predictor trained_on rows")
+
+# epochs, errors (fractions), number of parameters
+Line = namedtuple("Line", "name epochs best_validation_error test_error n_parameters")
+
+# images of the test set that only one of two runs misclassifies
+Difference = namedtuple("Difference", "wrong right indices file")
+
+
+def compare(paths, output, dataset=None):
+    """Compare runs, and write pictures of how they differ.
+
+    Parameters
+    ----------
+    paths : list of str
+        The folders of at least two runs.
+    output : str
+        The folder for the pictures; it is made if it does not exist.
+    dataset : str, optional
+        The dataset whose test set is classified; by default that of the first run.
+
+    Returns
+    -------
+    (list of Line, list of Difference)
+        One for each run, and one for each of two runs that is wrong where the other is right;
+        ``file`` is None where there is no such image.
+
+    Raises
+    ------
+    UsageError
+        There are fewer than two runs.
+    DataError
+        A file cannot be read or written, or the runs were trained on different examples.
+    """
+    if len({os.path.realpath(path) for path in paths}) < max(2, len(paths)):
+        raise UsageError(f"{' '.join(paths)}; expected at least two runs, each named once")
+    runs = [opened(path, name) for path, name in zip(paths, names_of(paths))]
+    for path, run in zip(paths[1:], runs[1:]):
+        check_comparable(paths[0], runs[0], path, run)
+    datasets = open_arrays(dataset or dataset_of(paths[0]))
+    networks.check_images(runs[0].predictor, datasets)
+    if runs[0].trained_on[1] not in (None, fingerprint_of(datasets)):
+        raise DataError(f"{paths[0]}: trained on other examples than this dataset has; name the "
+                        "dataset of its training with --dataset")
+    x, y = as_floats(datasets[2][0]), datasets[2][1]
+    probabilities = [run.predictor.probabilities(x) for run in runs]
+    wrong = [p.argmax(axis=1) != y for p in probabilities]
+
+    try:
+        os.makedirs(output, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{output}: cannot be made ({error.strerror}); name another folder"
+                        ) from None
+    plots.finish(plots.draw_runs([run.name for run in runs], [run.rows for run in runs]),
+                 os.path.join(output, "curves.png"))
+    differences = []
+    for a, b in itertools.permutations(range(len(runs)), 2):
+        indices = numpy.flatnonzero(wrong[a] & ~wrong[b])
+        # The most confident mistakes first.
+        indices = indices[numpy.argsort(-probabilities[a][indices].max(axis=1), kind="stable")]
+        file = None
+        if len(indices):
+            file = os.path.join(output, f"{as_file(runs[a].name)}_wrong_"
+                                        f"{as_file(runs[b].name)}_right.png")
+            plots.finish(picture_of(indices[:MOST_IMAGES], runs[0].predictor, x, y,
+                                    probabilities[a], probabilities[b]), file)
+        differences.append(Difference(runs[a].name, runs[b].name, indices, file))
+    return [Line(run.name, run.rows[-1]["epoch"], min(row["validation"] for row in run.rows),
+                 float(is_wrong.mean()),
+                 n_parameters(run.predictor.model))
+            for run, is_wrong in zip(runs, wrong)], differences
+
+
+def opened(path, name):
+    """The Compared of the run in a folder.
+
+    Raises
+    ------
+    DataError
+        There is none, or it has not been validated yet.
+    """
+    state = os.path.join(path, "last.safetensors")
+    if not os.path.exists(state):
+        raise DataError(f"{path}: holds no run; expected a folder that --output made")
+    _, metadata = parameters.read(state)
+    try:
+        state = json.loads(metadata["state"])
+        trained_on = list(state["sizes"]), state.get("fingerprint")
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise DataError(f"{path}: no state of a run ({error!r}); expected a folder that --output "
+                        "made") from None
+    rows = read_log(os.path.join(path, "log.csv"))
+    if not rows:
+        raise DataError(f"{path}: nothing is validated yet; go on with --resume {path}")
+    return Compared(name, Predictor(path), trained_on, rows)
+
+
+def check_comparable(path, run, other_path, other):
+    """Raise a DataError unless two runs were trained on the same examples of the same classes."""
+    for what, found, expected in (
+            ("classes", other.predictor.class_names, run.predictor.class_names),
+            ("images of shape", other.predictor.image_shape, run.predictor.image_shape),
+            ("sets of sizes", other.trained_on[0], run.trained_on[0])):
+        if found != expected:
+            raise DataError(f"{other_path}: trained on {what} {found!s:.80}, but {path} on "
+                            f"{expected!s:.80}; compare runs on one dataset")
+    # Runs of earlier versions have no checksum.
+    if len({run.trained_on[1], other.trained_on[1]} - {None}) == 2:
+        raise DataError(f"{other_path}: trained on other examples than {path}; compare runs on "
+                        "one dataset")
+
+
+def names_of(paths):
+    """The last parts of paths, as many as it takes to tell them apart: ["relu", "tanh"]."""
+    parts = [os.path.abspath(path).split(os.sep) for path in paths]
+    for n in range(1, max(map(len, parts))):
+        names = ["/".join(part[-n:]) for part in parts]
+        if len(set(names)) == len(names):
+            return names
+    return paths
+
+
+def as_file(name):
+    """A name of a run as part of a file's name."""
+    return name.replace("/", "-")
+
+
+def picture_of(indices, predictor, x, y, wrong, right):
+    """Draw images: what the run that is wrong takes each for, and the truth that the other knows.
+
+    Parameters
+    ----------
+    indices : int array
+        Of the images to draw.
+    predictor : lenet.saved.predict.Predictor
+    x, y : arrays of shape (n, number of pixels) and (n,)
+        The test set.
+    wrong, right : arrays of shape (n, number of classes)
+        The probabilities that each of the runs gives.
+    """
+    names = [plots.shortened(name, 8) for name in predictor.class_names]
+    captions = ["{}: {:.0f} %\nis {}: {:.0f} %".format(
+        names[wrong[i].argmax()], 100 * wrong[i].max(), names[y[i]], 100 * right[i, y[i]])
+        for i in indices]
+    return plots.draw_images([plots.as_image(x[i], predictor.image_shape) for i in indices],
+                             captions, cell=1.05, fontsize=7, vmin=0, vmax=1)
