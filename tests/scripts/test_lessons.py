@@ -1,0 +1,164 @@
+"""The small lessons: their numbers found once more, in another way, and their pictures."""
+
+import itertools
+import math
+import os
+import re
+
+import numpy
+import pytest
+import theano.tensor as T
+from conftest import REPOSITORY, assert_refused
+from PIL import Image
+
+from lenet.convolutional_mlp import LeNet5
+from lenet.mlp import MLP
+from lenet.saved import networks
+
+LESSONS = sorted(name for name in os.listdir(os.path.join(REPOSITORY, "scripts"))
+                 if name.startswith("lesson_"))
+
+
+def numbers(line):
+    return [float(number) for number in re.findall(r"-?\d+\.?\d*(?:e[-+]\d+)?", line)]
+
+
+def printed(process):
+    assert (process.returncode, process.stderr) == (0, "")
+    return process.stdout.splitlines()
+
+
+def size_of(path):
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        assert len(set(image.convert("L").getdata())) > 3  # something is drawn
+        return image.size
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_a_lesson_is_short_and_gives_an_example(name, script):
+    with open(os.path.join(REPOSITORY, "scripts", name)) as file:
+        assert len(file.readlines()) <= 60
+    assert f"example: python scripts/{name}" in " ".join(script(name, "--help").stdout.split())
+
+
+def test_every_lesson_is_tested_here():
+    with open(__file__) as file:
+        text = file.read()
+    assert [name for name in LESSONS if f'script("{name}"' not in text] == []
+
+
+def test_shifts_that_max_pooling_does_not_see(script, tmp_path):
+    lines = printed(script("lesson_translation.py", "--output", tmp_path / "shifts.png"))
+    for size in (2, 3):
+        start = [i for i, line in enumerate(lines) if f"over {size} x {size}" in line][0] + 1
+        # A shift is not seen while the pixel stays in its window.
+        stays = [[sum(0 <= row + down < size and 0 <= column + right < size
+                      for down, right in itertools.product((-1, 0, 1), repeat=2)) - 1
+                  for column in range(size)] for row in range(size)]
+        assert [numbers(line) for line in lines[start:start + size]] == stays
+        # The tutorial's figures.
+        assert lines[start + size].startswith(f"median {3 if size == 2 else 5} / 8")
+    assert size_of(tmp_path / "shifts.png")[0] == 4 * 190
+
+
+def test_receptive_fields(script, tmp_path):
+    lines = printed(script("lesson_fields.py", "--output", tmp_path / "fields.png"))
+    fields = [numbers(line)[-4:] for line in lines if re.match(r"\d: ", line)]
+    # The text's 3, then 5, and on by 2; LeNet's units of layer 1 see 5, their pairs 5 + 1, five
+    # pairs 6 + 4 * 2, and two of these 14 + 2.
+    assert fields == [[n] * 4 for n in (3, 5, 7, 9, 5, 6, 14, 16)]
+    assert size_of(tmp_path / "fields.png")[0] == 4 * 190
+
+
+def test_the_gradient_of_shared_weights(script):
+    lines = printed(script("lesson_sharing.py"))
+    pixels, w = [2, 0, 1, 3, 2], [1, -1, 2]
+
+    def cost(w):
+        return sum(sum(w[k] * pixels[i + k] for k in range(3)) ** 2 for i in range(3)) / 2
+
+    # Of a square the central difference is exact.
+    expected = [(cost([w[j] + (j == k) for j in range(3)])
+                 - cost([w[j] - (j == k) for j in range(3)])) / 2 for k in range(3)]
+    for heading in ("sum of the places", "T.grad, shared weights"):
+        line, = [line for line in lines if line.startswith(heading)]
+        assert numbers(line) == expected
+    assert "largest difference: outputs 0, gradients 0" in lines
+
+
+def test_the_scale_of_dropout(script):
+    lines = printed(script("lesson_dropout.py"))
+    x, w = [1.0, 2.0, 0.5, 3.0], [0.8, -0.5, 1.2, 0.6]
+    rows = [numbers(line) for line in lines if re.match(r"0\.\d\d ", line)]
+    assert [row[0] for row in rows] == [0, 0.25, 0.5, 0.75]
+    for p, mean, mean_output, scaled, output, difference, difference_of_outputs in rows:
+        # Input by input: the sums that there can be, each with its probability.
+        sums = {0.0: 1.0}
+        for product in (a * b for a, b in zip(x, w)):
+            new = {}
+            for total, probability in sums.items():
+                for kept, part in ((total, p), (total + product, 1 - p)):
+                    new[kept] = new.get(kept, 0) + probability * part
+            sums = new
+
+        def sigmoid(z):
+            return 1 / (1 + math.exp(-z))
+
+        assert mean == scaled == pytest.approx((1 - p) * 2.2, abs=6e-5)
+        assert mean_output == pytest.approx(
+            sum(probability * sigmoid(z) for z, probability in sums.items()), abs=6e-5)
+        assert output == pytest.approx(sigmoid((1 - p) * 2.2), abs=6e-5)
+        assert abs(difference) < 1e-6
+        assert difference_of_outputs == pytest.approx(mean_output - output, abs=1.1e-4)
+
+
+def test_kernels_beside_each_other(script, tmp_path):
+    model = LeNet5(numpy.random.RandomState(1), T.matrix("x"), nkerns=(2, 3), n_hidden=4)
+    networks.save_model(str(tmp_path / "model"), model, list("0123456789"), (1, 28, 28), "digit")
+    lines = printed(script("lesson_kernels.py", "--model", tmp_path / "model",
+                           "--output", tmp_path / "kernels.png"))
+    found = {line[:17].strip(): numbers(line[17:]) for line in lines[2:]}
+    # 1 + 2 + 1 where the ink ends; the Laplacian's weights on one side of an edge: 8 - 5.
+    assert found["vertical edges"] == [0, 4, 0] and found["horizontal edges"] == [0, 0, 4]
+    assert found["all edges"] == [0, 3, 3] and found["Gaussian"] == [1, 1, 1]
+    untrained = LeNet5(numpy.random.RandomState(23455), T.matrix("x"))
+    for kind, network, n in (("random", untrained, 3), ("learned", model, 2)):
+        for i, (kernel,) in enumerate(network.layer0.W.get_value()[:n]):
+            flat, vertical, horizontal = found[f"{kind} {i}"]
+            assert flat == pytest.approx(abs(kernel.sum()), abs=6e-3)
+            # The edge passes over the columns (rows) of the turned kernel one by one.
+            for response, axis in ((vertical, 0), (horizontal, 1)):
+                sums = kernel.sum(axis=axis)
+                expected = max(abs(sums[k:].sum()) for k in range(5))
+                assert response == pytest.approx(expected, abs=6e-3)
+    assert len(found) == 9
+    assert size_of(tmp_path / "kernels.png")[0] == 10 * 120
+
+
+def test_a_network_without_filters(script, tmp_path):
+    model = MLP(numpy.random.RandomState(1), T.matrix("x"), 784, 3, 10)
+    networks.save_model(str(tmp_path / "model"), model, list("0123456789"), (1, 28, 28), "digit")
+    assert_refused(script("lesson_kernels.py", "--model", tmp_path / "model"), 2,
+                   "no filters for grey images")
+
+
+def test_random_filters_as_edge_detectors(script, tmp_path):
+    lines = printed(script("lesson_random.py", "--output", tmp_path / "random.png"))
+    most_at_edge = 0
+    for signs in itertools.product((-1, 1), repeat=8):
+        sums = [abs(total) for total in itertools.accumulate(signs)]
+        most_at_edge += max(sums[:-1]) > sums[-1]
+    assert numbers(lines[0]) == [256, 8, 1, -1, most_at_edge]
+    assert numbers(lines[1]) == [70, 0, 70]  # 8! / (4! 4!), all of them
+    rows = [numbers(line)[1:] for line in lines if line.startswith("filter")]
+    assert len(rows) == 6
+    assert all(brightness > contrast for brightness, contrast in rows[:3])
+    assert all(brightness < contrast for brightness, contrast in rows[3:])
+    assert size_of(tmp_path / "random.png")[0] == 4 * 220
+
+
+def test_images_and_files_that_are_refused(script, tmp_path):
+    Image.new("L", (20, 8)).save(tmp_path / "small.png")
+    assert_refused(script("lesson_random.py", tmp_path / "small.png"), 1, "8 x 20")
+    assert_refused(script("lesson_fields.py", "--output", tmp_path / "fields.doc"), 2, ".png")
