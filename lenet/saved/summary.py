@@ -4,6 +4,7 @@ Nothing here is a table of known networks: convolutions and products of matrices
 graph, sizes come from compiling it, and what a unit sees from changing pixels.
 """
 
+import inspect
 from collections import namedtuple
 
 import numpy
@@ -17,9 +18,11 @@ from lenet.network3 import conv_network, n_elements
 from lenet.saved import networks
 
 DEFAULTS = {"MLP": {"n_hidden": 500}}  # of arguments that a class has to be given
-OF_CONV_NETWORK = ("conv_layers", "p_dropout")
+# Arguments of the classes that follow from the images, or do not change what is counted.
+GIVEN = ("rng", "input", "image_shape", "n_in", "n_out", "W", "b", "mini_batch_size", "seed")
 
 N_DRAWS = 16  # of random images: with few maps, a maximum may hide a pixel in some of them
+BATCH = 32  # of these that are computed at once
 
 # layer, what: the names of the layer and of what it does there
 # output: the shape for one image
@@ -56,10 +59,8 @@ def network_of(kind, image_shape=(1, 28, 28), n_out=10, **arguments):
         if kind == "LeNet5_1998" and (image_shape[0] > 1 or max(image_shape[1:]) > 32):
             raise ValueError(f"images of shape {image_shape}; expected grey ones of at most 32 x "
                              "32")
-        if kind == "Network":
-            known = OF_CONV_NETWORK
-        else:  # the arguments of one that is built without any
-            known = networks.KINDS[kind].arguments(network_of(kind)) if arguments else ()
+        maker = conv_network if kind == "Network" else getattr(networks, kind)
+        known = [name for name in inspect.signature(maker).parameters if name not in GIVEN]
         for name in arguments:
             if name not in known:
                 raise ValueError(f"no argument {name}; expected {', '.join(known) or 'none'}")
@@ -112,7 +113,8 @@ def summary(model, image_shape):
         if what == "pooling":
             # Each unit sees that many of the row below, and has a coefficient and a bias or none.
             inputs = n_elements([(all_of_it - one) // step + 1 for all_of_it, one, step
-                                 in zip(field, field_below, stride_below)])
+                                 in zip(field, field_below, stride_below)]
+                                if stride_below else rows[-1].output[1:])
             connections = n_units * (inputs + (biases > 0))
             multiplications = n_units * (weights > 0)
         else:
@@ -195,21 +197,33 @@ def receptive_fields(model, maps, image_shape):
     """
     if not maps:
         return []
+    # With positive filters and no biases no unit is dead or saturated: whatever it sees counts.
+    rng = numpy.random.RandomState(0)
+    replaced = {}
+    for param in networks.named_params(model).values():
+        value = param.get_value()
+        if param.ndim == 4:
+            # The numbers are 1/2 on average: each unit is about the mean of its inputs.
+            positive = 2 / n_elements(value.shape[1:]) * rng.uniform(size=value.shape)
+            replaced[param] = T.constant(positive.astype(value.dtype))
+        elif param.name == "b":
+            replaced[param] = T.constant(numpy.zeros_like(value))
     # The units in the middle, and those before them: (batch size, number of maps, 1 or 2, 1 or 2).
     middle = theano.function([model.input], [
         a_map[:, :, T.maximum(a_map.shape[2] // 2 - 1, 0):a_map.shape[2] // 2 + 1,
-              T.maximum(a_map.shape[3] // 2 - 1, 0):a_map.shape[3] // 2 + 1] for a_map in maps])
-    rng = numpy.random.RandomState(0)
+              T.maximum(a_map.shape[3] // 2 - 1, 0):a_map.shape[3] // 2 + 1] for a_map in maps],
+        givens=replaced)
     spans = []  # for each axis, then for each map: (pixels seen, pixels to the next unit or None)
     for axis, length in enumerate(image_shape[1:], start=2):
         matters = [False] * len(maps)
         for _ in range(N_DRAWS):
-            # A random image, and once more for each of its rows (columns), which changes colour.
+            # A random image, and once more for each of its rows (columns) with that one changed.
             images = numpy.repeat(rng.uniform(size=(1,) + tuple(image_shape)), length + 1, axis=0)
             for line in range(length):
                 numpy.moveaxis(images[line + 1], axis - 1, 0)[line] = rng.uniform()
-            outputs = middle(images.reshape(length + 1, -1).astype(theano.config.floatX))
-            for number, output in enumerate(outputs):
+            pixels = images.reshape(length + 1, -1).astype(theano.config.floatX)
+            parts = [middle(pixels[start:start + BATCH]) for start in range(0, length + 1, BATCH)]
+            for number, output in enumerate(map(numpy.concatenate, zip(*parts))):
                 change = abs(output[1:] - output[:1])
                 # (length, number of maps, 1 or 2, 1 or 2) -> (length, 1 or 2), without what
                 # rounding alone can change.
@@ -223,8 +237,8 @@ def span_of(matters):
     """(lines that the last unit sees, lines from the first of the unit before to its first or
     None), given whether each line matters to each unit: bools of shape (lines, 1 or 2)."""
     seen = [numpy.flatnonzero(of_unit) for of_unit in matters.T]
-    return (int(numpy.ptp(seen[-1])) + 1,
-            int(seen[-1][0] - seen[0][0]) if len(seen) == 2 else None)
+    # Two units that see the same lines, all of them, are not apart.
+    return int(numpy.ptp(seen[-1])) + 1, int(seen[-1][0] - seen[0][0]) or None
 
 
 def table_of(rows, batch_size):

@@ -106,6 +106,14 @@ def test_one_map_is_enough_to_find_what_a_unit_sees():
         assert found == [((16, 16), (4, 4))]
 
 
+def test_dead_units_see_what_others_see():
+    layer = network3.ConvPoolLayer((2, 1, 5, 5), (5, 1, 28, 28), activation_fn=network3.ReLU)
+    network = network3.Network([layer, network3.SoftmaxLayer(2 * 12 * 12, 10)], 5)
+    layer.b.set_value(numpy.full(2, -100, dtype=theano.config.floatX))
+    rows = summary(network, (1, 28, 28))
+    assert column(rows, "field") == [(5, 5), (6, 6), (28, 28)]
+
+
 def test_the_table():
     rows = rows_of("LeNet5_1998")
     lines = table_of(rows, 10).splitlines()
