@@ -77,7 +77,7 @@ def test_what_tells_runs_apart(runs, small_sets, tmp_path):
         assert picture.size[0] == 105 * min(10, n)
 
 
-def test_what_stands_above_a_digit(runs, small_sets):
+def test_what_stands_above_a_digit(runs, small_sets, tmp_path):
     x, y = small_sets[2]
     wrong, right = numpy.zeros((120, 10)), numpy.zeros((120, 10))
     wrong[7, (y[7] + 1) % 10], right[7, y[7]] = 0.9, 0.6
@@ -86,9 +86,10 @@ def test_what_stands_above_a_digit(runs, small_sets):
     assert [text.get_text() for text in axes.texts] == [
         f"{(y[7] + 1) % 10}: 90 %\nis {y[7]}: 60 %"]
     numpy.testing.assert_array_equal(axes.images[0].get_array(), x[7].reshape(28, 28))
+    plots.finish(figure, str(tmp_path / "digit.png"))
 
 
-def test_the_curves_of_all_runs(runs):
+def test_the_curves_of_all_runs(runs, tmp_path):
     logs = [read_log(os.path.join(folder, "log.csv")) for folder in runs]
     figure = plots.draw_runs(["long", "short", "hidden"], logs)
     cost, validation = figure.axes
@@ -97,6 +98,7 @@ def test_the_curves_of_all_runs(runs):
         for line, rows in zip(axes.lines, logs):
             assert list(line.get_xdata()) == [row["epoch"] for row in rows]
             assert list(line.get_ydata()) == [factor * row[key] for row in rows]
+    plots.finish(figure, str(tmp_path / "curves.png"))
 
 
 def test_names_tell_runs_apart(tmp_path):
