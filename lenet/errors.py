@@ -1,16 +1,16 @@
-"""The kinds of failure that end a command in one line."""
+"""The errors that a command reports in one line."""
 
 
 class UsageError(ValueError):
-    """An argument that cannot work: a learning rate of zero, say. Exit status 2."""
+    """An invalid argument, such as a learning rate of zero. Exit status 2."""
 
 
 class DataError(ValueError):
-    """A file that cannot be read or written, or holds something else than expected: status 1."""
+    """A file that cannot be read or written, or does not hold what was expected: status 1."""
 
 
 class TrainingError(ArithmeticError):
-    """Training that cannot go on, since the cost is no longer a finite number: status 1."""
+    """Training cannot continue, since the cost is no longer a finite number: status 1."""
 
 
 class Interrupted(KeyboardInterrupt):

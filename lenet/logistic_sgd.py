@@ -1,6 +1,6 @@
-"""Logistic regression: the last layer of every network here, and a classifier of its own.
+"""Logistic regression: the last layer of every network here, and a classifier by itself.
 
-A linear map sends an input vector to one number a class, and the softmax turns these into
+A linear map sends an input vector to one number per class, and the softmax turns these into
 probabilities:
 
     P(Y = i | x, W, b) = exp(x W_i + b_i) / sum_j exp(x W_j + b_j)
@@ -41,8 +41,8 @@ class Classifier:
     def negative_log_likelihood(self, y):
         """The mean negative log-likelihood of the labels, a scalar: the cost to minimise.
 
-        The mean, where the likelihood has a sum, makes the learning rate depend less on the size
-        of the minibatch.
+        The mean, rather than the sum, makes the choice of the learning rate depend less on the
+        size of the minibatch.
 
         Parameters
         ----------
@@ -64,7 +64,7 @@ class Classifier:
         Raises
         ------
         TypeError
-            y is not a vector like y_pred, or not of an integer type.
+            y is not a vector of integers.
         """
         if y.ndim != self.y_pred.ndim:
             raise TypeError(f"y is {y.type}; expected the shape of y_pred, which is "
@@ -93,7 +93,7 @@ class LogisticRegression(Classifier):
     Raises
     ------
     ValueError
-        W or b do not have the shape that n_in and n_out ask for.
+        W or b does not have the shape that n_in and n_out require.
     """
 
     def __init__(self, input, n_in, n_out, W=None, b=None):
@@ -112,7 +112,7 @@ class LogisticRegression(Classifier):
 
 
 def zeros(shape, name):
-    """A shared variable of zeros, floatX: biases, for the most part."""
+    """A shared variable of zeros, floatX; mostly for biases."""
     return theano.shared(numpy.zeros(shape, dtype=theano.config.floatX), name=name, borrow=True)
 
 
@@ -148,7 +148,7 @@ def sgd_optimization_mnist(learning_rate=0.13, n_epochs=1000, dataset="mnist.pkl
     Raises
     ------
     lenet.errors.UsageError, lenet.errors.DataError, lenet.errors.TrainingError
-        An argument cannot work; the dataset cannot be read; the cost is no longer finite.
+        An argument is invalid; the dataset cannot be read; the cost is no longer finite.
     """
     print("... loading data", flush=True)
     datasets = load_data(dataset, chunk_mb)

@@ -1,4 +1,4 @@
-"""How every command ends: wrong input is one line on standard error and its own exit status."""
+"""How every command ends: an error is one line on standard error, and an exit status."""
 
 import codecs
 import os
@@ -14,7 +14,7 @@ WRITTEN = "lenet.written"  # the name of an error handler for codecs
 
 
 def run(main):
-    """Call ``main`` and end the process: wrong input is one line and its own exit status.
+    """Call ``main`` and end the process, reporting an error in one line.
 
     0: done; 1: a file or the training failed; 2: wrong usage; 130: Ctrl-C; 143: SIGTERM.
     """
@@ -28,13 +28,13 @@ def run(main):
         signal.signal(signal.SIGTERM, before)
     try:
         sys.stdout.flush()
-    except OSError:  # nothing more can be said there, not even by Python at its end
+    except OSError:  # it is gone; Python flushes it again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(status)
 
 
 def status_of(main):
-    """Call ``main``; the exit status, after a line for what failed."""
+    """Call ``main``, print a line for an error, and return the exit status."""
     try:
         status = main() or 0
         sys.stdout.flush()
@@ -47,7 +47,7 @@ def status_of(main):
         return fail(str(interrupt) or "interrupted",
                     128 + getattr(interrupt, "signal", signal.SIGINT))
     except BrokenPipeError:
-        return FAILED  # whoever read our output has gone
+        return FAILED  # the reader of our output is gone
     except OSError as error:
         return fail(error if error.filename else
                     f"standard output cannot be written ({error.strerror})", FAILED)
@@ -57,7 +57,7 @@ def status_of(main):
 
 
 def make_streams_ready():
-    """Let file names be any bytes, write what the encoding lacks, replace what is closed."""
+    """Let any file name be read and printed, and replace a closed stream."""
     codecs.register_error(WRITTEN, written)
     for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, WRITTEN)):
         if hasattr(stream, "reconfigure"):
@@ -72,8 +72,8 @@ def terminate(number, frame):
 
 
 def written(error):
-    """How standard output writes a character that its encoding lacks: a byte of a file name that
-    is no text as that byte, any other as \\xfc."""
+    """How to write a character that the encoding lacks: an undecodable byte of a file name as that
+    byte, any other escaped, as in \\xfc."""
     character, after = error.object[error.start], error.start + 1
     if "\udc80" <= character <= "\udcff":
         return bytes([ord(character) - 0xdc00]), after

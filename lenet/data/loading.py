@@ -1,9 +1,9 @@
 """Find a dataset, read it, check it, and place it in Theano's shared variables.
 
 A dataset is what the tutorial calls ``mnist.pkl.gz``: a gzip'ed pickle of three pairs
-``((train_x, train_y), (valid_x, valid_y), (test_x, test_y))``; each x holds one image a row,
-each y one label an image. Sets that are more than grey square images with numbered classes carry
-a fourth element, a dict that says what they are: see ``lenet.data.sets.Datasets``. A dataset may
+``((train_x, train_y), (valid_x, valid_y), (test_x, test_y))``; each x holds one image per
+row, each y one label per image. If the images are not grey and square, or the classes have names,
+a fourth element describes them in a dict: see ``lenet.data.sets.Datasets``. A dataset may
 also be a folder of arrays: see ``lenet.data.array_folder``.
 """
 
@@ -27,7 +27,7 @@ REPOSITORY_DATA = os.path.join(files.beside_the_package(), "data")
 
 
 def load_data(dataset="mnist.pkl.gz", chunk_mb=None):
-    """Load a dataset into shared variables, so that it lies on the GPU where there is one.
+    """Load a dataset into shared variables: on the GPU, if there is one.
 
     Parameters
     ----------
@@ -35,8 +35,8 @@ def load_data(dataset="mnist.pkl.gz", chunk_mb=None):
         A path, or a bare name that is looked up in the current folder, in the repository's
         ``data/``, then in the user's cache. ``mnist.pkl.gz``, found nowhere, is downloaded.
     chunk_mb : float, optional
-        If the three sets take more than this many times 2 ** 20 bytes as floatX, let them come
-        chunk by chunk; two chunks take no more than that.
+        If the three sets take more than this many times 2 ** 20 bytes as floatX, read them chunk
+        by chunk; two chunks take no more than that.
 
     Returns
     -------

@@ -26,7 +26,7 @@ class Datasets(list):
     preparation : str
         How a new picture becomes an image like these: "digit" (as MNIST's makers did it: light
         on dark, the digit in 20 x 20 pixels, centred by mass) or "resize" (brought to the size and
-        the colours of ``image_shape``). A plain pickle does not say it: its first images tell.
+        the colours of ``image_shape``). For a plain pickle, its first images decide.
     fingerprint : int, optional
         A checksum that tells these examples from others.
     """
@@ -39,7 +39,7 @@ class Datasets(list):
         self.fingerprint = fingerprint
 
     def with_sets(self, sets, fingerprint=None):
-        """Other sets of the same images."""
+        """Other sets of the same kind of images."""
         return Datasets(sets, self.image_shape, self.class_names, self.preparation, fingerprint)
 
 
@@ -68,7 +68,7 @@ class SharedSet(namedtuple("SharedSet", "x y")):
 
     @property
     def nbytes(self):
-        """Bytes of the images where they lie, on the GPU if there is one."""
+        """Bytes that the images take where they are stored, on the GPU if there is one."""
         return int(self._values().size) * self._values().dtype.itemsize
 
     def _values(self):
@@ -87,7 +87,7 @@ class SharedSet(namedtuple("SharedSet", "x y")):
         return self.x[start:start + batch_size], self.y[start:start + batch_size]
 
     def show(self, index, batch_size):
-        """Make the expressions of minibatch ``index`` valid: here all of them always are."""
+        """Make minibatch ``index`` available: here all of them always are."""
 
 
 def shared_dataset(data_xy, borrow=True):
@@ -123,7 +123,7 @@ def image_shape_of(datasets, least=1):
     datasets : Datasets
         As ``lenet.data.load_data`` returns them.
     least : int
-        Height and width that the network needs at least, in pixels.
+        The smallest height and width that the network accepts, in pixels.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A training run kept in a folder: its best parameters, and all it needs to go on.
+"""A training run saved in a folder: its best parameters, and all it takes to resume it.
 
     model.safetensors   the network with the best parameters so far; see lenet.saved.networks
     last.safetensors    the parameters after the last minibatch, the states of the random
@@ -7,8 +7,8 @@
     curves.png          the log as a picture, drawn when the training ends
 
 Each file is replaced as a whole, and last.safetensors after the others: whenever the process is
-killed, it is a state that the training was in, and what came after it is computed again, to the
-same last bit.
+killed, that file holds a state that the training was in, and a resumed run repeats what came after
+it, bit for bit.
 """
 
 import csv
@@ -27,12 +27,12 @@ from lenet.training.loop import Observer
 
 COLUMNS = ("iteration", "epoch", "cost", "validation", "test", "seconds")
 
-# The part of the training time that is spent on saving, at most.
+# Save again once the last save took less than this share of the time since.
 LARGEST_SHARE = 0.005
 
 
 class Run(Observer):
-    """A folder that a training run is kept in; made by ``create`` or ``resume``.
+    """A folder that a training run is saved in; made by ``create`` or ``resume``.
 
     Attributes
     ----------
@@ -43,8 +43,8 @@ class Run(Observer):
     rows : list of dicts
         The log: a value or None for each of ``COLUMNS``. iteration counts minibatches from 1, as
         epoch counts epochs; cost is the mean over the minibatches since the row before;
-        validation and test are errors as fractions, and test is None unless the validation error
-        was the best so far.
+        validation and test are errors as fractions; test is None unless the validation error was
+        the best so far.
     """
 
     def __init__(self, folder, settings):
@@ -65,7 +65,7 @@ class Run(Observer):
         Parameters
         ----------
         folder : str
-            Is made if it does not exist.
+            Created if it does not exist.
         settings : dict
             The options of the training, as plain values.
 
@@ -92,18 +92,18 @@ class Run(Observer):
 
     @classmethod
     def resume(cls, folder):
-        """Go on with a run.
+        """Open the run in a folder, to continue it.
 
         Raises
         ------
         DataError
-            There is no run in the folder, another process is at it, or its files are damaged.
+            There is no run in the folder, another process is using it, or its files are damaged.
         """
         path = os.path.join(folder, "last.safetensors")
         if not os.path.exists(path):
             raise DataError(f"{folder}: holds no run; expected a folder that --output made")
         run = cls(folder, {})
-        for name in os.listdir(folder):  # what a process that was killed had begun to write
+        for name in os.listdir(folder):  # half-written when a process was killed
             if name.startswith(("model.safetensors.", "last.safetensors.", "log.csv.")):
                 os.unlink(os.path.join(folder, name))
         arrays, metadata = parameters.read(path)
@@ -165,19 +165,19 @@ class Run(Observer):
         self.sizes, self.fingerprint = sizes, datasets.fingerprint
 
     def takes(self, model, datasets):
-        """Keep the training of this network.
+        """Say which network is trained, and set it to what an earlier process left.
 
         Parameters
         ----------
         model
-            Its parameters and random numbers are set to those that an earlier process left.
+            The network; its parameters and random generators are set if the run is resumed.
         datasets : lenet.data.Datasets
-            What it is trained on; three bare sets will do after ``made_for``.
+            What it is trained on; after ``made_for``, three bare sets are enough.
 
         Raises
         ------
         DataError
-            The run is one of another network, or of other datasets.
+            The run belongs to another network, or to other datasets.
         """
         if self.description is None:
             self.made_for(datasets)
@@ -232,9 +232,9 @@ class Run(Observer):
             self.save(result)
 
     def training_ends(self, result):
-        """Save what was reached, draw the log, and let other processes at the folder."""
+        """Save the last state, draw the log, and unlock the folder."""
         if result.stopped == "diverged":
-            self.save_best()  # nobody can go on from the last parameters
+            self.save_best()  # the last parameters are of no use
         else:
             self.save(result)
         if self.rows:
@@ -270,7 +270,7 @@ class Run(Observer):
 
 LOCK = ".lock"
 
-# What is kept of a lenet.training.loop.Result.
+# What is saved of a lenet.training.loop.Result.
 RESULT = ("best_validation_error", "best_iteration", "test_error", "iteration", "patience")
 
 
@@ -292,7 +292,7 @@ def dataset_of(path, otherwise="mnist.pkl.gz"):
     path : str
         The folder of a run, or a file in it.
     otherwise : str
-        What it is where there is no run, or it does not say.
+        What to return if there is no run, or it does not say.
     """
     folder = path if os.path.isdir(path) else os.path.dirname(path)
     try:
@@ -303,7 +303,7 @@ def dataset_of(path, otherwise="mnist.pkl.gz"):
 
 
 def others(folder):
-    """The names in a folder, but for the lock."""
+    """The names in a folder, except the lock."""
     return sorted(name for name in os.listdir(folder) if name != LOCK)
 
 
@@ -313,7 +313,7 @@ def locked(folder):
     Raises
     ------
     DataError
-        Another process has it, or it cannot be written.
+        Another process holds it, or it cannot be written.
     """
     path = os.path.join(folder, LOCK)
     try:
@@ -350,7 +350,7 @@ def read_log(path):
     Raises
     ------
     DataError
-        The file cannot be read, or is no log.
+        The file cannot be read, or is not a log.
     """
     try:
         with open(path, newline="") as file:
@@ -366,7 +366,7 @@ def read_log(path):
 
 
 def _row(cells):
-    """A row of the log; of its values only the test error may be missing."""
+    """A row of the log; only the test error may be missing from it."""
     row = {column: _number(cells[column] or "") for column in COLUMNS}
     for column, value in row.items():
         if value is None and column != "test":

@@ -1,1 +1,1 @@
-"""Train a model: compiled functions of a minibatch, the early-stopping loop, its report."""
+"""Train a model: compiled functions, the early-stopping loop, and what watches it."""

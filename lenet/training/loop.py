@@ -1,4 +1,4 @@
-"""The early-stopping loop, which every model uses: it calls functions and knows no model.
+"""The early-stopping loop, which every model uses: it only calls functions.
 
 Source: the deeplearning.net tutorial, "Early-stopping" in "Getting started".
 """
@@ -10,7 +10,7 @@ from lenet.errors import UsageError
 
 
 class Result:
-    """What a training run has reached: all that the loop needs to go on from there.
+    """How far a training run has got: all that the loop needs to continue from there.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Result:
 
     @property
     def has_best(self):
-        """Whether there was a validation, so that there is a best one."""
+        """Whether there was a validation yet."""
         return self.best_validation_error < math.inf
 
 
@@ -54,13 +54,13 @@ class Observer:
         """Minibatch number ``iteration`` (from 0) is about to be trained on."""
 
     def minibatch_ends(self, result):
-        """It is done; ``result.cost`` is its cost."""
+        """The minibatch is done; ``result.cost`` is its cost."""
 
     def validated(self, epoch, minibatch, error):
         """The validation error was computed, after ``minibatch`` (from 1) of ``epoch`` (from 1)."""
 
     def improved(self, epoch, minibatch, error):
-        """It was the best so far, and the test error was computed."""
+        """That was the best error so far; now ``error`` is the test error."""
 
     def iteration_ends(self, result):
         """The minibatch is done, and the validation if there was one: a moment to save."""
@@ -91,15 +91,16 @@ def early_stopping(train_minibatch, validation_error, test_error, n_train_batche
     patience : int, or math.inf
         Train on this many minibatches in any case.
     patience_increase : int
-        When the validation error improves enough, have the patience to train on this many times
-        the minibatches done so far.
+        When the validation error improves enough, extend patience to this many times the
+        minibatches done so far.
     improvement_threshold : float
-        "Enough" means: below this many times the best error before.
+        "Enough" means: to less than this fraction of the best error so far.
     better : function of two floats
-        Whether a validation error replaces the best one before; ``operator.le`` lets the later
-        of two equal ones win.
+        Whether a validation error replaces the best one so far; with ``operator.le``, the later
+        of two equal ones does.
     epoch_begins : function of an int, optional
-        Called with the number of each epoch, from 1, before it: to change the learning rate, say.
+        Called with the number of each epoch, from 1, before it; for example, to change the
+        learning rate.
     observers : sequence of Observer
         Told of each step.
 
@@ -128,7 +129,7 @@ def early_stopping(train_minibatch, validation_error, test_error, n_train_batche
     if result.patience is None:
         result.patience = patience
     result.stopped = None
-    done = result.iteration + 1  # minibatches; an earlier process may have stopped in an epoch
+    done = result.iteration + 1  # minibatches; an earlier process may have stopped mid-epoch
 
     epoch = done // n_train_batches
     while epoch < n_epochs and result.stopped is None:
@@ -139,6 +140,7 @@ def early_stopping(train_minibatch, validation_error, test_error, n_train_batche
             iteration = (epoch - 1) * n_train_batches + minibatch_index
             if iteration < done:
                 continue
+            # The tutorial checks ``patience <= iter`` after each minibatch, which is the same.
             if result.patience < iteration:
                 result.stopped = "patience"
                 break

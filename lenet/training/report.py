@@ -1,4 +1,4 @@
-"""What a person sees of the training: the tutorial's lines, and a progress bar."""
+"""What the user sees of the training: the tutorial's lines, and a progress bar."""
 
 import sys
 import timeit
@@ -67,7 +67,7 @@ class TutorialReport(Observer):
             print(text, flush=True)
 
     def close(self):
-        """Take the bar away."""
+        """Remove the bar."""
         if self.bar is not None:
             self.bar.close()
 

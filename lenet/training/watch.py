@@ -1,7 +1,7 @@
-"""Whatever serves a training and is not the training: all of it enters here.
+"""Where everything that surrounds the training joins it.
 
-Printed lines and a progress bar (``lenet.training.report``), a run kept on disk and resumed
-(``lenet.saved.run``), an orderly stop on Ctrl-C, and one-line errors.
+This is printed lines and a progress bar (``lenet.training.report``), a run saved on disk and
+resumed (``lenet.saved.run``), an orderly stop on Ctrl-C, and one-line errors.
 """
 
 import contextlib
@@ -18,14 +18,14 @@ from lenet.training.report import TutorialReport
 
 @contextlib.contextmanager
 def watched(model, datasets, batch_size, run=None, report=TutorialReport):
-    """Watch the compilation and the training that are inside the ``with`` block.
+    """Watch the compilation and the training inside a ``with`` block.
 
     Parameters
     ----------
     model, datasets, batch_size
-        See ``lenet.training.functions.compile_functions``; ``model.input`` are the images.
+        See ``lenet.training.functions.compile_functions``; ``model.input`` is the images.
     run : lenet.saved.run.Run, optional
-        Keeps the training on disk, and knows what an earlier process has reached.
+        Saves the training on disk, and knows how far an earlier process got.
     report : class of Observer
         Prints what happens; made with the name of the model's file.
 
@@ -37,14 +37,14 @@ def watched(model, datasets, batch_size, run=None, report=TutorialReport):
     Raises
     ------
     DataError
-        The run cannot be written, or is one of another network or dataset; or a GPU's memory is
+        The run cannot be written, or belongs to another network or dataset; or a GPU's memory is
         full.
     TrainingError
         The cost is no longer finite.
     Interrupted
-        Ctrl-C or SIGTERM: after the minibatch at hand, and after the best result was printed.
+        On Ctrl-C or SIGTERM, after the current minibatch is done and the best result is printed.
     """
-    def needs():
+    def needs():  # bytes on the GPU
         return {"the data set": memory.of_datasets(datasets),
                 "a minibatch": memory.of_minibatch(model, model.input, batch_size,
                                                    datasets[0].n_pixels)}
@@ -69,7 +69,7 @@ class StopOnSignals(Observer):
 
     def __init__(self):
         self.result = self.signal = None
-        self.handlers = {}  # those before
+        self.handlers = {}  # the previous ones, by signal
 
     def training_begins(self, n_train_batches, n_epochs, result):
         self.result = result
@@ -90,6 +90,6 @@ class StopOnSignals(Observer):
         self.close()
 
     def close(self):
-        """Let signals do what they did before."""
+        """Restore the previous handlers."""
         while self.handlers:
             signal.signal(*self.handlers.popitem())
