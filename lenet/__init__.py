@@ -24,7 +24,7 @@ class ShortNames:
     """Finds ``lenet.mlp`` for ``import mlp``, unless the user has a module of that name.
 
     With this folder on the path, as in the tutorial, Python would execute the module a second time,
-    and a layer of ``network3`` would be none of ``lenet.network3``.
+    and the layers of ``network3`` would not be those of ``lenet.network3``.
     """
 
     MODULES = "logistic_sgd", "mlp", "convolutional_mlp", "network3"

@@ -138,7 +138,7 @@ def sgd_optimization_mnist(learning_rate=0.13, n_epochs=1000, dataset="mnist.pkl
     batch_size : int
         Examples per minibatch.
     run : lenet.saved.run.Run, optional
-        Keeps the training in a folder.
+        Saves the training in a folder.
 
     Returns
     -------

@@ -126,7 +126,7 @@ class Network(Classifier):
             Factor of the L2 regularization: lmbda / 2 times the sum of the squared weights,
             divided by the number of minibatches, is added to the cost.
         run : lenet.saved.run.Run, optional
-            Keeps the training on disk.
+            Saves the training on disk.
         is_load_model_from_file : bool
             Print the accuracy on the test set instead of training.
 
@@ -138,7 +138,7 @@ class Network(Classifier):
         Raises
         ------
         UsageError
-            An argument cannot work, or the images do not fit the first layer.
+            An argument is invalid, or the images do not fit the first layer.
         lenet.errors.TrainingError
             The cost is no longer finite.
         """
@@ -162,7 +162,7 @@ class Network(Classifier):
             l2_norm_squared = sum((layer.w ** 2).sum() for layer in self.layers)
             cost += 0.5 * lmbda * l2_norm_squared / num_training_batches
 
-        # All epochs are done, however long ago the best one was; of equal ones the last counts.
+        # No early stopping: infinite patience. Of two equally good epochs, the later one counts.
         with watched(self, datasets, mini_batch_size, run, NetworkReport) as observers:
             functions = compile_functions(self, self.x, self.y, cost, datasets, eta,
                                           mini_batch_size)

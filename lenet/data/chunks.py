@@ -1,7 +1,7 @@
 """Train on sets that are larger than memory: one chunk of minibatches after another.
 
 The compiled functions see one chunk, which a pair of shared variables holds. While they use it, a
-thread reads the next chunk into a buffer of its own; then the two change places. On the CPU that
+thread reads the next chunk into a second buffer; then the two are swapped. On the CPU that
 costs nothing, since a shared variable takes a buffer as its value without copying it; on a GPU it
 copies the chunk there. (The tutorial: "You can however store a sufficiently small chunk of your
 data (several minibatches) in a shared variable and use that during training. Once you got through
@@ -123,8 +123,8 @@ class ChunkedSet:
         self.x, self.y, self.window = x, y, window
         self.n_examples, self.n_pixels = x.shape
         self.nbytes = 0  # a window belongs to no set
-        # A mapped page that has gone with the end of its file kills the process, a file that ends
-        # early does not; nor do bytes that are read fill the memory as mapped ones do.
+        # Reading instead of mapping: a mapped page past the end of a truncated file kills the
+        # process, and mapped pages fill the memory.
         self.file = open(x.filename, "rb", 0) if isinstance(x, numpy.memmap) else None
 
     def __iter__(self):

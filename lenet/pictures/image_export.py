@@ -15,7 +15,7 @@ FORMATS = ("png", "bmp")
 
 
 def export(dataset, output, format="png"):
-    """Write every image of a dataset to a file of its own.
+    """Write every image of a dataset to a separate file.
 
     Parameters
     ----------

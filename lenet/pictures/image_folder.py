@@ -151,7 +151,7 @@ def build(source, output, validation=None, test=None, size=None, channels=None, 
 
 
 def check_options(size, limit, order):
-    """Raise a UsageError for options that cannot work."""
+    """Raise a UsageError for invalid options."""
     if size is not None and min(size) < 1:
         raise UsageError(f"size {size[0]} x {size[1]}; expected a height and a width of at least "
                          "one pixel")

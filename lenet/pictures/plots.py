@@ -260,7 +260,7 @@ def draw_confusion(counts, class_names):
 
 
 def draw_curves(rows):
-    """Draw the course of a training over the epochs: the cost on the left, the errors on the right.
+    """Draw the cost, on the left, and the errors, on the right, over the epochs.
 
     Parameters
     ----------
@@ -317,7 +317,7 @@ def draw_runs(names, logs):
 
 
 def set_range(axes, last_epoch, values):
-    """Give the curves of a training their axes, a logarithmic one where the values ask for it."""
+    """Set the axes of the curves, logarithmic where the values need it."""
     axes.set_xlabel("epoch")
     axes.set_xlim(0, 1.03 * last_epoch)
     axes.locator_params(axis="x", integer=True)
@@ -325,7 +325,7 @@ def set_range(axes, last_epoch, values):
     axes.spines[["top", "right"]].set_visible(False)
     values = [value for value in values if math.isfinite(value)] or [1.0]
     if 0 < 5 * min(values) < max(values):
-        # Late in a training small values change little: a logarithmic axis shows it.
+        # Late in training, small values change little: a logarithmic axis shows it.
         axes.set_yscale("log")
         axes.set_ylim(min(values) / 1.3, max(values) * 1.5)
         axes.locator_params(axis="y", subs=(1, 2, 5))
@@ -404,7 +404,7 @@ def check_output(output):
 
 
 def ending_of(path):
-    """The format that the name of a file says: "png"."""
+    """The format that a file name asks for: "png"."""
     return os.path.splitext(path)[1][1:].lower()
 
 

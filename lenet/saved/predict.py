@@ -218,11 +218,11 @@ class Reader:
                     future.cancel()
 
 
-stopped = None  # in a worker: its ``value`` tells that nobody waits for the images any more
+stopped = None  # in a worker: its ``value`` tells that the images are no longer wanted
 
 
 def begin_worker(stop):
-    """Prepare a process that reads: Ctrl-C is for its parent, with which it ends."""
+    """Set up a reading process: it ignores Ctrl-C, and ends with its parent."""
     global stopped
     stopped = stop
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -236,7 +236,7 @@ def end_with_parent():
 
 
 def read_in_worker(reader, paths):
-    """Read a batch, or only its beginning if nobody waits for it any more."""
+    """Read a batch, or only its beginning if it is no longer wanted."""
     return reader.read_all(itertools.takewhile(lambda path: not stopped.value, paths))
 
 
