@@ -50,7 +50,7 @@ def main():
         arguments["seed"], n_out=len(datasets.class_names),
     )
     if arguments["run"] is not None:
-        arguments["run"].made_for(datasets)
+        arguments["run"].check_datasets(datasets)
     net.SGD(training_data, arguments["epochs"], arguments["mini_batch_size"], arguments["eta"],
             validation_data, test_data, arguments["lmbda"], arguments["run"])
 

@@ -12,8 +12,9 @@ from lenet.data.loading import fingerprint_of
 from lenet.errors import DataError, UsageError
 from lenet.pictures import plots
 from lenet.saved import networks, parameters
+from lenet.saved.log import read_log
 from lenet.saved.predict import Predictor
-from lenet.saved.run import dataset_of, read_log
+from lenet.saved.run import dataset_of
 from lenet.saved.summary import n_parameters
 
 MOST_IMAGES = 60  # of a pair of runs that are drawn

@@ -12,8 +12,8 @@ from lenet.data.files import write_beside
 from lenet.errors import DataError, UsageError
 from lenet.pictures import plots
 from lenet.saved import networks
+from lenet.saved.log import read_log
 from lenet.saved.predict import Predictor, Reader
-from lenet.saved.run import read_log
 
 MOST_FILTERS = 50  # of a layer that are drawn
 MOST_UNITS = 100  # hidden units whose weights are drawn
@@ -90,7 +90,7 @@ def pictures(predictor, rows, pixels, name, x, y, probabilities):
     ----------
     predictor : lenet.saved.predict.Predictor
     rows : list of dicts, or None
-        The log of its training; see ``lenet.saved.run.read_log``.
+        The log of its training; see ``lenet.saved.log.read_log``.
     pixels, name : array of shape (1, ...), str
         The image to show layer by layer, in the format of the training.
     x, y, probabilities : arrays of shape (n, number of pixels), (n,), (n, number of classes)

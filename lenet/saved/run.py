@@ -11,24 +11,26 @@ killed, that file holds a state that the training was in, and a resumed run repe
 it, bit for bit.
 """
 
-import csv
 import fcntl
-import io
 import json
 import math
 import os
 import time
 
-from lenet.data.files import unreadable, write_beside
+from lenet.data.files import write_beside
 from lenet.errors import DataError, UsageError
 from lenet.pictures import plots
 from lenet.saved import networks, parameters
+from lenet.saved.log import as_csv, read_log
 from lenet.training.loop import Observer
-
-COLUMNS = ("iteration", "epoch", "cost", "validation", "test", "seconds")
 
 # Save again once the last save took less than this share of the time since.
 LARGEST_SHARE = 0.005
+
+LOCK = ".lock"
+
+# What is saved of a lenet.training.loop.Result.
+RESULT = ("best_validation_error", "best_iteration", "test_error", "iteration", "patience")
 
 
 class Run(Observer):
@@ -41,8 +43,8 @@ class Run(Observer):
     settings : dict
         The options of the training, as they were last given.
     rows : list of dicts
-        The log: a value or None for each of ``COLUMNS``. iteration counts minibatches from 1, as
-        epoch counts epochs; cost is the mean over the minibatches since the row before;
+        The log: a value or None for each of ``lenet.saved.log.COLUMNS``. iteration counts
+        minibatches from 1, as epoch counts epochs; cost is the mean since the row before;
         validation and test are errors as fractions; test is None unless the validation error was
         the best so far.
     """
@@ -55,7 +57,7 @@ class Run(Observer):
         self.seconds = 0.0  # of training in earlier processes
         self.description = None  # of the datasets: class_names, image_shape, preparation
         self.sizes, self.fingerprint = None, None  # of the three sets
-        self.left = None  # what an earlier process left: arrays, network, result
+        self.earlier = None  # what an earlier process left: arrays, network, result
         self.lock = locked(folder)
 
     @classmethod
@@ -121,7 +123,7 @@ class Run(Observer):
             check_result(result)
             if run.n_costs < 0:
                 raise ValueError(f"n_costs {run.n_costs}")
-            run.left = arrays, saved, result
+            run.earlier = arrays, saved, result
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise DataError(f"{path}: no state of a run ({error!r}); expected a file that --output "
                             "wrote") from None
@@ -143,7 +145,7 @@ class Run(Observer):
         """The epoch of the last validation; 0 before the first."""
         return self.rows[-1]["epoch"] if self.rows else 0
 
-    def made_for(self, datasets):
+    def check_datasets(self, datasets):
         """Say what the network is trained on, a ``lenet.data.Datasets``.
 
         Raises
@@ -153,8 +155,8 @@ class Run(Observer):
         """
         self.description = (datasets.class_names, datasets.image_shape, datasets.preparation)
         sizes = [a_set.n_examples for a_set in datasets]
-        if self.left is not None:
-            networks.check_images(self.left[1], datasets)
+        if self.earlier is not None:
+            networks.check_images(self.earlier[1], datasets)
             if self.sizes != sizes:
                 raise DataError(f"{self.folder}: begun with a dataset of "
                                 f"{', '.join(map(str, self.sizes))} examples, but this one has "
@@ -164,7 +166,7 @@ class Run(Observer):
                                 "name the dataset with --dataset, or begin another run")
         self.sizes, self.fingerprint = sizes, datasets.fingerprint
 
-    def takes(self, model, datasets):
+    def attach(self, model, datasets):
         """Say which network is trained, and set it to what an earlier process left.
 
         Parameters
@@ -172,7 +174,7 @@ class Run(Observer):
         model
             The network; its parameters and random generators are set if the run is resumed.
         datasets : lenet.data.Datasets
-            What it is trained on; after ``made_for``, three bare sets are enough.
+            What it is trained on; after ``check_datasets``, three bare sets are enough.
 
         Raises
         ------
@@ -180,15 +182,15 @@ class Run(Observer):
             The run belongs to another network, or to other datasets.
         """
         if self.description is None:
-            self.made_for(datasets)
+            self.check_datasets(datasets)
         self.model = model
         self.params = networks.named_params(model)
         self.state = dict(self.params)
         for number, random_state in enumerate(getattr(model, "random_states", ())):
             self.state[f"random{number}"] = random_state
 
-        if self.left is not None:
-            arrays, saved, _ = self.left
+        if self.earlier is not None:
+            arrays, saved, _ = self.earlier
             path = os.path.join(self.folder, "last.safetensors")
             found, expected = (json.dumps(architecture, sort_keys=True) for architecture in
                                (saved.model, networks.architecture_of(model)))
@@ -197,10 +199,10 @@ class Run(Observer):
             parameters.fill(self.state, arrays, path)
 
     def training_begins(self, n_train_batches, n_epochs, result):
-        if self.left is not None:
-            for name, value in self.left[-1].items():
+        if self.earlier is not None:
+            for name, value in self.earlier[-1].items():
                 setattr(result, name, value)
-            self.left = None
+            self.earlier = None
         self.best = None  # the best parameters, until they are on disk
         self.began_at = self.saved_at = time.perf_counter()
         self.save_seconds = self.saving_seconds = 0.0  # of the last time, and of all
@@ -268,12 +270,6 @@ class Run(Observer):
             file.write(as_csv(self.rows).encode())
 
 
-LOCK = ".lock"
-
-# What is saved of a lenet.training.loop.Result.
-RESULT = ("best_validation_error", "best_iteration", "test_error", "iteration", "patience")
-
-
 def check_result(values):
     """Raise a ValueError unless these are values that the attributes of a Result can have."""
     for name, value in values.items():
@@ -333,49 +329,3 @@ def locked(folder):
         raise DataError(f"{path}: cannot be written ({error.strerror}); name another folder"
                         ) from None
     return file
-
-
-def as_csv(rows):
-    """The log as text: "iteration,epoch,..." and a line for each row."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def read_log(path):
-    """The rows of a log file; see ``Run.rows``.
-
-    Raises
-    ------
-    DataError
-        The file cannot be read, or is not a log.
-    """
-    try:
-        with open(path, newline="") as file:
-            reader = csv.DictReader(file)
-            if tuple(reader.fieldnames or ()) != COLUMNS:
-                raise ValueError(f"the columns are {reader.fieldnames!s:.80}")
-            return [_row(row) for row in reader]
-    except OSError as error:
-        raise unreadable(path, error) from None
-    except (ValueError, TypeError, csv.Error) as error:
-        raise DataError(f"{path}: no log of a run ({error}); expected {','.join(COLUMNS)} and "
-                        "numbers") from None
-
-
-def _row(cells):
-    """A row of the log; only the test error may be missing from it."""
-    row = {column: _number(cells[column] or "") for column in COLUMNS}
-    for column, value in row.items():
-        if value is None and column != "test":
-            raise ValueError(f"a row has no {column}")
-    return row
-
-
-def _number(text):
-    """The int or float that a cell of the log holds, or None for an empty one."""
-    if text == "":
-        return None
-    return int(text) if text.isdigit() else float(text)

@@ -1,5 +1,8 @@
 """The early-stopping loop, which every model uses: it only calls functions.
 
+It tells its observers of each step: one prints, one saves the run, one stops the loop on Ctrl-C.
+``lenet.training.watch`` brings them together.
+
 Source: the deeplearning.net tutorial, "Early-stopping" in "Getting started".
 """
 

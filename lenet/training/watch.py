@@ -50,7 +50,7 @@ def watched(model, datasets, batch_size, run=None, report=TutorialReport):
                                                    datasets[0].n_pixels)}
 
     if run is not None:
-        run.takes(model, datasets)
+        run.attach(model, datasets)
     stop = StopOnSignals()
     report = report(os.path.basename(sys.modules[type(model).__module__].__file__))
     with memory.in_one_line(needs), contextlib.closing(stop), contextlib.closing(report):

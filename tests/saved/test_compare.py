@@ -13,8 +13,9 @@ from lenet.errors import DataError, UsageError
 from lenet.network3 import FullyConnectedLayer, Network, SoftmaxLayer
 from lenet.pictures import plots
 from lenet.saved.compare import compare, names_of, picture_of
+from lenet.saved.log import read_log
 from lenet.saved.predict import Predictor
-from lenet.saved.run import Run, read_log
+from lenet.saved.run import Run
 
 
 def a_run(folder, dataset, epochs=1, eta=0.5, layers=None, n_pixels=784, n_out=10):
@@ -22,7 +23,7 @@ def a_run(folder, dataset, epochs=1, eta=0.5, layers=None, n_pixels=784, n_out=1
     datasets = load_data(str(dataset))
     network = Network(layers or [SoftmaxLayer(n_pixels, n_out)], 10, seed=3)
     run = Run.create(str(folder), {"dataset": str(dataset)})
-    run.made_for(datasets)
+    run.check_datasets(datasets)
     train, validation, test = datasets
     network.SGD(train, epochs, 10, eta, validation, test, run=run)
     return str(folder)

@@ -19,6 +19,7 @@ from lenet.errors import DataError, Interrupted, UsageError
 from lenet.network3 import FullyConnectedLayer, Network, SoftmaxLayer
 from lenet.saved import networks, parameters
 from lenet.saved import run as runs
+from lenet.saved.log import read_log
 from lenet.saved.run import Run
 from lenet.training.loop import Result
 
@@ -32,7 +33,7 @@ def trained(dataset, run=None, epochs=3, network=None):
     network = network or small_network()
     datasets = load_data(dataset)
     if run is not None:
-        run.made_for(datasets)
+        run.check_datasets(datasets)
     train, validation, test = datasets
     result = network.SGD(train, epochs, 10, 0.5, validation, test, run=run)
     return network, result
@@ -94,7 +95,7 @@ def test_the_log_has_a_row_for_each_validation(kept):
     folder, _, result = kept
     with open(os.path.join(folder, "log.csv")) as file:
         assert file.readline() == "iteration,epoch,cost,validation,test,seconds\n"
-    rows = runs.read_log(os.path.join(folder, "log.csv"))
+    rows = read_log(os.path.join(folder, "log.csv"))
     assert [(row["iteration"], row["epoch"]) for row in rows] == [(25, 1), (50, 2), (75, 3)]
     best = [row for row in rows if row["iteration"] == result.best_iteration + 1]
     assert [(row["validation"], row["test"]) for row in best] == [
@@ -119,8 +120,8 @@ def test_a_training_that_diverges_leaves_its_best_parameters(small_dataset, tmp_
     folder = str(tmp_path / "run")
     network, result = small_network(), Result()
     run = Run.create(folder, {})
-    run.made_for(load_data(small_dataset))
-    run.takes(network, None)
+    run.check_datasets(load_data(small_dataset))
+    run.attach(network, None)
     run.training_begins(25, 1, result)
     run.save_seconds = math.inf  # so much that the next saving is put off
     result.cost, result.iteration = 2.0, 24
@@ -134,7 +135,7 @@ def test_a_training_that_diverges_leaves_its_best_parameters(small_dataset, tmp_
     result.stopped = "diverged"
     run.training_ends(result)
     assert_same(values(networks.load_model(folder).model), best)
-    row, = runs.read_log(os.path.join(folder, "log.csv"))
+    row, = read_log(os.path.join(folder, "log.csv"))
     assert (row["validation"], row["test"]) == (0.5, 0.4)
 
 
@@ -172,7 +173,7 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(small_dataset, tmp_path):
     network, result = trained(small_dataset, Run.resume(folder), epochs=4)
     assert_same(values(network), values(whole))
     assert vars(result) == vars(whole_result)
-    logs = [runs.read_log(str(tmp_path / name / "log.csv")) for name in ("run", "whole")]
+    logs = [read_log(str(tmp_path / name / "log.csv")) for name in ("run", "whole")]
     assert without_seconds(logs[0]) == without_seconds(logs[1])
     models_ = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("run", "whole")]
     assert models_[0] == models_[1]
@@ -252,7 +253,7 @@ def test_killed_at_twenty_instants(small_sets, tmp_path, rng):
     again, again_result = trained(dataset, Run.resume(str(folder)), epochs=40)
     assert_same(values(again), values(network))
     assert vars(again_result) == vars(result)
-    logs = [runs.read_log(str(tmp_path / name / "log.csv")) for name in ("run", "whole")]
+    logs = [read_log(str(tmp_path / name / "log.csv")) for name in ("run", "whole")]
     assert without_seconds(logs[0]) == without_seconds(logs[1])
     assert sorted(os.listdir(str(folder))) == sorted(os.listdir(str(tmp_path / "whole")))
 
