@@ -188,6 +188,8 @@ class Run(Observer):
         self.state = dict(self.params)
         for number, random_state in enumerate(getattr(model, "random_states", ())):
             self.state[f"random{number}"] = random_state
+        for number, velocity in enumerate(getattr(model, "velocities", ())):
+            self.state[f"velocity{number}"] = velocity
 
         if self.earlier is not None:
             arrays, saved, _ = self.earlier

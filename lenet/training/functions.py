@@ -13,7 +13,7 @@ from lenet.errors import UsageError
 Functions = namedtuple("Functions", "train_minibatch validation_error test_error n_train_batches")
 
 
-def compile_functions(model, x, y, cost, datasets, learning_rate, batch_size):
+def compile_functions(model, x, y, cost, datasets, learning_rate, batch_size, momentum=0.0):
     """Compile a training step on a minibatch, and the errors on the validation and test sets.
 
     Parameters
@@ -30,6 +30,9 @@ def compile_functions(model, x, y, cost, datasets, learning_rate, batch_size):
         Factor of the gradient in each step.
     batch_size : int
         Examples per minibatch.
+    momentum : float
+        The fraction of a step that is added to the next one; ``model.velocities`` are the steps,
+        as ``velocities`` makes them.
 
     Returns
     -------
@@ -57,6 +60,11 @@ def compile_functions(model, x, y, cost, datasets, learning_rate, batch_size):
         (param, param - learning_rate * gradient)
         for param, gradient in zip(model.params, gradients)
     ]
+    if momentum:
+        steps = [momentum * velocity - learning_rate * gradient
+                 for velocity, gradient in zip(model.velocities, gradients)]
+        updates = list(zip(model.velocities, steps)) + [
+            (param, param + step) for param, step in zip(model.params, steps)]
 
     # The function takes a minibatch's number only. ``givens`` puts a slice of the shared variables
     # in the place of x and y, so that no image is copied to a GPU on the way.
@@ -117,6 +125,65 @@ def compile_over_set(inputs, expression, evaluated_set, batch_size):
             yield value(i)
 
     return lambda: list(values())
+
+
+def in_training(cost, noise):
+    """A cost as training computes it, with random numbers where evaluation takes their mean.
+
+    Parameters
+    ----------
+    cost : scalar expression
+        Made from the outputs of evaluation.
+    noise : list of pairs of expressions
+        From the input to the output: an expression that all the later ones depend on, and what
+        takes its place in training. The cost does not change if there is none.
+    """
+    replace = {}
+    for evaluated, trained in noise:
+        replace = {evaluated: theano.clone(trained, replace)}
+    return theano.clone(cost, replace) if replace else cost
+
+
+def falling_rate(learning_rate, decay):
+    """A learning rate that is multiplied by ``decay`` after each epoch.
+
+    Returns
+    -------
+    (float or scalar shared variable, function of an int or None)
+        The rate for ``compile_functions``, and what ``lenet.training.loop.early_stopping`` calls
+        before each epoch. A decay of 1 leaves the rate as it is.
+
+    Raises
+    ------
+    UsageError
+        The rate is not positive, or the decay is not in (0, 1].
+    """
+    check_learning_rate(learning_rate)
+    if not 0 < decay <= 1:
+        raise UsageError(f"learning rate decay {decay}; expected more than 0 and at most 1, "
+                         "such as 0.95")
+    if decay == 1:
+        return learning_rate, None
+    rate = theano.shared(numpy.asarray(learning_rate, dtype=theano.config.floatX))
+
+    def epoch_begins(epoch):
+        rate.set_value(numpy.asarray(learning_rate * decay ** (epoch - 1), dtype=rate.dtype))
+
+    return rate, epoch_begins
+
+
+def velocities(params, momentum):
+    """The last step of each parameter, at first 0; none without momentum.
+
+    Raises
+    ------
+    UsageError
+        The momentum is not in [0, 1).
+    """
+    if not 0 <= momentum < 1:
+        raise UsageError(f"momentum {momentum}; expected at least 0 and less than 1, such as 0.9")
+    return [theano.shared(numpy.zeros_like(param.get_value(borrow=True)))
+            for param in params if momentum]
 
 
 def check_learning_rate(rate):
