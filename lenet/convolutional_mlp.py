@@ -16,20 +16,21 @@ import numbers
 import numpy
 import theano
 import theano.tensor as T
+from theano.sandbox.rng_mrg import MRG_RandomStreams
 from theano.tensor.nnet import conv2d
-from theano.tensor.signal import pool
 
 from lenet.data import image_shape_of, load_data
 from lenet.errors import UsageError
 from lenet.logistic_sgd import Classifier, LogisticRegression, check_shape, zeros
-from lenet.mlp import HiddenLayer
-from lenet.training.functions import compile_functions
+from lenet.mlp import ACTIVATIONS, HiddenLayer, check_factors, check_hidden
+from lenet.pooling import OVERLAPPING, POOLINGS, stochastic_pool
+from lenet.training.functions import compile_functions, falling_rate, in_training, velocities
 from lenet.training.loop import early_stopping
 from lenet.training.watch import watched
 
 
 class LeNetConvPoolLayer:
-    """A convolution, then max-pooling, then a non-linearity.
+    """A convolution, then pooling, then a non-linearity.
 
     Parameters
     ----------
@@ -43,25 +44,31 @@ class LeNetConvPoolLayer:
         (batch size, number of input feature maps, image height, image width); the batch size may
         be None if it is not known.
     poolsize : tuple of 2 ints
-        (rows, columns) of the windows that are pooled; they do not overlap, and a border that
-        does not fill a window is left out.
+        (rows, columns) from one window that is pooled to the next; a border that does not fill a
+        window is left out.
     W, b : shared variables, optional
         Filters of shape filter_shape and biases of shape (number of filters,) to use instead of
         new ones, floatX.
     activation : function of an expression
         The non-linearity.
+    pooling : str
+        How windows are pooled, one of ``lenet.pooling.POOLINGS``. Stochastic pooling comes after
+        the non-linearity, as in its paper: it takes maps without negative numbers.
 
     Attributes
     ----------
     output : 4-d expression
-        Feature maps of shape (batch size, number of filters,
-        (image height - filter height + 1) // poolsize[0],
-        (image width - filter width + 1) // poolsize[1]).
+        Feature maps of shape (batch size, number of filters) + map_size.
+    map_size : tuple of 2 ints
+        (rows, columns) of a map: by default (image height - filter height + 1) // poolsize[0] and
+        (image width - filter width + 1) // poolsize[1].
+    maps : 4-d expression
+        What is pooled.
 
     Raises
     ------
-    ValueError
-        The shapes do not fit each other.
+    UsageError
+        The shapes do not fit each other, or there is no such pooling.
 
     Notes
     -----
@@ -71,16 +78,19 @@ class LeNetConvPoolLayer:
     """
 
     def __init__(self, rng, input, filter_shape, image_shape, poolsize=(2, 2), W=None, b=None,
-                 activation=T.tanh):
+                 activation=T.tanh, pooling="max"):
+        if pooling not in POOLINGS:
+            raise UsageError(f"pooling {pooling}; expected one of {', '.join(POOLINGS)}")
         if image_shape[1] != filter_shape[1]:
-            raise ValueError(
+            raise UsageError(
                 f"filter_shape {tuple(filter_shape)} is for {filter_shape[1]} input feature maps, "
                 f"but image_shape {tuple(image_shape)} has {image_shape[1]}"
             )
-        if min(pooled_size(image_shape[2:], filter_shape[2:], poolsize)) < 1:
-            raise ValueError(
+        self.map_size = pooled_size(image_shape[2:], filter_shape[2:], poolsize, pooling)
+        if min(self.map_size) < 1:
+            raise UsageError(
                 f"image_shape {tuple(image_shape)} is too small for filter_shape "
-                f"{tuple(filter_shape)} and poolsize {tuple(poolsize)}"
+                f"{tuple(filter_shape)} and poolsize {tuple(poolsize)}; expected smaller ones"
             )
         self.input = input
 
@@ -108,21 +118,31 @@ class LeNetConvPoolLayer:
         check_shape("W", self.W, filter_shape)
         check_shape("b", self.b, filter_shape[:1])
 
-        conv_out = conv2d(
-            input, self.W, input_shape=tuple(image_shape), filter_shape=tuple(filter_shape)
-        )
-        pooled_out = pool.pool_2d(conv_out, poolsize, ignore_border=True, mode="max")
-        # The vector of biases becomes a tensor of shape (1, number of filters, 1, 1), which is
-        # broadcast over the minibatch and over the rows and columns of each map.
-        self.output = activation(pooled_out + self.b.dimshuffle("x", 0, "x", "x"))
-
         self.params = [self.W, self.b]
 
+        self.maps = conv2d(
+            input, self.W, input_shape=tuple(image_shape), filter_shape=tuple(filter_shape)
+        )
+        # The vector of biases becomes a tensor of shape (1, number of filters, 1, 1), which is
+        # broadcast over the minibatch and over the rows and columns of each map.
+        bias = self.b.dimshuffle("x", 0, "x", "x")
+        if pooling == "stochastic":
+            self.maps = activation(self.maps + bias)
+            self.output = POOLINGS[pooling](self.maps, poolsize)
+        elif pooling == "deformation":
+            # Without a penalty it begins as the maximum.
+            self.c = zeros((4,), "c")
+            self.params.append(self.c)
+            self.output = activation(POOLINGS[pooling](self.maps, poolsize, self.c) + bias)
+        else:
+            self.output = activation(POOLINGS[pooling](self.maps, poolsize) + bias)
 
-def pooled_size(image_size, filter_size, poolsize):
-    """(rows, columns) of the maps after a convolution and max-pooling."""
+
+def pooled_size(image_size, filter_size, poolsize, pooling="max"):
+    """(rows, columns) of the maps after a convolution and pooling."""
+    overlap = pooling in OVERLAPPING
     return tuple(
-        (image - filter + 1) // window
+        (image - filter + 1 - overlap) // window
         for image, filter, window in zip(image_size, filter_size, poolsize)
     )
 
@@ -133,7 +153,8 @@ class LeNet5(Classifier):
     Parameters
     ----------
     rng : numpy.random.RandomState
-        Draws the initial parameters: those of layer 0, then 1, then 2.
+        Draws the initial parameters: those of layer 0, then 1, then 2; then, where training needs
+        random numbers, their seed.
     input : matrix expression
         One rasterized image per row, of shape (batch size, channels * height * width).
     image_shape : tuple of 3 ints
@@ -144,8 +165,15 @@ class LeNet5(Classifier):
         Number of classes.
     n_hidden : int
         Number of units of the hidden layer.
-    filter_size, poolsize : tuple of 2 ints
-        (rows, columns) of the filters and of the pooling windows of both convolutions.
+    filter_size, poolsize : tuple of 2 ints, or of 2 such tuples
+        (rows, columns) of the filters and of the pooling windows of both convolutions, or of each.
+    activation : str
+        The non-linearity of layers 0 to 2, one of ``lenet.mlp.ACTIVATIONS``.
+    pooling : str
+        One of ``lenet.pooling.POOLINGS``. Stochastic pooling draws in training, and takes an
+        activation other than tanh.
+    dropout : float
+        Fraction of the hidden units left out in training, drawn anew for each minibatch.
 
     Attributes
     ----------
@@ -153,11 +181,28 @@ class LeNet5(Classifier):
         The layers, from the image to the classes.
     params : list of shared variables
         All parameters, in the tutorial's order: from the last layer to the first.
+    L2_sqr : scalar expression
+        Sum of the squares of all weights, not of the biases.
+    noise, random_states
+        What differs in training, for ``lenet.training.functions.in_training``, and the states of
+        its random numbers, which training changes.
+
+    Raises
+    ------
+    UsageError
+        The sizes leave nothing of the images, or another argument cannot work.
     """
 
     def __init__(self, rng, input, image_shape=(1, 28, 28), nkerns=(20, 50), n_out=10,
-                 n_hidden=500, filter_size=(5, 5), poolsize=(2, 2)):
+                 n_hidden=500, filter_size=(5, 5), poolsize=(2, 2), activation="tanh",
+                 pooling="max", dropout=0.0):
+        check_hidden(n_hidden, activation, dropout)
+        if (pooling, activation) == ("stochastic", "tanh"):
+            raise UsageError("pooling stochastic needs maps without negative numbers; expected the "
+                             "activation relu, sigmoid or softplus instead of tanh")
         channels, height, width = image_shape
+        filter_sizes = per_layer("filter_size", filter_size)
+        poolsizes = per_layer("poolsize", poolsize)
         self.input = input
 
         # The rows of pixels become images again: (batch size, 784) -> (batch size, 1, 28, 28).
@@ -170,10 +215,11 @@ class LeNet5(Classifier):
             rng,
             input=layer0_input,
             image_shape=(None, channels, height, width),
-            filter_shape=(nkerns[0], channels) + tuple(filter_size),
-            poolsize=poolsize,
+            filter_shape=(nkerns[0], channels) + filter_sizes[0],
+            poolsize=poolsizes[0],
+            activation=ACTIVATIONS[activation],
+            pooling=pooling,
         )
-        size0 = pooled_size((height, width), filter_size, poolsize)
 
         # Filtering reduces a map to (12 - 5 + 1, 12 - 5 + 1) = (8, 8),
         # max-pooling reduces this to (8 / 2, 8 / 2) = (4, 4):
@@ -181,30 +227,72 @@ class LeNet5(Classifier):
         self.layer1 = LeNetConvPoolLayer(
             rng,
             input=self.layer0.output,
-            image_shape=(None, nkerns[0]) + size0,
-            filter_shape=(nkerns[1], nkerns[0]) + tuple(filter_size),
-            poolsize=poolsize,
+            image_shape=(None, nkerns[0]) + self.layer0.map_size,
+            filter_shape=(nkerns[1], nkerns[0]) + filter_sizes[1],
+            poolsize=poolsizes[1],
+            activation=ACTIVATIONS[activation],
+            pooling=pooling,
         )
-        size1 = pooled_size(size0, filter_size, poolsize)
 
         # A fully-connected layer works on vectors: the maps of an image are put in one row,
         # which gives a matrix of shape (batch size, nkerns[1] * 4 * 4) = (batch size, 800).
         self.layer2 = HiddenLayer(
             rng,
             input=self.layer1.output.flatten(2),
-            n_in=nkerns[1] * size1[0] * size1[1],
+            n_in=nkerns[1] * self.layer1.map_size[0] * self.layer1.map_size[1],
             n_out=n_hidden,
-            activation=T.tanh,
+            activation=ACTIVATIONS[activation],
         )
 
-        self.layer3 = LogisticRegression(input=self.layer2.output, n_in=n_hidden, n_out=n_out)
+        # In training, a unit is there with probability 1 - dropout; this is its mean.
+        hidden = self.layer2.output
+        if dropout:
+            hidden = (1 - dropout) * hidden
+        self.layer3 = LogisticRegression(input=hidden, n_in=n_hidden, n_out=n_out)
 
         super().__init__(self.layer3.p_y_given_x)
         self.params = (
             self.layer3.params + self.layer2.params + self.layer1.params + self.layer0.params
         )
+        layers = (self.layer0, self.layer1, self.layer2, self.layer3)
+        self.L2_sqr = sum((layer.W ** 2).sum() for layer in layers)
         self.nkerns, self.n_hidden = nkerns, n_hidden
         self.filter_size, self.poolsize = filter_size, poolsize
+        self.activation, self.pooling, self.dropout = activation, pooling, dropout
+
+        # In training, stochastic pooling draws from each window, and dropout leaves units out.
+        self.noise, self.random_states = [], []
+        if pooling == "stochastic" or dropout:
+            streams = MRG_RandomStreams(int(rng.randint(1, 2 ** 31 - 2 ** 16)))
+            if pooling == "stochastic":
+                for layer, n, poolsize in zip(layers, nkerns, poolsizes):
+                    # One number for each window, of all maps of all images.
+                    uniform = streams.uniform((input.shape[0], n) + layer.map_size,
+                                              dtype=theano.config.floatX)
+                    self.noise.append((layer.output,
+                                       stochastic_pool(layer.maps, uniform, poolsize)))
+            if dropout:
+                mask = streams.binomial((input.shape[0], n_hidden), p=1 - dropout,
+                                        dtype=theano.config.floatX)
+                self.noise.append((hidden, mask * self.layer2.output))
+            self.random_states = [update[0] for update in streams.state_updates]
+
+
+def per_layer(name, size):
+    """The pairs (rows, columns) of both layers, from one pair for both or from one for each.
+
+    Raises
+    ------
+    UsageError
+        They are not pairs of positive whole numbers.
+    """
+    pairs = size if any(isinstance(n, (list, tuple)) for n in size) else (size, size)
+    if len(pairs) != 2 or not all(
+            isinstance(pair, (list, tuple)) and len(pair) == 2
+            and all(isinstance(n, numbers.Integral) and n > 0 for n in pair) for pair in pairs):
+        raise UsageError(f"{name} {size}; expected positive whole numbers (rows, columns), or a "
+                         "pair of them for each layer")
+    return tuple(map(tuple, pairs))
 
 
 def check_nkerns(nkerns):
@@ -215,7 +303,9 @@ def check_nkerns(nkerns):
 
 
 def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nkerns=(20, 50),
-                    batch_size=500, seed=23455, chunk_mb=None, run=None):
+                    batch_size=500, seed=23455, filter_size=(5, 5), poolsize=(2, 2), n_hidden=500,
+                    activation="tanh", pooling="max", dropout=0.0, L2_reg=0.0, momentum=0.0,
+                    learning_rate_decay=1.0, chunk_mb=None, run=None):
     """Train LeNet-5 with early stopping, and print the tutorial's lines.
 
     Parameters
@@ -231,7 +321,14 @@ def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nke
     batch_size : int
         Examples per minibatch.
     seed : int
-        Seed of the initial parameters.
+        Seed of the initial parameters, and of dropout and stochastic pooling.
+    filter_size, poolsize, n_hidden, activation, pooling, dropout
+        See ``LeNet5``.
+    L2_reg : float
+        Factor of the sum of the squared weights in the cost; 0 leaves the sum out.
+    momentum, learning_rate_decay : float
+        The fraction of each step that is added to the next one, and the factor of the learning
+        rate after each epoch.
     run : lenet.saved.run.Run, optional
         Keeps the training in a folder.
 
@@ -246,6 +343,8 @@ def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nke
         An argument cannot work; the dataset cannot be read; the cost is no longer finite.
     """
     check_nkerns(nkerns)
+    check_hidden(n_hidden, activation, dropout)
+    check_factors(L2_reg=L2_reg)
     rng = numpy.random.RandomState(seed)
 
     print("... loading data", flush=True)
@@ -254,17 +353,25 @@ def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nke
     print("... building the model", flush=True)
     x = T.matrix("x")  # the images, one rasterized image per row
     y = T.ivector("y")  # the labels
-    # 16 pixels are the least for two convolutions and poolings: ((16 - 4) / 2 - 4) / 2 = 1.
-    model = LeNet5(rng, x, image_shape_of(datasets, least=16), nkerns,
-                   n_out=len(datasets.class_names))
+    # 16 pixels are the least for the tutorial's sizes: ((16 - 4) / 2 - 4) / 2 = 1.
+    least = 16 if (list(filter_size), list(poolsize)) == ([5, 5], [2, 2]) else 1
+    image_shape = image_shape_of(datasets, least)
+    model = LeNet5(rng, x, image_shape, nkerns, len(datasets.class_names), n_hidden, filter_size,
+                   poolsize, activation, pooling, dropout)
+    model.velocities = velocities(model.params, momentum)
+    rate, epoch_begins = falling_rate(learning_rate, learning_rate_decay)
 
     # The cost that training minimises is the negative log-likelihood of the right classes.
     cost = model.negative_log_likelihood(y)
+    if L2_reg:
+        cost += L2_reg * model.L2_sqr
+    cost = in_training(cost, model.noise)
 
     # The training itself; ``watched`` prints, keeps the run, and stops on Ctrl-C.
     with watched(model, datasets, batch_size, run) as observers:
-        functions = compile_functions(model, x, y, cost, datasets, learning_rate, batch_size)
-        result = early_stopping(*functions, n_epochs, observers=observers)
+        functions = compile_functions(model, x, y, cost, datasets, rate, batch_size, momentum)
+        result = early_stopping(*functions, n_epochs, epoch_begins=epoch_begins,
+                                observers=observers)
     return model, result
 
 

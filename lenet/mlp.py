@@ -8,13 +8,17 @@ import math
 import numpy
 import theano
 import theano.tensor as T
+from theano.sandbox.rng_mrg import MRG_RandomStreams
 
 from lenet.data import load_data
 from lenet.errors import UsageError
 from lenet.logistic_sgd import Classifier, LogisticRegression, check_shape, zeros
-from lenet.training.functions import compile_functions
+from lenet.training.functions import compile_functions, falling_rate, in_training, velocities
 from lenet.training.loop import early_stopping
 from lenet.training.watch import watched
+
+ACTIVATIONS = {"tanh": T.tanh, "sigmoid": T.nnet.sigmoid, "relu": T.nnet.relu,
+               "softplus": T.nnet.softplus}
 
 
 class HiddenLayer:
@@ -66,7 +70,7 @@ class HiddenLayer:
 
 
 class MLP(Classifier):
-    """A network with one hidden layer of tanh units and a softmax layer on top.
+    """A network with one hidden layer and a softmax layer on top.
 
     Parameters
     ----------
@@ -76,6 +80,10 @@ class MLP(Classifier):
         One example per row, of shape (batch size, n_in).
     n_in, n_hidden, n_out : int
         Numbers of inputs, of hidden units and of classes.
+    activation : str
+        The hidden layer's non-linearity, one of ``ACTIVATIONS``.
+    dropout : float
+        Fraction of the hidden units left out in training, drawn anew for each minibatch.
 
     Attributes
     ----------
@@ -86,15 +94,27 @@ class MLP(Classifier):
         a regularized cost keeps small.
     params : list of shared variables
         The parameters of the hidden layer, then those of the softmax layer.
+    noise, random_states
+        What differs in training, for ``lenet.training.functions.in_training``, and the states of
+        its random numbers, which training changes.
+
+    Raises
+    ------
+    UsageError
+        There is no such activation, or the dropout is not in [0, 1).
     """
 
-    def __init__(self, rng, input, n_in, n_hidden, n_out):
+    def __init__(self, rng, input, n_in, n_hidden, n_out, activation="tanh", dropout=0.0):
+        check_hidden(n_hidden, activation, dropout)
         # (batch size, n_in) -> (batch size, n_hidden)
         self.hiddenLayer = HiddenLayer(rng, input=input, n_in=n_in, n_out=n_hidden,
-                                       activation=T.tanh)
+                                       activation=ACTIVATIONS[activation])
+        # In training, a unit is there with probability 1 - dropout; this is its mean.
+        hidden = self.hiddenLayer.output
+        if dropout:
+            hidden = (1 - dropout) * hidden
         # (batch size, n_hidden) -> (batch size, n_out)
-        self.logRegressionLayer = LogisticRegression(input=self.hiddenLayer.output,
-                                                     n_in=n_hidden, n_out=n_out)
+        self.logRegressionLayer = LogisticRegression(input=hidden, n_in=n_hidden, n_out=n_out)
 
         weights = [self.hiddenLayer.W, self.logRegressionLayer.W]
         self.L1 = sum(abs(W).sum() for W in weights)
@@ -103,12 +123,37 @@ class MLP(Classifier):
         super().__init__(self.logRegressionLayer.p_y_given_x)
         self.input = input
         self.params = self.hiddenLayer.params + self.logRegressionLayer.params
-        self.n_hidden = n_hidden
+        self.n_hidden, self.activation, self.dropout = n_hidden, activation, dropout
+
+        self.noise, self.random_states = [], []
+        if dropout:
+            streams = MRG_RandomStreams(int(rng.randint(1, 2 ** 31 - 2 ** 16)))
+            mask = streams.binomial((input.shape[0], n_hidden), p=1 - dropout,
+                                    dtype=theano.config.floatX)
+            self.noise.append((hidden, mask * self.hiddenLayer.output))
+            self.random_states = [update[0] for update in streams.state_updates]
+
+
+def check_hidden(n_hidden, activation, dropout):
+    """Raise a UsageError unless a hidden layer can be made of these."""
+    if n_hidden < 1:
+        raise UsageError(f"n_hidden {n_hidden}; expected a positive number of hidden units")
+    if activation not in ACTIVATIONS:
+        raise UsageError(f"activation {activation}; expected one of {', '.join(ACTIVATIONS)}")
+    if not 0 <= dropout < 1:
+        raise UsageError(f"dropout {dropout}; expected at least 0 and less than 1, such as 0.5")
+
+
+def check_factors(**factors):
+    """Raise a UsageError unless each factor of a sum over the weights is 0 or positive."""
+    for name, factor in factors.items():
+        if not (factor >= 0 and math.isfinite(factor)):
+            raise UsageError(f"{name} {factor}; expected 0 or a positive number")
 
 
 def test_mlp(learning_rate=0.01, L1_reg=0.0, L2_reg=0.0001, n_epochs=1000,
-             dataset="mnist.pkl.gz", batch_size=20, n_hidden=500, seed=1234, chunk_mb=None,
-             run=None):
+             dataset="mnist.pkl.gz", batch_size=20, n_hidden=500, seed=1234, activation="tanh",
+             dropout=0.0, momentum=0.0, learning_rate_decay=1.0, chunk_mb=None, run=None):
     """Train a multilayer perceptron with early stopping and regularized weights.
 
     The cost is the negative log-likelihood + L1_reg * L1 + L2_reg * L2_sqr.
@@ -128,7 +173,12 @@ def test_mlp(learning_rate=0.01, L1_reg=0.0, L2_reg=0.0001, n_epochs=1000,
     n_hidden : int
         Number of units of the hidden layer.
     seed : int
-        Seed of the initial weights.
+        Seed of the initial weights and of the dropout.
+    activation, dropout
+        See ``MLP``.
+    momentum, learning_rate_decay : float
+        The fraction of each step that is added to the next one, and the factor of the learning
+        rate after each epoch.
     run : lenet.saved.run.Run, optional
         Keeps the training in a folder.
 
@@ -142,11 +192,8 @@ def test_mlp(learning_rate=0.01, L1_reg=0.0, L2_reg=0.0001, n_epochs=1000,
     lenet.errors.UsageError, lenet.errors.DataError, lenet.errors.TrainingError
         An argument cannot work; the dataset cannot be read; the cost is no longer finite.
     """
-    if n_hidden < 1:
-        raise UsageError(f"n_hidden {n_hidden}; expected a positive number of hidden units")
-    for name, factor in (("L1_reg", L1_reg), ("L2_reg", L2_reg)):
-        if not (factor >= 0 and math.isfinite(factor)):
-            raise UsageError(f"{name} {factor}; expected 0 or a positive number")
+    check_hidden(n_hidden, activation, dropout)
+    check_factors(L1_reg=L1_reg, L2_reg=L2_reg)
     rng = numpy.random.RandomState(seed)
 
     print("... loading data", flush=True)
@@ -157,16 +204,20 @@ def test_mlp(learning_rate=0.01, L1_reg=0.0, L2_reg=0.0001, n_epochs=1000,
     y = T.ivector("y")  # the labels
     # An image of 28 x 28 pixels is a row of 784 inputs.
     classifier = MLP(rng, x, n_in=numpy.prod(datasets.image_shape), n_hidden=n_hidden,
-                     n_out=len(datasets.class_names))
+                     n_out=len(datasets.class_names), activation=activation, dropout=dropout)
+    classifier.velocities = velocities(classifier.params, momentum)
+    rate, epoch_begins = falling_rate(learning_rate, learning_rate_decay)
     cost = classifier.negative_log_likelihood(y)
     if L1_reg:
         cost += L1_reg * classifier.L1
     if L2_reg:
         cost += L2_reg * classifier.L2_sqr
+    cost = in_training(cost, classifier.noise)
 
     with watched(classifier, datasets, batch_size, run) as observers:
-        functions = compile_functions(classifier, x, y, cost, datasets, learning_rate, batch_size)
-        result = early_stopping(*functions, n_epochs, observers=observers)
+        functions = compile_functions(classifier, x, y, cost, datasets, rate, batch_size, momentum)
+        result = early_stopping(*functions, n_epochs, epoch_begins=epoch_begins,
+                                observers=observers)
     return classifier, result
 
 

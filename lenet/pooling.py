@@ -192,12 +192,36 @@ def deformation_pool(input, c, penalties, stride=None):
 def quadratic_penalties(radius):
     """The penalties i, j, i^2, j^2 of a place i rows and j columns from the middle.
 
+    Parameters
+    ----------
+    radius : number, or tuple of 2 numbers
+        Rows and columns from the middle to the border; 0.5 for a window of 2 x 2.
+
     Returns
     -------
     array of shape (4, 2 radius + 1, 2 radius + 1)
     """
-    i, j = numpy.mgrid[-radius:radius + 1, -radius:radius + 1]
+    down, right = numpy.broadcast_to(radius, 2)
+    i, j = numpy.mgrid[-down:down + 1, -right:right + 1]
     return numpy.stack([i, j, i ** 2, j ** 2]).astype(theano.config.floatX)
+
+
+# Every kind as the layer of a network takes it: functions of the maps and of the size of a window,
+# which is also the stride. "deformation" has a third argument, the factors that it learns.
+POOLINGS = {
+    "max": max_pool,
+    "mean": mean_pool,
+    "overlapping": lambda maps, size: overlapping_max_pool(maps, (size[0] + 1, size[1] + 1), size),
+    "l2": l2_pool,
+    "stochastic": stochastic_pool_mean,
+    # The normalization keeps the size of the maps; the maximum reduces it.
+    "contrast": lambda maps, size: max_pool(local_contrast_normalization(maps), size),
+    "deformation": lambda maps, size, c:
+        deformation_pool(maps, c, quadratic_penalties((size[0] / 2, size[1] / 2)), size),
+}
+
+# The kinds whose windows have one row and one column more than they are apart.
+OVERLAPPING = ("overlapping", "deformation")
 
 
 def windows(input, window, stride=None):

@@ -64,10 +64,17 @@ def build_network(rng, x, image_shape, n_out, layers):
     return network
 
 
-def build_1998(rng, x, image_shape, n_out, **choices):
+def build_1998(rng, x, image_shape, n_out, **options):
     if n_out != 10:
         raise ValueError(f"{n_out} names of classes; expected 10")
-    return LeNet5_1998(rng, x, image_shape, **choices)
+    return LeNet5_1998(rng, x, image_shape, **options)
+
+
+def chosen(model, **defaults):
+    """The arguments of a network that differ from these defaults, which are those of a file that
+    does not name them."""
+    return {name: getattr(model, name) for name, default in defaults.items()
+            if getattr(model, name) != default}
 
 
 # layers(model): its layers, from the first to the last, by name or as a list
@@ -83,15 +90,16 @@ KINDS = {
             LogisticRegression(x, n_elements(image_shape), n_out)),
     "MLP": Kind(
         lambda model: [model.hiddenLayer, model.logRegressionLayer],
-        lambda model: {"n_hidden": model.n_hidden},
-        lambda rng, x, image_shape, n_out, n_hidden:
-            MLP(rng, x, n_elements(image_shape), n_hidden, n_out)),
+        lambda model: {"n_hidden": model.n_hidden, **chosen(model, activation="tanh", dropout=0)},
+        lambda rng, x, image_shape, n_out, **options:
+            MLP(rng, x, n_elements(image_shape), n_out=n_out, **options)),
     "LeNet5": Kind(
         lambda model: [model.layer0, model.layer1, model.layer2, model.layer3],
-        lambda model: {name: getattr(model, name)
-                       for name in ("nkerns", "n_hidden", "filter_size", "poolsize")},
-        lambda rng, x, image_shape, n_out, **sizes:
-            LeNet5(rng, x, image_shape, n_out=n_out, **sizes)),
+        lambda model: {**{name: getattr(model, name)
+                          for name in ("nkerns", "n_hidden", "filter_size", "poolsize")},
+                       **chosen(model, activation="tanh", pooling="max", dropout=0)},
+        lambda rng, x, image_shape, n_out, **options:
+            LeNet5(rng, x, image_shape, n_out=n_out, **options)),
     "LeNet5_1998": Kind(
         lambda model: model.layers,
         lambda model: model.choices,

@@ -25,6 +25,13 @@ NETWORKS = {
     "logistic regression": lambda rng, x: LogisticRegression(x, 256, 10),
     "perceptron": lambda rng, x: MLP(rng, x, 256, 7, 10),
     "LeNet": lambda rng, x: LeNet5(rng, x, SHAPE, nkerns=(2, 3), n_hidden=5),
+    "perceptron with dropout": lambda rng, x: MLP(rng, x, 256, 7, 10, "relu", 0.3),
+    "other sizes": lambda rng, x: LeNet5(rng, x, SHAPE, (2, 3), 10, 5, ((7, 6), (3, 2)),
+                                         ((2, 1), (1, 2)), "softplus", "l2", 0.2),
+    "stochastic": lambda rng, x: LeNet5(rng, x, SHAPE, (2, 3), n_hidden=5, activation="sigmoid",
+                                        pooling="stochastic"),
+    "deformation": lambda rng, x: LeNet5(rng, x, SHAPE, (2, 3), n_hidden=5, filter_size=(3, 3),
+                                         pooling="deformation"),
     "paper of 1998": lambda rng, x: LeNet5_1998(rng, x, SHAPE),
     "simplified": lambda rng, x: LeNet5_1998(rng, x, SHAPE, "full", "max", "softmax"),
     "network3": lambda rng, x: network3.conv_network(SHAPE, 2, 0.3),
@@ -75,6 +82,23 @@ def test_the_names_of_the_parameters(rng):
     assert list(networks.named_params(made("paper of 1998", rng))) == [
         "C1.W", "C1.b", "S2.coefficient", "S2.b", "C3.W", "C3.b", "S4.coefficient", "S4.b",
         "C5.W", "C5.b", "F6.W", "F6.b"]
+
+
+def test_a_file_names_only_what_is_not_the_tutorials(rng):
+    expected = {
+        "LeNet": {"kind": "LeNet5", "nkerns": [2, 3], "n_hidden": 5, "filter_size": [5, 5],
+                  "poolsize": [2, 2]},
+        "stochastic": {"kind": "LeNet5", "nkerns": [2, 3], "n_hidden": 5, "filter_size": [5, 5],
+                       "poolsize": [2, 2], "activation": "sigmoid", "pooling": "stochastic"},
+        "perceptron": {"kind": "MLP", "n_hidden": 7},
+        "perceptron with dropout": {"kind": "MLP", "n_hidden": 7, "activation": "relu",
+                                    "dropout": 0.3},
+        "paper of 1998": {"kind": "LeNet5_1998", "connections": "table", "pooling": "mean",
+                          "head": "rbf", "loss": "discriminative"},
+    }
+    for name, architecture in expected.items():
+        found = json.dumps(networks.architecture_of(made(name, rng)))
+        assert found == json.dumps(architecture)  # in this order, so the bytes are the same
 
 
 def test_maps_and_filters(rng):
@@ -132,6 +156,14 @@ def changed(path, change):
     (lambda n: n["architecture"].update(n_hidden=-1), "does not describe a network"),
     (lambda n: n["architecture"].update(poolsize=[0, 2]), "does not describe a network"),
     (lambda n: n["architecture"].update(filter_size=[17, 17]), "too small"),
+    (lambda n: n["architecture"].update(filter_size=[[5, 5], [9, 9]]), "too small"),
+    (lambda n: n["architecture"].update(filter_size=[[5, 5], 5]), "does not describe a network"),
+    (lambda n: n["architecture"].update(filter_size="55"), "does not describe a network"),
+    (lambda n: n["architecture"].update(activation="step"), "activation step; expected one of"),
+    (lambda n: n["architecture"].update(activation=["tanh"]), "does not describe a network"),
+    (lambda n: n["architecture"].update(pooling="min"), "pooling min; expected one of"),
+    (lambda n: n["architecture"].update(dropout=2), "dropout 2; expected"),
+    (lambda n: n["architecture"].update(dropout="half"), "does not describe a network"),
     (lambda n: n.update(class_names=DIGITS[:9]), "has shape"),
     (lambda n: n.update(class_names=[]), "expected a list of names"),
     (lambda n: n.update(class_names=list(range(10))), "expected a list of names"),
