@@ -2,6 +2,8 @@
 
 from lenet import commands
 from lenet.convolutional_mlp import evaluate_lenet5, experiment  # noqa: F401  (a scheduler's hook)
+from lenet.mlp import ACTIVATIONS
+from lenet.pooling import POOLINGS
 
 
 def main():
@@ -10,6 +12,12 @@ def main():
     parser.add_sgd()
     parser.add_argument("--nkerns", type=int, nargs=2, metavar=("A", "B"),
                         help="number of filters of each convolution")
+    parser.add_sizes("--filter-size", "filters")
+    parser.add_sizes("--poolsize", "windows of the pooling")
+    parser.add_argument("--pooling", choices=POOLINGS,
+                        help="kind of pooling; stochastic needs --activation relu, sigmoid or "
+                             "softplus")
+    parser.add_hidden(ACTIVATIONS)
     parser.add_run()
     evaluate_lenet5(**parser.parse_training())
 

@@ -8,7 +8,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # isort: split
 from lenet import commands
-from lenet.mlp import test_mlp
+from lenet.mlp import ACTIVATIONS, test_mlp
 
 
 def main():
@@ -17,9 +17,7 @@ def main():
     parser.add_sgd(seed="seed of the initial weights")
     parser.add_argument("--L1-reg", type=float, metavar="FACTOR",
                         help="factor of the sum of the weights' absolute values in the cost")
-    parser.add_argument("--L2-reg", type=float, metavar="FACTOR",
-                        help="factor of the sum of the weights' squares in the cost")
-    parser.add_argument("--n-hidden", type=int, metavar="N", help="units of the hidden layer")
+    parser.add_hidden(ACTIVATIONS)
     parser.add_run()
     test_mlp(**parser.parse_training())
 

@@ -19,6 +19,16 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
         return super()._get_help_string(action)
 
 
+class OneOrTwo(argparse.Action):
+    """One size for both layers, or one for each."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        if len(values) > 2:
+            raise argparse.ArgumentError(self, f"{len(values)} sizes; expected one for both layers "
+                                               "or one for each")
+        setattr(namespace, self.dest, values if values[1:] not in ([], values[:1]) else values[0])
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose help gives the defaults and an example.
 
@@ -62,6 +72,25 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--batch-size", type=int, metavar="N", help="examples per minibatch")
         if seed:
             self.add_argument("--seed", type=whole_seed, metavar="N", help=seed)
+
+    def add_sizes(self, name, of):
+        """Add an option for the size of something, such as the filters of two layers."""
+        self.add_argument(name, type=rows_and_columns, nargs="+", action=OneOrTwo, metavar="SIZE",
+                          help=f"size of the {of}: one for both layers or one for each; 5, or 5x7 "
+                               "for 5 rows and 7 columns")
+
+    def add_hidden(self, activations):
+        """Add the options of a hidden layer, L2 regularization, momentum and a falling rate."""
+        self.add_argument("--n-hidden", type=int, metavar="N", help="units of the hidden layer")
+        self.add_argument("--activation", choices=activations, help="the non-linearity")
+        self.add_argument("--dropout", type=float, metavar="P",
+                          help="fraction of the hidden units left out in training")
+        self.add_argument("--L2-reg", type=float, metavar="FACTOR",
+                          help="factor of the sum of the weights' squares in the cost")
+        self.add_argument("--momentum", type=float, metavar="FRACTION",
+                          help="fraction of each step that is added to the next one")
+        self.add_argument("--learning-rate-decay", type=float, metavar="FACTOR",
+                          help="factor of the learning rate after each epoch")
 
     def add_run(self):
         """Add the options of the dataset and of keeping a run.
@@ -109,6 +138,9 @@ class Parser(argparse.ArgumentParser):
         run = Run.resume(folder)
         begun_with = dict(run.settings)
         command = begun_with.pop("command", None)
+        del options["run"]
+        for name in options:  # one that is newer than the run had its default
+            begun_with.setdefault(name, self.get_default(name))
         if command != self.prog:
             raise UsageError(f"{folder}: a run of {command}; go on with that command")
         for name, value in begun_with.items():
@@ -135,6 +167,15 @@ class Parser(argparse.ArgumentParser):
 def typed(name):
     """The option that sets an argument: "--n-epochs" for "n_epochs"."""
     return "--" + name.replace("_", "-")
+
+
+def rows_and_columns(text):
+    """[rows, columns] that were typed as 5x7, or as 5 for [5, 5]."""
+    size = text.split("x")
+    if len(size) > 2 or not all(number.isdecimal() and int(number) > 0 for number in size):
+        raise argparse.ArgumentTypeError(f"{text}; expected a positive number such as 5, or rows x "
+                                         "columns such as 5x7")
+    return [int(size[0]), int(size[-1])]
 
 
 def whole_seed(text):

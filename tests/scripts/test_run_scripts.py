@@ -20,6 +20,15 @@ COMMANDS = [
     ("mlp.py", "--n-epochs", ["--n-hidden", 5, "--batch-size", 50]),
     ("logistic_sgd.py", "--n-epochs", ["--batch-size", 50]),
     ("network3.py", "--epochs", ["--mini-batch-size", 50, "--dropout", 0.3]),
+    ("convolutional_mlp.py", "--n-epochs",
+     ["--nkerns", 2, 3, "--batch-size", 50, "--filter-size", 7, "3x3", "--poolsize", 2,
+      "--n-hidden", 9, "--activation", "relu", "--pooling", "stochastic", "--dropout", 0.3,
+      "--L2-reg", 0.001, "--momentum", 0.9, "--learning-rate", 0.01, "--learning-rate-decay", 0.5]),
+    ("convolutional_mlp.py", "--n-epochs",
+     ["--nkerns", 2, 3, "--batch-size", 50, "--filter-size", 3, "--pooling", "deformation"]),
+    ("mlp.py", "--n-epochs",
+     ["--n-hidden", 5, "--batch-size", 50, "--activation", "softplus", "--dropout", 0.3,
+      "--momentum", 0.9, "--learning-rate-decay", 0.5]),
 ]
 
 

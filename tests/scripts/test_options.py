@@ -1,0 +1,102 @@
+"""The options of LeNet-5 and the MLP beyond the tutorial's, as a user types them."""
+
+import json
+
+import numpy
+import pytest
+from conftest import assert_refused, write_dataset
+
+from lenet.saved import networks, parameters
+from lenet.saved.predict import Predictor
+
+LENET = ("convolutional_mlp.py", "--nkerns", 2, 3, "--n-hidden", 5, "--batch-size", 50)
+MLP = ("mlp.py", "--n-hidden", 5, "--batch-size", 50)
+
+
+@pytest.mark.parametrize("command, options, expected", [
+    (LENET, ["--filter-size", 7, 3], {"filter_size": [[7, 7], [3, 3]]}),
+    (LENET, ["--filter-size", "3x5", "--poolsize", 2, 1],
+     {"filter_size": [3, 5], "poolsize": [[2, 2], [1, 1]]}),
+    (LENET, ["--activation", "relu", "--pooling", "stochastic", "--dropout", 0.3],
+     {"activation": "relu", "pooling": "stochastic", "dropout": 0.3}),
+    (LENET, ["--pooling", "deformation", "--filter-size", 5, 5], {"pooling": "deformation"}),
+    (MLP, ["--activation", "softplus", "--dropout", 0.5],
+     {"activation": "softplus", "dropout": 0.5}),
+])
+def test_a_network_is_saved_with_its_options_and_predicts(command, options, expected, script,
+                                                          small_dataset, small_sets, tmp_path):
+    run = tmp_path / "run"
+    process = script(*command, *options, "--n-epochs", 1, "--dataset", small_dataset, "--output",
+                     run)
+    assert process.returncode == 0, process.stderr
+    network = json.loads(parameters.read(str(run / "model.safetensors"))[1]["network"])
+    usual = {"kind", "nkerns", "n_hidden", "filter_size", "poolsize", "connections", "pooling",
+             "head", "loss"}
+    found = network["architecture"]
+    assert {name: found[name] for name in expected} == expected and set(found) - usual <= \
+        set(expected)
+    x, y = small_sets[2]
+    probabilities = Predictor(str(run)).probabilities(x)
+    # The first line of the log has the test error of the network after an epoch.
+    _, *lines = (run / "log.csv").read_text().splitlines()
+    error = float(lines[0].split(",")[4])
+    assert numpy.mean(probabilities.argmax(axis=1) != y) == pytest.approx(error, abs=1 / len(y))
+    # Evaluated is the mean of dropout and stochastic pooling: the same each time.
+    assert (Predictor(str(run)).probabilities(x) == probabilities).all()
+
+
+@pytest.mark.parametrize("command, options, words", [
+    (LENET, ["--filter-size", 30], ["30, 30", "too small"]),
+    (LENET, ["--filter-size", 7, 12], ["12, 12", "too small"]),
+    (LENET, ["--poolsize", 9], ["9, 9", "too small"]),
+    (LENET, ["--poolsize", 0], ["--poolsize: 0; expected a positive number such as 5"]),
+    (LENET, ["--filter-size", "5x5x5"], ["--filter-size: 5x5x5; expected"]),
+    (LENET, ["--filter-size", "-3"], ["--filter-size"]),
+    (LENET, ["--filter-size", 7, 5, 3], ["3 sizes; expected one for both layers"]),
+    (LENET, ["--pooling", "min"], ["--pooling", "min", "overlapping"]),
+    (LENET, ["--pooling", "stochastic"], ["pooling stochastic", "instead of tanh"]),
+    (LENET, ["--activation", "step"], ["--activation", "step", "softplus"]),
+    (LENET, ["--L2-reg", -1], ["L2_reg -1"]),
+    (LENET, ["--n-hidden", 0], ["n_hidden 0"]),
+    (LENET, ["--momentum", 1], ["momentum 1.0; expected at least 0 and less than 1"]),
+    (LENET, ["--learning-rate-decay", 0], ["learning rate decay 0.0"]),
+    (MLP, ["--dropout", 1], ["dropout 1.0; expected at least 0 and less than 1"]),
+    (MLP, ["--dropout", -0.5], ["dropout -0.5"]),
+    (MLP, ["--momentum", "nan"], ["momentum nan"]),
+])
+def test_wrong_use(command, options, words, script, small_dataset):
+    assert_refused(script(*command, *options, "--dataset", small_dataset), 2, *words)
+
+
+def test_small_images_take_small_filters(script, small_sets, tmp_path):
+    small = write_dataset(tmp_path / "small.pkl.gz", [(x[:, :100], y) for x, y in small_sets])
+    options = [*LENET, "--dataset", small, "--n-epochs", 1]
+    assert_refused(script(*options), 1, "10 x 10", "at least 16 x 16")
+    assert script(*options, "--filter-size", 3).returncode == 0  # (10 - 2) / 2 = 4, (4 - 2) / 2 = 1
+
+
+def test_a_run_from_before_an_option_goes_on_without_it(script, small_dataset, tmp_path):
+    run = tmp_path / "run"
+    script(*MLP, "--n-epochs", 1, "--dataset", small_dataset, "--output", run)
+    path = str(run / "last.safetensors")
+    arrays, metadata = parameters.read(path)
+    state = json.loads(metadata["state"])
+    for name in ("activation", "dropout", "momentum", "learning_rate_decay"):
+        del state["settings"][name]
+    parameters.write(path, arrays, dict(metadata, state=json.dumps(state)))
+    resume = (MLP[0], "--resume", run, "--n-epochs", 2)
+    assert_refused(script(*resume, "--momentum", 0.9), 2, "--momentum 0.9", "begun with 0.0")
+    assert script(*resume).returncode == 0
+    assert networks.load_model(str(run)).model.activation == "tanh"
+
+
+def test_a_run_keeps_its_options(script, small_dataset, tmp_path):
+    run = tmp_path / "run"
+    process = script(*LENET, "--filter-size", 7, 3, "--momentum", 0.5, "--n-epochs", 1, "--dataset",
+                     small_dataset, "--output", run)
+    assert process.returncode == 0, process.stderr
+    arrays, _ = parameters.read(str(run / "last.safetensors"))
+    assert {f"velocity{number}" for number in range(8)} < set(arrays)
+    resume = (LENET[0], "--resume", run, "--n-epochs", 2)
+    assert_refused(script(*resume, "--filter-size", 5), 2, "--filter-size [5, 5]")
+    assert script(*resume, "--filter-size", "7x7", 3, "--momentum", 0.5).returncode == 0
