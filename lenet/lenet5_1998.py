@@ -21,6 +21,7 @@ import theano.tensor as T
 from theano.tensor.nnet import conv2d
 from theano.tensor.signal import pool
 
+from lenet.convolutional_mlp import per_layer, pooled_size
 from lenet.data import image_shape_of, load_data
 from lenet.errors import DataError, UsageError
 from lenet.logistic_sgd import Classifier, LogisticRegression, zeros
@@ -302,6 +303,8 @@ class LeNet5_1998(Classifier):
         The output layer: distances to fixed pictures, or a logistic regression.
     loss : "discriminative" or "distance"
         Equation 9 or equation 8, for radial basis functions.
+    filter_size : tuple of 2 ints, or of 2 such tuples
+        (rows, columns) of the filters of C1 and C3, or of each; those of C5 see all of S4.
 
     Attributes
     ----------
@@ -315,29 +318,36 @@ class LeNet5_1998(Classifier):
     Raises
     ------
     UsageError
-        connections, pooling, head or loss is none of these.
+        connections, pooling, head or loss is none of these, or the filters leave nothing of the
+        images.
     """
 
     def __init__(self, rng, input, image_shape=(1, 28, 28), connections="table", pooling="mean",
-                 head="rbf", loss="discriminative"):
+                 head="rbf", loss="discriminative", filter_size=(5, 5)):
         check_choices(connections=connections, pooling=pooling, head=head, loss=loss)
+        filter1, filter3 = per_layer("filter_size", filter_size)
+        size2 = pooled_size((32, 32), filter1, (2, 2))
+        size4 = pooled_size(size2, filter3, (2, 2))
+        if min(size2 + size4) < 1:
+            raise UsageError(f"filter_size {filter_size}: nothing would be left of 32 x 32 pixels "
+                             "for C5; expected smaller filters, such as 5 x 5")
 
         def pooled(maps, n_maps):
             return SubsamplingLayer(maps, n_maps) if pooling == "mean" else MaxPoolingLayer(maps)
 
         bound = papers_bound if head == "rbf" else wide_bound
         # (32 - 5 + 1, 32 - 5 + 1) = (28, 28)
-        C1 = ConvolutionLayer(rng, framed(input, image_shape), (6, 1, 5, 5), (None, 1, 32, 32),
-                              bound=bound)
+        C1 = ConvolutionLayer(rng, framed(input, image_shape), (6, 1) + filter1,
+                              (None, 1, 32, 32), bound=bound)
         # (28 / 2, 28 / 2) = (14, 14)
         S2 = pooled(C1.output, 6)
         # (14 - 5 + 1, 14 - 5 + 1) = (10, 10)
-        C3 = ConvolutionLayer(rng, S2.output, (16, 6, 5, 5), (None, 6, 14, 14),
+        C3 = ConvolutionLayer(rng, S2.output, (16, 6) + filter3, (None, 6) + size2,
                               TABLE_I if connections == "table" else None, bound)
         # (10 / 2, 10 / 2) = (5, 5)
         S4 = pooled(C3.output, 16)
         # (5 - 5 + 1, 5 - 5 + 1) = (1, 1)
-        C5 = ConvolutionLayer(rng, S4.output, (120, 16, 5, 5), (None, 16, 5, 5),
+        C5 = ConvolutionLayer(rng, S4.output, (120, 16) + size4, (None, 16) + size4,
                               bound=bound)
         # (batch size, 120, 1, 1) -> (batch size, 120) -> (batch size, 84)
         F6 = HiddenLayer(rng, C5.output.flatten(2), 120, 84, activation=squash,
@@ -356,6 +366,7 @@ class LeNet5_1998(Classifier):
                        "output": output}
         self.params = [param for layer in self.layers.values() for param in layer.params]
         self.choices = {"connections": connections, "pooling": pooling, "head": head, "loss": loss}
+        self.filter_size = tuple(filter_size)
 
 
 def check_choices(**chosen):
@@ -379,7 +390,7 @@ def learning_rates(learning_rate, n_epochs, final=0.02):
 
 def evaluate_lenet5_1998(learning_rate=None, n_epochs=20, dataset="mnist.pkl.gz", batch_size=10,
                          connections="table", pooling="mean", head="rbf", loss="discriminative",
-                         seed=1998, chunk_mb=None, run=None):
+                         seed=1998, filter_size=(5, 5), chunk_mb=None, run=None):
     """Train LeNet-5 of 1998 for a number of epochs, and print the tutorial's lines.
 
     Parameters
@@ -394,7 +405,7 @@ def evaluate_lenet5_1998(learning_rate=None, n_epochs=20, dataset="mnist.pkl.gz"
         See ``lenet.data.load_data``.
     batch_size : int
         Examples per minibatch.
-    connections, pooling, head, loss
+    connections, pooling, head, loss, filter_size
         See ``LeNet5_1998``.
     seed : int
         Seed of the initial parameters.
@@ -429,7 +440,7 @@ def evaluate_lenet5_1998(learning_rate=None, n_epochs=20, dataset="mnist.pkl.gz"
     print("... building the model", flush=True)
     x = T.matrix("x")  # the images, one rasterized image per row
     y = T.ivector("y")  # the labels
-    model = LeNet5_1998(rng, x, image_shape, connections, pooling, head, loss)
+    model = LeNet5_1998(rng, x, image_shape, connections, pooling, head, loss, filter_size)
     cost = model.loss(y)
 
     # The rate is a shared variable, which the compiled step reads and each epoch sets.

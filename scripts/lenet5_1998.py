@@ -29,6 +29,7 @@ def main():
                         help="output: distances to pictures of the digits, or probabilities")
     parser.add_argument("--loss", choices=CHOICES["loss"],
                         help="with the head rbf: the paper's equation 9, or 8")
+    parser.add_sizes("--filter-size", "filters of C1 and C3")
     parser.add_argument("--compare", action="store_true",
                         help="train the paper's network and each simplification, one after "
                              "another; --output is then the name of a picture")

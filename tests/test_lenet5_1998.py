@@ -32,6 +32,28 @@ def test_the_number_of_parameters_of_each_layer():
                        "output": 0}
 
 
+@pytest.mark.parametrize("filter_size, C1, C3, C5", [
+    # 32 - 6 = 26, 26 / 2 = 13, 13 - 2 = 11, 11 / 2 = 5; table I has 60 connections.
+    (((7, 7), (3, 3)), 6 * (49 + 1), 60 * 9 + 16, 120 * (16 * 25 + 1)),
+    # 30 x 28, 15 x 14, 13 x 10, 6 x 5
+    ((3, 5), 6 * (15 + 1), 60 * 15 + 16, 120 * (16 * 30 + 1)),
+])
+def test_other_filters(filter_size, C1, C3, C5, rng):
+    x = T.matrix("x")
+    model = LeNet5_1998(rng, x, filter_size=filter_size)
+    numbers = [sum((param.get_value() != 0).sum() for param in model.layers[name].params)
+               for name in ("C1", "C3", "C5")]
+    assert numbers == [C1 - 6, C3 - 16, C5 - 120]  # the biases start at 0
+    p = theano.function([x], model.p_y_given_x)(rng.rand(3, 784).astype("float32"))
+    assert p.shape == (3, 10)
+
+
+def test_filters_that_leave_nothing(rng):
+    for filter_size in ((32, 5), ((5, 5), (14, 14)), ((5, 5), (5, 5), (5, 5))):
+        with pytest.raises(UsageError, match="filter_size .*; expected"):
+            LeNet5_1998(rng, T.matrix(), filter_size=filter_size)
+
+
 def test_table_1():
     rows = [line.split() for line in PAPERS_TABLE.strip().split("\n")]
     for j, maps in enumerate(TABLE_I):

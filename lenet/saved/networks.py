@@ -102,7 +102,7 @@ KINDS = {
             LeNet5(rng, x, image_shape, n_out=n_out, **options)),
     "LeNet5_1998": Kind(
         lambda model: model.layers,
-        lambda model: model.choices,
+        lambda model: {**model.choices, **chosen(model, filter_size=(5, 5))},
         build_1998),
     "Network": Kind(
         lambda model: model.layers,

@@ -33,6 +33,8 @@ NETWORKS = {
     "deformation": lambda rng, x: LeNet5(rng, x, SHAPE, (2, 3), n_hidden=5, filter_size=(3, 3),
                                          pooling="deformation"),
     "paper of 1998": lambda rng, x: LeNet5_1998(rng, x, SHAPE),
+    "1998 with other filters": lambda rng, x: LeNet5_1998(rng, x, SHAPE,
+                                                          filter_size=((7, 7), (3, 3))),
     "simplified": lambda rng, x: LeNet5_1998(rng, x, SHAPE, "full", "max", "softmax"),
     "network3": lambda rng, x: network3.conv_network(SHAPE, 2, 0.3),
     "tanh and ReLU": lambda rng, x: network3.Network([

@@ -11,6 +11,7 @@ from lenet.saved.predict import Predictor
 
 LENET = ("convolutional_mlp.py", "--nkerns", 2, 3, "--n-hidden", 5, "--batch-size", 50)
 MLP = ("mlp.py", "--n-hidden", 5, "--batch-size", 50)
+PAPER = ("lenet5_1998.py", "--batch-size", 50)
 
 
 @pytest.mark.parametrize("command, options, expected", [
@@ -22,6 +23,7 @@ MLP = ("mlp.py", "--n-hidden", 5, "--batch-size", 50)
     (LENET, ["--pooling", "deformation", "--filter-size", 5, 5], {"pooling": "deformation"}),
     (MLP, ["--activation", "softplus", "--dropout", 0.5],
      {"activation": "softplus", "dropout": 0.5}),
+    (PAPER, ["--filter-size", 7, 3], {"filter_size": [[7, 7], [3, 3]]}),
 ])
 def test_a_network_is_saved_with_its_options_and_predicts(command, options, expected, script,
                                                           small_dataset, small_sets, tmp_path):
@@ -63,6 +65,7 @@ def test_a_network_is_saved_with_its_options_and_predicts(command, options, expe
     (MLP, ["--dropout", 1], ["dropout 1.0; expected at least 0 and less than 1"]),
     (MLP, ["--dropout", -0.5], ["dropout -0.5"]),
     (MLP, ["--momentum", "nan"], ["momentum nan"]),
+    (PAPER, ["--filter-size", 30], ["filter_size [30, 30]", "32 x 32"]),
 ])
 def test_wrong_use(command, options, words, script, small_dataset):
     assert_refused(script(*command, *options, "--dataset", small_dataset), 2, *words)
