@@ -8,6 +8,7 @@ import sys
 import numpy
 import pytest
 import theano
+from conftest import REPOSITORY
 
 import lenet
 from lenet import network3
@@ -23,11 +24,18 @@ LISTINGS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "listings")
 @pytest.fixture(params=["folder on the path", "not on the path"])
 def run(request, monkeypatch):
     """A function that executes a listing and returns its names."""
+    leave_out_scripts(monkeypatch)
     for name in lenet.ShortNames.MODULES:
         monkeypatch.delitem(sys.modules, name, raising=False)
     if request.param == "folder on the path":
         monkeypatch.syspath_prepend(PACKAGE)
     return lambda name: runpy.run_path(os.path.join(LISTINGS, name))
+
+
+def leave_out_scripts(monkeypatch):
+    """Take the commands, which have the modules' names, off the path: another test needs them."""
+    scripts = os.path.join(REPOSITORY, "scripts")
+    monkeypatch.setattr(sys, "path", [folder for folder in sys.path if folder != scripts])
 
 
 @pytest.fixture
@@ -50,6 +58,7 @@ def ops(function):
 def test_a_module_of_the_user_wins(tmp_path, monkeypatch):
     (tmp_path / "network3.py").write_text("mine = True")
     (tmp_path / "mlp").mkdir()  # a folder of data, say
+    leave_out_scripts(monkeypatch)
     monkeypatch.syspath_prepend(tmp_path)
     for name in ("network3", "mlp"):
         monkeypatch.delitem(sys.modules, name, raising=False)
