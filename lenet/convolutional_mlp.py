@@ -1,10 +1,10 @@
 """LeNet-5 as the deeplearning.net tutorial teaches it.
 
 It simplifies the network of the 1998 paper in these ways: pooling takes the maximum, without
-gains and biases of its own; the second convolution sees all the maps of the first; and the last
-layer is a logistic regression instead of radial basis functions. Besides, it takes 28 x 28 pixels
+a trainable gain and bias; the second convolution sees all the maps of the first; and the last
+layer is a logistic regression instead of radial basis functions. It also takes 28 x 28 pixels
 instead of 32 x 32, has 20 and 50 maps and 500 hidden units instead of 6, 16, 120 and 84, and
-applies tanh once a layer, after pooling.
+applies tanh once per layer, after pooling.
 
 References: Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-based learning applied to
 document recognition", Proceedings of the IEEE 86(11):2278-2324, 1998; the deeplearning.net
@@ -310,16 +310,10 @@ def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nke
 
     Parameters
     ----------
-    learning_rate : float
-        Factor of the gradient in each step.
-    n_epochs : int
-        Maximal number of passes over the training set.
-    dataset, chunk_mb
-        See ``lenet.data.load_data``.
+    learning_rate, n_epochs, dataset, batch_size, chunk_mb, run
+        See ``lenet.logistic_sgd.sgd_optimization_mnist``, also for what is returned and raised.
     nkerns : sequence of 2 ints
         Number of filters of each convolution.
-    batch_size : int
-        Examples per minibatch.
     seed : int
         Seed of the initial parameters, and of dropout and stochastic pooling.
     filter_size, poolsize, n_hidden, activation, pooling, dropout
@@ -329,18 +323,6 @@ def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nke
     momentum, learning_rate_decay : float
         The fraction of each step that is added to the next one, and the factor of the learning
         rate after each epoch.
-    run : lenet.saved.run.Run, optional
-        Keeps the training in a folder.
-
-    Returns
-    -------
-    (LeNet5, lenet.training.loop.Result)
-        The network after the last minibatch, and what the training reached.
-
-    Raises
-    ------
-    lenet.errors.UsageError, lenet.errors.DataError, lenet.errors.TrainingError
-        An argument cannot work; the dataset cannot be read; the cost is no longer finite.
     """
     check_nkerns(nkerns)
     check_hidden(n_hidden, activation, dropout)
@@ -367,7 +349,7 @@ def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nke
         cost += L2_reg * model.L2_sqr
     cost = in_training(cost, model.noise)
 
-    # The training itself; ``watched`` prints, keeps the run, and stops on Ctrl-C.
+    # The training itself; ``watched`` prints the tutorial's lines, saves the run, stops on Ctrl-C.
     with watched(model, datasets, batch_size, run) as observers:
         functions = compile_functions(model, x, y, cost, datasets, rate, batch_size, momentum)
         result = early_stopping(*functions, n_epochs, epoch_begins=epoch_begins,

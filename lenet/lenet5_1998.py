@@ -4,7 +4,7 @@
     S4  16 maps 5 x 5   C5  120 maps 1 x 1    F6  84 units          output  10 classes
 
 The network is the paper's, the training is not. The paper steps after each of all 60,000 images,
-each weight with a rate of its own (a stochastic diagonal Levenberg-Marquardt method, appendix C).
+with a separate rate for each weight (a stochastic diagonal Levenberg-Marquardt method, appendix C).
 Here it is plain gradient descent on minibatches of 10 of 50,000 images, with a rate that falls
 along a cosine; the validation error chooses the network, and j of equation 9 is 1.
 
@@ -399,28 +399,12 @@ def evaluate_lenet5_1998(learning_rate=None, n_epochs=20, dataset="mnist.pkl.gz"
         Factor of the gradient in the first epoch; see ``learning_rates`` for the others. The
         default suits the output layer: the loss of radial basis functions sums 84 squares and asks
         for smaller steps.
-    n_epochs : int
-        Passes over the training set.
-    dataset, chunk_mb
-        See ``lenet.data.load_data``.
-    batch_size : int
-        Examples per minibatch.
+    n_epochs, dataset, batch_size, chunk_mb, run
+        See ``lenet.logistic_sgd.sgd_optimization_mnist``, also for what is returned and raised.
     connections, pooling, head, loss, filter_size
         See ``LeNet5_1998``.
     seed : int
         Seed of the initial parameters.
-    run : lenet.saved.run.Run, optional
-        Keeps the training in a folder.
-
-    Returns
-    -------
-    (LeNet5_1998, lenet.training.loop.Result)
-        The network after the last minibatch, and what the training reached.
-
-    Raises
-    ------
-    lenet.errors.UsageError, lenet.errors.DataError, lenet.errors.TrainingError
-        An argument cannot work; the dataset cannot be read; the cost is no longer finite.
     """
     check_choices(connections=connections, pooling=pooling, head=head, loss=loss)
     if learning_rate is None:

@@ -40,7 +40,7 @@ class HiddenLayer:
     Raises
     ------
     ValueError
-        W or b do not have the shape that n_in and n_out ask for.
+        W or b does not have the shape that n_in and n_out require.
 
     Notes
     -----
@@ -160,16 +160,10 @@ def test_mlp(learning_rate=0.01, L1_reg=0.0, L2_reg=0.0001, n_epochs=1000,
 
     Parameters
     ----------
-    learning_rate : float
-        Factor of the gradient in each step.
+    learning_rate, n_epochs, dataset, batch_size, chunk_mb, run
+        See ``lenet.logistic_sgd.sgd_optimization_mnist``, also for what is returned and raised.
     L1_reg, L2_reg : float
         Factors of the two sums over the weights; 0 leaves a sum out.
-    n_epochs : int
-        Maximal number of passes over the training set.
-    dataset, chunk_mb
-        See ``lenet.data.load_data``.
-    batch_size : int
-        Examples per minibatch.
     n_hidden : int
         Number of units of the hidden layer.
     seed : int
@@ -179,18 +173,6 @@ def test_mlp(learning_rate=0.01, L1_reg=0.0, L2_reg=0.0001, n_epochs=1000,
     momentum, learning_rate_decay : float
         The fraction of each step that is added to the next one, and the factor of the learning
         rate after each epoch.
-    run : lenet.saved.run.Run, optional
-        Keeps the training in a folder.
-
-    Returns
-    -------
-    (MLP, lenet.training.loop.Result)
-        The network after the last minibatch, and what the training reached.
-
-    Raises
-    ------
-    lenet.errors.UsageError, lenet.errors.DataError, lenet.errors.TrainingError
-        An argument cannot work; the dataset cannot be read; the cost is no longer finite.
     """
     check_hidden(n_hidden, activation, dropout)
     check_factors(L1_reg=L1_reg, L2_reg=L2_reg)
@@ -221,4 +203,4 @@ def test_mlp(learning_rate=0.01, L1_reg=0.0, L2_reg=0.0001, n_epochs=1000,
     return classifier, result
 
 
-test_mlp.__test__ = False  # the tutorial's name, but no test for pytest to collect
+test_mlp.__test__ = False  # the tutorial's name, not a test
