@@ -34,9 +34,9 @@ def in_one_line(needs):
             raise UsageError(text.splitlines()[0] + ": a smaller --batch-size") from None
         if not any(word in text for word in FULL):
             raise
-        parts = " and ".join("%.1f MiB for %s" % (size / 2 ** 20, what)
+        parts = " and ".join(f"{size / 2 ** 20:.1f} MiB for {what}"
                              for what, size in needs().items())
-        raise DataError("the GPU's memory is full: needed are %s; %s" % (parts, ADVICE)) from None
+        raise DataError(f"the GPU's memory is full: needed are {parts}; {ADVICE}") from None
 
 
 def of_datasets(datasets):
