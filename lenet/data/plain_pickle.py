@@ -46,7 +46,9 @@ class _Pickler(pickle.Pickler):
         return NotImplemented
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(pickle._Unpickler):
+    # The one in Python: the one in C has the bytes of an array in memory twice while it reads them.
+
     def find_class(self, module, name):
         # NumPy 2 and Python 3 renamed two modules.
         known = f"{module}.{name}".replace("numpy._core.", "numpy.core.")

@@ -21,7 +21,7 @@ class Peer:
             for i in (1, 2):
                 images = datasets[i].x.get_value(borrow=True)
                 datasets[i] = shared_dataset((images[:minibatch],
-                                              datasets[i].labels()[:minibatch]))
+                                              datasets[i].labels()[:minibatch]), borrow=False)
         x, y = T.matrix("x"), T.ivector("y")
         model = LeNet5(numpy.random.RandomState(23455), x, nkerns=nkerns)
         self.functions = compile_functions(model, x, y, model.negative_log_likelihood(y),
