@@ -70,6 +70,14 @@ class LeNetConvPoolLayer:
     UsageError
         The shapes do not fit each other, or there is no such pooling.
 
+    Examples
+    --------
+    >>> images = T.ftensor4("images")
+    >>> layer = LeNetConvPoolLayer(numpy.random.RandomState(23455), images,
+    ...                            filter_shape=(20, 1, 5, 5), image_shape=(None, 1, 28, 28))
+    >>> layer.output.eval({images: numpy.zeros((500, 1, 28, 28), "float32")}).shape
+    (500, 20, 12, 12)
+
     Notes
     -----
     The initial filters are uniform in +-sqrt(6 / (fan_in + fan_out)) (X. Glorot, Y. Bengio,

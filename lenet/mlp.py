@@ -42,6 +42,13 @@ class HiddenLayer:
     ValueError
         W or b does not have the shape that n_in and n_out require.
 
+    Examples
+    --------
+    >>> x = T.fmatrix("x")
+    >>> layer = HiddenLayer(numpy.random.RandomState(1234), x, n_in=784, n_out=500)
+    >>> layer.output.eval({x: numpy.zeros((20, 784), "float32")}).shape
+    (20, 500)
+
     Notes
     -----
     The initial weights are uniform in +-sqrt(6 / (n_in + n_out)), four times that for sigmoid
