@@ -5,8 +5,8 @@ import os
 import signal
 import sys
 
-from lenet.data.files import as_typed
 from lenet.errors import DataError, Interrupted, TrainingError, UsageError
+from lenet.installed import as_typed
 
 WRONG_USAGE, FAILED = 2, 1
 

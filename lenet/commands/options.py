@@ -4,8 +4,8 @@ import argparse
 import inspect
 
 from lenet.commands.ending import WRONG_USAGE
-from lenet.data.files import as_typed
 from lenet.errors import DataError, UsageError
+from lenet.installed import as_typed
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):

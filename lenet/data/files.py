@@ -6,7 +6,6 @@ the new one whole, under other names.
 
 import contextlib
 import os
-import re
 import shutil
 import tempfile
 
@@ -17,24 +16,6 @@ def unreadable(path, error, expected=None):
     """The DataError that says in one line why a file cannot be read."""
     reason = getattr(error, "strerror", None) or one_line(error)
     return DataError(f"{path}: cannot be read ({reason})" + (f"; {expected}" if expected else ""))
-
-
-def beside_the_package():
-    """The folder that holds ``data`` and ``scripts``: the clone, or where these are installed."""
-    parent = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    installed = os.path.join(parent, "lenet_theano")
-    return installed if os.path.isdir(installed) else parent
-
-
-def as_typed(command):
-    """A command line of the clone as it is typed here: ``lenet NAME`` for
-    ``python scripts/NAME.py``, and the whole path of another script, where they are installed."""
-    folder = beside_the_package()
-    if os.path.basename(folder) != "lenet_theano":
-        return command
-    command = re.sub(r"python scripts/(\w+)\.py",
-                     lambda script: "lenet " + script.group(1).replace("_", "-"), command)
-    return command.replace("scripts/", os.path.join(folder, "scripts", ""))
 
 
 @contextlib.contextmanager

@@ -15,15 +15,16 @@ import zlib
 import numpy
 import theano
 
-from lenet.data import array_folder, files, mnist, plain_pickle
+from lenet.data import array_folder, mnist, plain_pickle
 from lenet.data.checks import checked
 from lenet.data.chunks import MEGABYTE, ChunkedSet, Window
 from lenet.data.files import unreadable
 from lenet.data.sets import SET_NAMES, Datasets, shared_dataset
 from lenet.errors import DataError, UsageError, one_line
 from lenet.gpu import memory
+from lenet.installed import beside_the_package
 
-REPOSITORY_DATA = os.path.join(files.beside_the_package(), "data")
+REPOSITORY_DATA = os.path.join(beside_the_package(), "data")
 
 
 def load_data(dataset="mnist.pkl.gz", chunk_mb=None):

@@ -17,11 +17,10 @@ import numpy
 from lenet.gpu import libraries, names
 from lenet.gpu.driver import Driver
 from lenet.gpu.libraries import CudaError
+from lenet.installed import as_typed
 from lenet.theano_start.today.view import numpy_version
 
-PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-INSTALLED = os.path.join(PARENT, "lenet_theano", "scripts", "build_pygpu.sh")
-BUILD = INSTALLED if os.path.exists(INSTALLED) else "scripts/build_pygpu.sh"  # of the clone
+BUILD = as_typed("scripts/build_pygpu.sh")
 DRIVER_HELP = 'sudo apt-get install nvidia-driver  # on Debian, see docs/gpu.md first'
 
 

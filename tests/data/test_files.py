@@ -6,17 +6,8 @@ import threading
 
 import pytest
 
-from lenet.data import files
-from lenet.data.files import as_typed, write_beside
+from lenet.data.files import write_beside
 from lenet.errors import DataError
-
-
-def test_commands_as_they_are_typed(monkeypatch):
-    clone = "python scripts/lenet5_1998.py --pooling max", "scripts/build_pygpu.sh"
-    assert tuple(map(as_typed, clone)) == clone
-    monkeypatch.setattr(files, "beside_the_package", lambda: "/site/lenet_theano")
-    assert tuple(map(as_typed, clone)) == (
-        "lenet lenet5-1998 --pooling max", "/site/lenet_theano/scripts/build_pygpu.sh")
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /dev/full")
