@@ -16,13 +16,19 @@ import numbers
 import numpy
 import theano
 import theano.tensor as T
-from theano.sandbox.rng_mrg import MRG_RandomStreams
 from theano.tensor.nnet import conv2d
 
 from lenet.data import image_shape_of, load_data
 from lenet.errors import UsageError
 from lenet.logistic_sgd import Classifier, LogisticRegression, check_shape, zeros
-from lenet.mlp import ACTIVATIONS, HiddenLayer, check_factors, check_hidden
+from lenet.mlp import (
+    ACTIVATIONS,
+    HiddenLayer,
+    check_factors,
+    check_hidden,
+    dropout_layer,
+    random_streams,
+)
 from lenet.pooling import OVERLAPPING, POOLINGS, stochastic_pool
 from lenet.training.functions import compile_functions, falling_rate, in_training, velocities
 from lenet.training.loop import early_stopping
@@ -271,7 +277,7 @@ class LeNet5(Classifier):
         # In training, stochastic pooling draws from each window, and dropout leaves units out.
         self.noise, self.random_states = [], []
         if pooling == "stochastic" or dropout:
-            streams = MRG_RandomStreams(int(rng.randint(1, 2 ** 31 - 2 ** 16)))
+            streams = random_streams(rng)
             if pooling == "stochastic":
                 for layer, n, poolsize in zip(layers, nkerns, poolsizes):
                     # One number for each window, of all maps of all images.
@@ -280,9 +286,7 @@ class LeNet5(Classifier):
                     self.noise.append((layer.output,
                                        stochastic_pool(layer.maps, uniform, poolsize)))
             if dropout:
-                mask = streams.binomial((input.shape[0], n_hidden), p=1 - dropout,
-                                        dtype=theano.config.floatX)
-                self.noise.append((hidden, mask * self.layer2.output))
+                self.noise.append((hidden, dropout_layer(self.layer2.output, dropout, streams)))
             self.random_states = [update[0] for update in streams.state_updates]
 
 

@@ -134,10 +134,8 @@ class MLP(Classifier):
 
         self.noise, self.random_states = [], []
         if dropout:
-            streams = MRG_RandomStreams(int(rng.randint(1, 2 ** 31 - 2 ** 16)))
-            mask = streams.binomial((input.shape[0], n_hidden), p=1 - dropout,
-                                    dtype=theano.config.floatX)
-            self.noise.append((hidden, mask * self.hiddenLayer.output))
+            streams = random_streams(rng)
+            self.noise.append((hidden, dropout_layer(self.hiddenLayer.output, dropout, streams)))
             self.random_states = [update[0] for update in streams.state_updates]
 
 
@@ -147,8 +145,25 @@ def check_hidden(n_hidden, activation, dropout):
         raise UsageError(f"n_hidden {n_hidden}; expected a positive number of hidden units")
     if activation not in ACTIVATIONS:
         raise UsageError(f"activation {activation}; expected one of {', '.join(ACTIVATIONS)}")
-    if not 0 <= dropout < 1:
-        raise UsageError(f"dropout {dropout}; expected at least 0 and less than 1, such as 0.5")
+    check_dropout(dropout)
+
+
+def check_dropout(p_dropout):
+    """Raise a UsageError unless 0 <= p_dropout < 1."""
+    if not 0 <= p_dropout < 1:
+        raise UsageError(f"dropout {p_dropout}; expected at least 0 and less than 1, such as 0.5")
+
+
+def random_streams(rng):
+    """Streams of random numbers inside a graph, their seed drawn from ``rng``."""
+    return MRG_RandomStreams(int(rng.randint(1, 2 ** 31 - 2 ** 16)))
+
+
+def dropout_layer(layer, p_dropout, streams=None):
+    """Set each number of an expression to zero with probability p_dropout."""
+    streams = streams or MRG_RandomStreams()
+    mask = streams.binomial(size=layer.shape, n=1, p=1 - p_dropout, dtype=theano.config.floatX)
+    return layer * mask
 
 
 def check_factors(**factors):

@@ -20,7 +20,6 @@ import pickle
 import numpy
 import theano
 import theano.tensor as T
-from theano.sandbox.rng_mrg import MRG_RandomStreams
 from theano.tensor import tanh  # noqa: F401  (an activation, as in the book)
 from theano.tensor.nnet import sigmoid
 
@@ -30,7 +29,7 @@ from lenet.data.files import unreadable, write_beside
 from lenet.data.sets import SharedSet
 from lenet.errors import DataError, UsageError, one_line
 from lenet.logistic_sgd import Classifier, LogisticRegression, zeros
-from lenet.mlp import HiddenLayer
+from lenet.mlp import HiddenLayer, check_dropout, check_factors, dropout_layer, random_streams
 from lenet.training.functions import compile_error, compile_functions, compile_predictions
 from lenet.training.loop import early_stopping
 from lenet.training.report import NetworkReport
@@ -96,7 +95,7 @@ class Network(Classifier):
             layer.initialize(rng)
         self.params = params_of(layers)
 
-        streams = MRG_RandomStreams(int(rng.randint(1, 2 ** 31 - 2 ** 16)))
+        streams = random_streams(rng)
         inpt = inpt_dropout = self.x
         for layer in layers:
             layer.streams = streams
@@ -145,8 +144,7 @@ class Network(Classifier):
         if mini_batch_size != self.mini_batch_size:
             raise UsageError(f"mini_batch_size {mini_batch_size}; expected the network's, which is "
                              f"{self.mini_batch_size}")
-        if not (lmbda >= 0 and math.isfinite(lmbda)):
-            raise UsageError(f"lmbda {lmbda}; expected 0 or a positive number")
+        check_factors(lmbda=lmbda)
         datasets = [as_set(data) for data in (training_data, validation_data, test_data)]
         for dataset in datasets:
             self.check_images(dataset)
@@ -357,13 +355,6 @@ def with_dropout(inpt, inpt_dropout, p_dropout, streams):
     return scale * inpt, dropout_layer(inpt_dropout, p_dropout, streams)
 
 
-def dropout_layer(layer, p_dropout, streams=None):
-    """Set each number of an expression to zero with probability p_dropout."""
-    streams = streams or MRG_RandomStreams()
-    mask = streams.binomial(size=layer.shape, n=1, p=1 - p_dropout, dtype=theano.config.floatX)
-    return layer * mask
-
-
 def conv_network(image_shape, conv_layers=1, p_dropout=0.0, mini_batch_size=10, seed=0, n_out=10):
     """The networks of the tutorial: one or two conv-pool layers, 100 fully connected units.
 
@@ -490,12 +481,6 @@ def as_set(data):
 def n_elements(shape):
     """Number of elements of an array of that shape."""
     return int(numpy.prod(shape))
-
-
-def check_dropout(p_dropout):
-    """Raise a UsageError unless 0 <= p_dropout < 1."""
-    if not 0 <= p_dropout < 1:
-        raise UsageError(f"dropout {p_dropout}; expected at least 0 and less than 1")
 
 
 def check_layers(layers, mini_batch_size):
