@@ -26,7 +26,7 @@ from lenet.data import image_shape_of, load_data
 from lenet.errors import DataError, UsageError
 from lenet.logistic_sgd import Classifier, LogisticRegression, zeros
 from lenet.mlp import HiddenLayer
-from lenet.training.functions import check_learning_rate, compile_functions
+from lenet.training.functions import check_learning_rate, compile_functions, rate_by_epoch
 from lenet.training.loop import early_stopping
 from lenet.training.watch import watched
 
@@ -428,11 +428,8 @@ def evaluate_lenet5_1998(learning_rate=None, n_epochs=20, dataset="mnist.pkl.gz"
     cost = model.loss(y)
 
     # The rate is a shared variable, which the compiled step reads and each epoch sets.
-    rates = learning_rates(learning_rate, n_epochs).astype(theano.config.floatX)
-    rate = theano.shared(numpy.asarray(learning_rate, dtype=theano.config.floatX))
-
-    def epoch_begins(epoch):
-        rate.set_value(rates[epoch - 1])
+    rates = learning_rates(learning_rate, n_epochs)
+    rate, epoch_begins = rate_by_epoch(lambda epoch: rates[epoch - 1])
 
     with watched(model, datasets, batch_size, run) as observers:
         functions = compile_functions(model, x, y, cost, datasets, rate, batch_size)

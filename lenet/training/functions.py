@@ -164,10 +164,26 @@ def falling_rate(learning_rate, decay):
                          "such as 0.95")
     if decay == 1:
         return learning_rate, None
-    rate = theano.shared(numpy.asarray(learning_rate, dtype=theano.config.floatX))
+    return rate_by_epoch(lambda epoch: learning_rate * decay ** (epoch - 1))
+
+
+def rate_by_epoch(rate_of):
+    """A learning rate that each epoch sets anew.
+
+    Parameters
+    ----------
+    rate_of : function of an int
+        Gives the rate of an epoch, from 1.
+
+    Returns
+    -------
+    (scalar shared variable, function of an int)
+        As for ``falling_rate``; the rate is NaN until the first epoch begins.
+    """
+    rate = theano.shared(numpy.asarray(math.nan, dtype=theano.config.floatX))
 
     def epoch_begins(epoch):
-        rate.set_value(numpy.asarray(learning_rate * decay ** (epoch - 1), dtype=rate.dtype))
+        rate.set_value(numpy.asarray(rate_of(epoch), dtype=rate.dtype))
 
     return rate, epoch_begins
 
