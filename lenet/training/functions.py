@@ -69,17 +69,13 @@ def compile_functions(model, x, y, cost, datasets, learning_rate, batch_size, mo
     # The function takes a minibatch's number only. ``givens`` puts a slice of the shared variables
     # in the place of x and y, so that no image is copied to a GPU on the way.
     index = T.lscalar("index")
-    step = theano.function(
+    train_minibatch = theano.function(
         [index], cost, updates=updates,
         givens=dict(zip((x, y), train_set.minibatch(index, batch_size))),
     )
 
-    def train_minibatch(minibatch_index):
-        train_set.show(minibatch_index, batch_size)
-        return step(minibatch_index)
-
     return Functions(
-        train_minibatch,
+        showing(train_set, batch_size, train_minibatch),
         validation_error=compile_error(model, x, y, validation_set, batch_size),
         test_error=compile_error(model, x, y, test_set, batch_size),
         n_train_batches=train_set.n_examples // batch_size,
@@ -113,18 +109,22 @@ def compile_over_set(inputs, expression, evaluated_set, batch_size):
     ``inputs`` are the variables x, or x and y, that the expression is made of.
     """
     index = T.lscalar("index")
-    value = theano.function(
+    value = showing(evaluated_set, batch_size, theano.function(
         [index], expression,
         givens=dict(zip(inputs, evaluated_set.minibatch(index, batch_size))),
-    )
+    ))
+    # Every example counts: the number of minibatches is rounded up.
+    n_batches = -(-evaluated_set.n_examples // batch_size)
+    return lambda: [value(i) for i in range(n_batches)]
 
-    def values():
-        # Every example counts: the number of minibatches is rounded up.
-        for i in range(-(-evaluated_set.n_examples // batch_size)):
-            evaluated_set.show(i, batch_size)
-            yield value(i)
 
-    return lambda: list(values())
+def showing(a_set, batch_size, function):
+    """A function of a minibatch's number that has its set show this minibatch first."""
+    def shown_first(index):
+        a_set.show(index, batch_size)
+        return function(index)
+
+    return shown_first
 
 
 def in_training(cost, noise):
