@@ -1,7 +1,7 @@
 """Find, read and check a dataset, and place it in shared variables, whole or in chunks."""
 
+from lenet.data.array_folder import as_floats  # noqa: F401
 from lenet.data.loading import (  # noqa: F401
-    as_floats,
     find_dataset,
     load_arrays,
     load_data,

@@ -10,6 +10,7 @@ import json
 import os
 
 import numpy
+import theano
 
 from lenet.data.files import unreadable
 from lenet.errors import DataError, one_line
@@ -90,6 +91,16 @@ def to_floats(content, floats):
     """Write images of bytes into an array of floats of the same shape, which is returned."""
     floats[...] = content
     floats /= 256  # exact, since 256 is a power of two
+    return floats
+
+
+def as_floats(x):
+    """Images as floatX, in memory: byte / 256 for bytes, which may lie on the disk."""
+    if x.dtype != numpy.uint8:
+        return x
+    floats = numpy.empty(x.shape, theano.config.floatX)
+    for start in range(0, len(x), 4096):  # in parts, which the caches of the processor hold
+        to_floats(x[start:start + 4096], floats[start:start + 4096])
     return floats
 
 

@@ -6,7 +6,7 @@ import numpy
 import theano
 
 from lenet.data import digit_format
-from lenet.data.array_folder import to_floats
+from lenet.data.array_folder import as_floats
 from lenet.data.plain_pickle import NUMBER_KINDS
 from lenet.errors import DataError, one_line
 
@@ -83,7 +83,7 @@ def checked_images(x, where):
     if isinstance(x, numpy.memmap):  # bytes on the disk, which stay there
         return x
     if x.dtype == numpy.uint8:
-        return to_floats(x, numpy.empty(x.shape, theano.config.floatX))
+        return as_floats(x)
     x = x.astype(theano.config.floatX, copy=False)
     for start in range(0, len(x), 4096):  # in parts: a mask of all pixels at once costs memory
         if not numpy.isfinite(x[start:start + 4096]).all():

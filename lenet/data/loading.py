@@ -16,6 +16,7 @@ import numpy
 import theano
 
 from lenet.data import array_folder, mnist, plain_pickle
+from lenet.data.array_folder import as_floats
 from lenet.data.checks import checked
 from lenet.data.chunks import MEGABYTE, ChunkedSet, Window
 from lenet.data.files import unreadable
@@ -100,16 +101,6 @@ def open_arrays(dataset="mnist.pkl.gz"):
     path = find_dataset(dataset)
     sets = array_folder.read(path) if os.path.isdir(path) else read_pickle(path)
     return Datasets(*checked(sets, SET_NAMES, path))
-
-
-def as_floats(x):
-    """Images as ``open_arrays`` gives them as floatX, in memory."""
-    if x.dtype != numpy.uint8:
-        return x
-    floats = numpy.empty(x.shape, theano.config.floatX)
-    for start in range(0, len(x), 4096):  # in parts, which the caches of the processor hold
-        array_folder.to_floats(x[start:start + 4096], floats[start:start + 4096])
-    return floats
 
 
 def find_dataset(dataset):
