@@ -5,9 +5,7 @@ resumed (``lenet.saved.run``), an orderly stop on Ctrl-C, and one-line errors.
 """
 
 import contextlib
-import os
 import signal
-import sys
 import threading
 
 from lenet.errors import Interrupted, TrainingError
@@ -52,7 +50,7 @@ def watched(model, datasets, batch_size, run=None, report=TutorialReport):
     if run is not None:
         run.attach(model, datasets)
     stop = StopOnSignals()
-    report = report(os.path.basename(sys.modules[type(model).__module__].__file__))
+    report = report(type(model).__module__.rpartition(".")[2] + ".py")
     with memory.in_one_line(needs), contextlib.closing(stop), contextlib.closing(report):
         yield [stop, report] if run is None else [run, stop, report]
 

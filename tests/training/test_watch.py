@@ -61,6 +61,12 @@ def test_lines_of_the_tutorial(capsys):
     assert err.startswith("The code for file test_watch.py ran for ")
 
 
+def test_a_model_without_a_file(capsys, monkeypatch):
+    monkeypatch.setattr(Ball, "__module__", "of_a_notebook")
+    rolled(1)
+    assert capsys.readouterr().err.startswith("The code for file of_a_notebook.py ran for ")
+
+
 def test_a_report_of_ones_own(capsys):
     class Report(TutorialReport):
         opening = "ready"
