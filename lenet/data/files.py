@@ -18,6 +18,14 @@ def unreadable(path, error, expected=None):
     return DataError(f"{path}: cannot be read ({reason})" + (f"; {expected}" if expected else ""))
 
 
+def make_folder(path, advice="name another folder"):
+    """Make a folder if it does not exist; raise a DataError if it cannot be made."""
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be made ({error.strerror}); {advice}") from None
+
+
 @contextlib.contextmanager
 def write_beside(path):
     """Open a temporary file beside ``path`` for writing; rename it to ``path`` when complete.

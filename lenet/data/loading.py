@@ -19,7 +19,7 @@ from lenet.data import array_folder, mnist, plain_pickle
 from lenet.data.array_folder import as_floats
 from lenet.data.checks import checked
 from lenet.data.chunks import MEGABYTE, ChunkedSet, Window
-from lenet.data.files import unreadable
+from lenet.data.files import make_folder, unreadable
 from lenet.data.sets import SET_NAMES, Datasets, shared_dataset
 from lenet.errors import DataError, UsageError, one_line
 from lenet.gpu import memory
@@ -120,11 +120,7 @@ def find_dataset(dataset):
         raise DataError(f"{dataset}: not found in this folder, in {REPOSITORY_DATA} or in {cache}; "
                         "give its path (--dataset)")
     path = os.path.join(cache, dataset)
-    try:
-        os.makedirs(cache, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{cache}: cannot be made ({error.strerror}); name a dataset by its path"
-                        ) from None
+    make_folder(cache, "name a dataset by its path")
     mnist.fetch(path)
     return path
 

@@ -8,6 +8,7 @@ from collections import namedtuple
 import numpy
 
 from lenet.data import as_floats, open_arrays
+from lenet.data.files import make_folder
 from lenet.data.loading import fingerprint_of
 from lenet.errors import DataError, UsageError
 from lenet.pictures import plots
@@ -69,11 +70,7 @@ def compare(paths, output, dataset=None):
     probabilities = [run.predictor.probabilities(x) for run in runs]
     wrong = [p.argmax(axis=1) != y for p in probabilities]
 
-    try:
-        os.makedirs(output, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{output}: cannot be made ({error.strerror}); name another folder"
-                        ) from None
+    make_folder(output)
     plots.finish(plots.draw_runs([run.name for run in runs], [run.rows for run in runs]),
                  os.path.join(output, "curves.png"))
     differences = []

@@ -8,8 +8,8 @@ import numpy
 import theano
 
 from lenet.data import as_floats, open_arrays
-from lenet.data.files import write_beside
-from lenet.errors import DataError, UsageError
+from lenet.data.files import make_folder, write_beside
+from lenet.errors import UsageError
 from lenet.pictures import plots
 from lenet.saved import networks
 from lenet.saved.log import read_log
@@ -65,11 +65,7 @@ def look(path, output, dataset="mnist.pkl.gz", image=None, index=0):
         raise UsageError(f"index {index}; expected 0 to {len(x) - 1}, the images of the test set")
     probabilities = predictor.probabilities(x)
     n_wrong = int((probabilities.argmax(axis=1) != y).sum())
-    try:
-        os.makedirs(output, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{output}: cannot be made ({error.strerror}); name another folder"
-                        ) from None
+    make_folder(output)
     written, shown = [], []
     for picture in pictures(predictor, rows, pixels, name, x, y, probabilities):
         written.append(os.path.join(output, picture.file))
