@@ -116,6 +116,32 @@ def draw_filters(filters):
     return figure
 
 
+def draw_mistakes(indices, x, y, wrong, right, image_shape, class_names):
+    """Draw misclassified images, each with what it was taken for above what it is.
+
+    Parameters
+    ----------
+    indices : int array
+        Of the images to draw.
+    x, y : arrays of shape (n, number of pixels) and (n,)
+        A set of images and their labels.
+    wrong, right : arrays of shape (n, number of classes)
+        The probabilities that misclassify, and those of which the one of the truth is shown.
+    image_shape : tuple of 3 ints
+        (channels, height, width) of an image.
+    class_names : list of str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    captions = ["{}: {:.0f} %\nis {}: {:.0f} %".format(
+        shortened(class_names[wrong[i].argmax()], 8), 100 * wrong[i].max(),
+        shortened(class_names[y[i]], 6), 100 * right[i, y[i]]) for i in indices]
+    return draw_images([as_image(x[i], image_shape) for i in indices], captions, cell=1.05,
+                       fontsize=7, vmin=0, vmax=1)
+
+
 def plot_errors(error_locations, erroneous_predictions, test_data, image_shape, rows=12,
                 columns=10, class_names=None):
     """Draw misclassified images: the truth at the top right, the prediction at the bottom right.

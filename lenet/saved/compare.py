@@ -82,8 +82,9 @@ def compare(paths, output, dataset=None):
         if len(indices):
             file = os.path.join(output, f"{as_file(runs[a].name)}_wrong_"
                                         f"{as_file(runs[b].name)}_right.png")
-            plots.finish(picture_of(indices[:MOST_IMAGES], runs[0].predictor, x, y,
-                                    probabilities[a], probabilities[b]), file)
+            plots.finish(plots.draw_mistakes(
+                indices[:MOST_IMAGES], x, y, probabilities[a], probabilities[b],
+                runs[0].predictor.image_shape, runs[0].predictor.class_names), file)
         differences.append(Difference(runs[a].name, runs[b].name, indices, file))
     return [Line(run.name, run.rows[-1]["epoch"], min(row["validation"] for row in run.rows),
                  float(is_wrong.mean()),
@@ -143,24 +144,3 @@ def names_of(paths):
 def as_file(name):
     """A name of a run as part of a file's name."""
     return name.replace("/", "-")
-
-
-def picture_of(indices, predictor, x, y, wrong, right):
-    """Draw images: what the run that is wrong takes each for, and the truth that the other knows.
-
-    Parameters
-    ----------
-    indices : int array
-        Of the images to draw.
-    predictor : lenet.saved.predict.Predictor
-    x, y : arrays of shape (n, number of pixels) and (n,)
-        The test set.
-    wrong, right : arrays of shape (n, number of classes)
-        The probabilities that each of the runs gives.
-    """
-    names = [plots.shortened(name, 8) for name in predictor.class_names]
-    captions = ["{}: {:.0f} %\nis {}: {:.0f} %".format(
-        names[wrong[i].argmax()], 100 * wrong[i].max(), names[y[i]], 100 * right[i, y[i]])
-        for i in indices]
-    return plots.draw_images([plots.as_image(x[i], predictor.image_shape) for i in indices],
-                             captions, cell=1.05, fontsize=7, vmin=0, vmax=1)

@@ -137,16 +137,12 @@ def pictures(predictor, rows, pixels, name, x, y, probabilities):
         # The most confident mistakes first.
         wrong = wrong[numpy.argsort(-probabilities[wrong].max(axis=1), kind="stable")]
         shown = wrong[:MOST_ERRORS]
-        captions = ["{}: {:.0f} %\nis {}: {:.0f} %".format(
-            plots.shortened(names[predictions[i]], 8), 100 * probabilities[i, predictions[i]],
-            plots.shortened(names[y[i]], 6), 100 * probabilities[i, y[i]]) for i in shown]
         yield Picture(
             "errors.png", "Misclassified images",
             f"{len(shown)} of the {len(wrong)} images of the test set that the network "
             "misclassifies, the most confident mistakes first. Above each: the predicted class and "
             "its probability; then the true class and the probability that the network gave it.",
-            plots.draw_images([plots.as_image(x[i], shape) for i in shown], captions, cell=1.05,
-                              fontsize=7, vmin=0, vmax=1))
+            plots.draw_mistakes(shown, x, y, probabilities, probabilities, shape, names))
 
 
 def outputs_of(model, pixels):

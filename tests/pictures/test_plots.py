@@ -215,3 +215,15 @@ def test_without_a_display_a_line_says_what_to_do(monkeypatch, capsys):
     plots.finish(plots.new_figure(1, 1), None)
     assert capsys.readouterr().err == (
         "no display to show the picture on; --output FILE.png writes it to a file\n")
+
+
+def test_what_stands_above_a_digit(small_sets, tmp_path):
+    x, y = small_sets[2]
+    wrong, right = numpy.zeros((120, 10)), numpy.zeros((120, 10))
+    wrong[7, (y[7] + 1) % 10], right[7, y[7]] = 0.9, 0.6
+    figure = plots.draw_mistakes([7], x, y, wrong, right, (1, 28, 28), list("0123456789"))
+    axes, = figure.axes
+    assert [text.get_text() for text in axes.texts] == [
+        f"{(y[7] + 1) % 10}: 90 %\nis {y[7]}: 60 %"]
+    numpy.testing.assert_array_equal(axes.images[0].get_array(), x[7].reshape(28, 28))
+    plots.finish(figure, str(tmp_path / "digit.png"))

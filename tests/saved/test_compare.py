@@ -12,7 +12,7 @@ from lenet.data import load_data
 from lenet.errors import DataError, UsageError
 from lenet.network3 import FullyConnectedLayer, Network, SoftmaxLayer
 from lenet.pictures import plots
-from lenet.saved.compare import compare, names_of, picture_of
+from lenet.saved.compare import compare, names_of
 from lenet.saved.log import read_log
 from lenet.saved.predict import Predictor
 from lenet.saved.run import Run
@@ -76,18 +76,6 @@ def test_what_tells_runs_apart(runs, small_sets, tmp_path):
     with Image.open(by_names["short", "long"].file) as picture:
         n = min(60, len(by_names["short", "long"].indices))
         assert picture.size[0] == 105 * min(10, n)
-
-
-def test_what_stands_above_a_digit(runs, small_sets, tmp_path):
-    x, y = small_sets[2]
-    wrong, right = numpy.zeros((120, 10)), numpy.zeros((120, 10))
-    wrong[7, (y[7] + 1) % 10], right[7, y[7]] = 0.9, 0.6
-    figure = picture_of(numpy.array([7]), Predictor(runs[0]), x, y, wrong, right)
-    axes, = figure.axes
-    assert [text.get_text() for text in axes.texts] == [
-        f"{(y[7] + 1) % 10}: 90 %\nis {y[7]}: 60 %"]
-    numpy.testing.assert_array_equal(axes.images[0].get_array(), x[7].reshape(28, 28))
-    plots.finish(figure, str(tmp_path / "digit.png"))
 
 
 def test_the_curves_of_all_runs(runs, tmp_path):
