@@ -1,7 +1,6 @@
 """Compare runs on one dataset: their curves, their errors, and the images that tell them apart."""
 
 import itertools
-import json
 import os
 from collections import namedtuple
 
@@ -12,10 +11,10 @@ from lenet.data.files import make_folder
 from lenet.data.loading import fingerprint_of
 from lenet.errors import DataError, UsageError
 from lenet.pictures import plots
-from lenet.saved import networks, parameters
+from lenet.saved import networks
 from lenet.saved.log import read_log
 from lenet.saved.predict import Predictor
-from lenet.saved.run import dataset_of
+from lenet.saved.run import dataset_of, read_state
 from lenet.saved.summary import n_parameters
 
 MOST_IMAGES = 60  # of a pair of runs that are drawn
@@ -100,20 +99,11 @@ def opened(path, name):
     DataError
         There is none, or it has not been validated yet.
     """
-    state = os.path.join(path, "last.safetensors")
-    if not os.path.exists(state):
-        raise DataError(f"{path}: holds no run; expected a folder that --output made")
-    _, metadata = parameters.read(state)
-    try:
-        state = json.loads(metadata["state"])
-        trained_on = list(state["sizes"]), state.get("fingerprint")
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise DataError(f"{path}: no state of a run ({error!r}); expected a folder that --output "
-                        "made") from None
+    state = read_state(path)
     rows = read_log(os.path.join(path, "log.csv"))
     if not rows:
         raise DataError(f"{path}: nothing is validated yet; go on with --resume {path}")
-    return Compared(name, Predictor(path), trained_on, rows)
+    return Compared(name, Predictor(path), (state.sizes, state.fingerprint), rows)
 
 
 def check_comparable(path, run, other_path, other):

@@ -16,6 +16,7 @@ import json
 import math
 import os
 import time
+from collections import namedtuple
 
 from lenet.data.files import write_beside
 from lenet.errors import DataError, UsageError
@@ -101,43 +102,27 @@ class Run(Observer):
         DataError
             There is no run in the folder, another process is using it, or its files are damaged.
         """
-        path = os.path.join(folder, "last.safetensors")
-        if not os.path.exists(path):
-            raise DataError(f"{folder}: holds no run; expected a folder that --output made")
+        path_of_state(folder)
         run = cls(folder, {})
         for name in os.listdir(folder):  # half-written when a process was killed
             if name.startswith(("model.safetensors.", "last.safetensors.", "log.csv.")):
                 os.unlink(os.path.join(folder, name))
-        arrays, metadata = parameters.read(path)
-        try:
-            state = json.loads(metadata["state"])
-            run.settings = dict(state["settings"])
-            run.cost_sum, run.n_costs = float(state["cost_sum"]), int(state["n_costs"])
-            run.seconds = float(state["seconds"])
-            run.sizes, run.fingerprint = list(state["sizes"]), state.get("fingerprint")
-            n_rows = int(state["n_rows"])
-            network = json.loads(metadata["network"])
-            saved = networks.SavedModel(network["architecture"], network["class_names"],
-                                        tuple(network["image_shape"]), network["preparation"])
-            result = {name: state["result"][name] for name in RESULT}
-            check_result(result)
-            if run.n_costs < 0:
-                raise ValueError(f"n_costs {run.n_costs}")
-            run.earlier = arrays, saved, result
-        except (KeyError, TypeError, ValueError, RecursionError) as error:
-            raise DataError(f"{path}: no state of a run ({error!r}); expected a file that --output "
-                            "wrote") from None
-        if result["best_validation_error"] < math.inf:
+        state = read_state(folder)
+        run.settings, run.seconds = state.settings, state.seconds
+        run.cost_sum, run.n_costs = state.cost_sum, state.n_costs
+        run.sizes, run.fingerprint = state.sizes, state.fingerprint
+        run.earlier = state.arrays, state.network, state.result
+        if state.result["best_validation_error"] < math.inf:
             try:
                 parameters.read(os.path.join(folder, "model.safetensors"))
             except DataError as error:
                 raise DataError(f"the best parameters of the run are lost: {error}; bring the file "
                                 "back, or begin another run") from None
         rows = read_log(os.path.join(folder, "log.csv"))
-        if len(rows) < n_rows:
-            raise DataError(f"{folder}: {len(rows)} rows in log.csv, but {n_rows} validations are "
-                            "done; bring the file back, or begin another run")
-        run.rows = rows[:n_rows]  # the log may be ahead of the state
+        if len(rows) < state.n_rows:
+            raise DataError(f"{folder}: {len(rows)} rows in log.csv, but {state.n_rows} "
+                            "validations are done; bring the file back, or begin another run")
+        run.rows = rows[:state.n_rows]  # the log may be ahead of the state
         return run
 
     @property
@@ -272,6 +257,45 @@ class Run(Observer):
             file.write(as_csv(self.rows).encode())
 
 
+# network: a SavedModel, with the architecture in the place of the model
+State = namedtuple("State", "arrays network settings sizes fingerprint cost_sum n_costs seconds "
+                            "n_rows result")
+
+
+def path_of_state(folder):
+    """The file that says what a run has reached; raise a DataError if the folder has none."""
+    path = os.path.join(folder, "last.safetensors")
+    if not os.path.exists(path):
+        raise DataError(f"{folder}: holds no run; expected a folder that --output made")
+    return path
+
+
+def read_state(folder):
+    """The State of the run in a folder.
+
+    Raises
+    ------
+    DataError
+        There is no run, or its file is damaged.
+    """
+    path = path_of_state(folder)
+    arrays, metadata = parameters.read(path)
+    try:
+        state, network = json.loads(metadata["state"]), json.loads(metadata["network"])
+        saved = networks.SavedModel(network["architecture"], network["class_names"],
+                                    tuple(network["image_shape"]), network["preparation"])
+        result = {name: state["result"][name] for name in RESULT}
+        check_result(result)
+        if int(state["n_costs"]) < 0:
+            raise ValueError(f"n_costs {state['n_costs']}")
+        return State(arrays, saved, dict(state["settings"]), list(state["sizes"]),
+                     state.get("fingerprint"), float(state["cost_sum"]), int(state["n_costs"]),
+                     float(state["seconds"]), int(state["n_rows"]), result)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise DataError(f"{path}: no state of a run ({error!r}); expected a file that --output "
+                        "wrote") from None
+
+
 def check_result(values):
     """Raise a ValueError unless these are values that the attributes of a Result can have."""
     for name, value in values.items():
@@ -294,9 +318,8 @@ def dataset_of(path, otherwise="mnist.pkl.gz"):
     """
     folder = path if os.path.isdir(path) else os.path.dirname(path)
     try:
-        _, metadata = parameters.read(os.path.join(folder, "last.safetensors"))
-        return str(json.loads(metadata["state"])["settings"]["dataset"])
-    except (DataError, KeyError, TypeError, ValueError, RecursionError):
+        return str(read_state(folder).settings.get("dataset", otherwise))
+    except DataError:
         return otherwise
 
 
