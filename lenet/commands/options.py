@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+import json
 
 from lenet.commands.ending import WRONG_USAGE
 from lenet.errors import DataError, UsageError
@@ -127,20 +128,18 @@ class Parser(argparse.ArgumentParser):
         """
         options = vars(self.parse_args())
         output, folder = options.pop("output"), options.pop("resume")
-        options["run"] = None
+        options.pop("run", None)  # an argument of the function, but no option
         if output is None and folder is None:
-            return options
+            return dict(options, run=None)
         from lenet.saved.run import Run  # draws curves: slow to import, not needed without a run
 
         if folder is None:
-            del options["run"]
             return dict(options, run=Run.create(output, dict(options, command=self.prog)))
         run = Run.resume(folder)
         begun_with = dict(run.settings)
         command = begun_with.pop("command", None)
-        del options["run"]
-        for name in options:  # one that is newer than the run had its default
-            begun_with.setdefault(name, self.get_default(name))
+        for name in options:  # one that is newer than the run had its default, as JSON has it
+            begun_with.setdefault(name, json.loads(json.dumps(self.get_default(name))))
         if command != self.prog:
             raise UsageError(f"{folder}: a run of {command}; go on with that command")
         for name, value in begun_with.items():
