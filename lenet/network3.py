@@ -15,7 +15,6 @@ N. Srivastava et al., "Dropout: a simple way to prevent neural networks from ove
 
 import math
 import operator
-import pickle
 
 import numpy
 import theano
@@ -24,12 +23,12 @@ from theano.tensor import tanh  # noqa: F401  (an activation, as in the book)
 from theano.tensor.nnet import sigmoid
 
 from lenet.convolutional_mlp import LeNetConvPoolLayer, pooled_size
-from lenet.data import load_data, plain_pickle
-from lenet.data.files import unreadable, write_beside
+from lenet.data import load_data
 from lenet.data.sets import SharedSet
-from lenet.errors import DataError, UsageError, one_line
+from lenet.errors import UsageError
 from lenet.logistic_sgd import Classifier, LogisticRegression, zeros
 from lenet.mlp import HiddenLayer, check_dropout, check_factors, dropout_layer, random_streams
+from lenet.saved.params_pickle import load, save  # noqa: F401  (functions of the texts)
 from lenet.training.functions import compile_error, compile_functions, compile_predictions
 from lenet.training.loop import early_stopping
 from lenet.training.report import NetworkReport
@@ -93,7 +92,7 @@ class Network(Classifier):
         rng = rng or numpy.random.RandomState(seed)
         for layer in layers:
             layer.initialize(rng)
-        self.params = params_of(layers)
+        self.params = [param for layer in layers for param in layer.params]
 
         streams = random_streams(rng)
         inpt = inpt_dropout = self.x
@@ -425,47 +424,6 @@ def plot_errors(error_locations, erroneous_predictions=None, test_data=None, out
     side = math.isqrt(as_set(test_data).n_pixels)
     plots.finish(plots.plot_errors(error_locations, erroneous_predictions, test_data,
                                    (1, side, side)), output)
-
-
-def save(layers, filename="../model/params.pkl"):
-    """Write the parameters of layers into a file, each as a pickle of its own."""
-    with write_beside(filename) as file:
-        for param in params_of(layers):
-            plain_pickle.dump(param.get_value(borrow=True), file)
-
-
-def load(layers, filename="../model/params.pkl"):
-    """Read the parameters of layers from a file that ``save`` wrote, here or in a text's Python 2.
-
-    Raises
-    ------
-    DataError
-        The file cannot be read, tries to run code, or does not hold the parameters of these layers.
-    """
-    params, values = params_of(layers), []
-    try:
-        with open(filename, "rb") as file:
-            while file.peek(1):
-                values.append(plain_pickle.load(file))
-    except EOFError:
-        raise DataError(f"{filename}: truncated; copy or save it again") from None
-    except OSError as error:
-        raise unreadable(filename, error) from None
-    except (MemoryError, pickle.UnpicklingError) as error:
-        raise DataError(f"{filename}: refused: {one_line(error)}; expected pickles of arrays of "
-                        "numbers only") from None
-    found = [getattr(value, "shape", type(value).__name__) for value in values]
-    expected = [param.get_value(borrow=True).shape for param in params]
-    if found != expected:
-        raise DataError(f"{filename}: holds {one_line(found)}; expected the parameters of these "
-                        f"layers, {expected}")
-    for param, value in zip(params, values):
-        param.set_value(numpy.array(value, dtype=theano.config.floatX), borrow=True)
-
-
-def params_of(layers):
-    """All parameters, from the first layer to the last."""
-    return [param for layer in layers for param in layer.params]
 
 
 def size(data):
