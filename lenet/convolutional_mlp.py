@@ -317,7 +317,7 @@ def check_nkerns(nkerns):
 def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nkerns=(20, 50),
                     batch_size=500, seed=23455, filter_size=(5, 5), poolsize=(2, 2), n_hidden=500,
                     activation="tanh", pooling="max", dropout=0.0, L2_reg=0.0, momentum=0.0,
-                    learning_rate_decay=1.0, chunk_mb=None, run=None):
+                    learning_rate_decay=1.0, chunk_mb=None, run=None, begin_with=None):
     """Train LeNet-5 with early stopping, and print the tutorial's lines.
 
     Parameters
@@ -335,6 +335,9 @@ def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nke
     momentum, learning_rate_decay : float
         The fraction of each step that is added to the next one, and the factor of the learning
         rate after each epoch.
+    begin_with : function of the network and its image_shape, optional
+        May set the first parameters, and leave in ``params`` only those to train; see
+        ``lenet.saved.transfer``.
     """
     check_nkerns(nkerns)
     check_hidden(n_hidden, activation, dropout)
@@ -352,6 +355,8 @@ def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nke
     image_shape = image_shape_of(datasets, least)
     model = LeNet5(rng, x, image_shape, nkerns, len(datasets.class_names), n_hidden, filter_size,
                    poolsize, activation, pooling, dropout)
+    if begin_with is not None:
+        begin_with(model, image_shape)
     model.velocities = velocities(model.params, momentum)
     rate, epoch_begins = falling_rate(learning_rate, learning_rate_decay)
 

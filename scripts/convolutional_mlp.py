@@ -18,6 +18,7 @@ def main():
                         help="kind of pooling; stochastic needs --activation relu, sigmoid or "
                              "softplus")
     parser.add_hidden(ACTIVATIONS)
+    parser.add_transfer("nkerns", "filter_size", "poolsize", "pooling", "n_hidden", "activation")
     parser.add_run()
     evaluate_lenet5(**parser.parse_training())
 

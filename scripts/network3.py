@@ -30,6 +30,7 @@ def main():
                         help="factor of the L2 regularization")
     parser.add_argument("--seed", type=commands.whole_seed, default=0, metavar="N",
                         help="seed of the initial parameters and of the dropout")
+    parser.add_transfer("conv_layers")
     parser.add_run().add_argument(
         "--load", metavar="MODEL",
         help="evaluate the network in this file or run, without training")
@@ -44,11 +45,13 @@ def main():
         print(f"Validation accuracy {100 * net.accuracy(validation_data):.2f}%")
         print(f"The corresponding test accuracy is {100 * net.accuracy(test_data):.2f}%")
         return
+    image_shape = image_shape_of(datasets, least=16 if arguments["conv_layers"] == 2 else 6)
     net = conv_network(
-        image_shape_of(datasets, least=16 if arguments["conv_layers"] == 2 else 6),
-        arguments["conv_layers"], arguments["dropout"], arguments["mini_batch_size"],
+        image_shape, arguments["conv_layers"], arguments["dropout"], arguments["mini_batch_size"],
         arguments["seed"], n_out=len(datasets.class_names),
     )
+    if "begin_with" in arguments:
+        arguments["begin_with"](net, image_shape)
     if arguments["run"] is not None:
         arguments["run"].check_datasets(datasets)
     net.SGD(training_data, arguments["epochs"], arguments["mini_batch_size"], arguments["eta"],

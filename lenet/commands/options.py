@@ -1,6 +1,7 @@
 """The options of commands: parsed in the same way, and those that all trainings share."""
 
 import argparse
+import functools
 import inspect
 import json
 
@@ -49,6 +50,7 @@ class Parser(argparse.ArgumentParser):
             epilog="example: " + as_typed(example),
             formatter_class=HelpFormatter,
         )
+        self.of_network = ()
         if trains is not None:
             self.set_defaults(**{name: parameter.default for name, parameter
                                  in inspect.signature(trains).parameters.items()})
@@ -93,6 +95,21 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--learning-rate-decay", type=float, metavar="FACTOR",
                           help="factor of the learning rate after each epoch")
 
+    def add_transfer(self, *of_network):
+        """Add the options of beginning with the layers of another run.
+
+        Parameters
+        ----------
+        of_network : str
+            The options of which the values are then that run's: those that shape its layers.
+        """
+        self.of_network = of_network
+        self.add_argument("--from", metavar="RUN",
+                          help="begin with the layers of the network in this folder, and train a "
+                               "new last layer, for the classes of the dataset")
+        self.add_argument("--fine-tune", action="store_true",
+                          help="with --from, train the other layers too")
+
     def add_run(self):
         """Add the options of the dataset and of keeping a run.
 
@@ -128,39 +145,71 @@ class Parser(argparse.ArgumentParser):
         """
         options = vars(self.parse_args())
         output, folder = options.pop("output"), options.pop("resume")
-        options.pop("run", None)  # an argument of the function, but no option
-        if output is None and folder is None:
-            return dict(options, run=None)
-        from lenet.saved.run import Run  # draws curves: slow to import, not needed without a run
+        for name in ("run", "begin_with"):  # arguments of the function, but no options
+            options.pop(name, None)
+        run, source = None, options.get("from")
+        if folder is not None or source is not None or output is not None:
+            from lenet.saved.run import Run, read_state  # draws curves, which is slow to import
+        if folder is not None:
+            run = Run.resume(folder)
+            options = self.options_of(run, options, epochs)
+        else:
+            if source is not None:
+                options = self.with_network_of(source, read_state(source).settings, options)
+            elif options.get("fine_tune"):
+                raise UsageError("--fine-tune trains the layers of another run; name it with "
+                                 "--from")
+            if output is not None:
+                run = Run.create(output, {})
+        if run is not None:
+            run.settings = dict(options, command=self.prog)
+        if self.of_network:
+            from lenet.saved.transfer import begin_with
 
-        if folder is None:
-            return dict(options, run=Run.create(output, dict(options, command=self.prog)))
-        run = Run.resume(folder)
+            source, fine_tune = options.pop("from"), options.pop("fine_tune")
+            if source is not None:  # a run that is resumed has the parameters itself
+                options["begin_with"] = functools.partial(
+                    begin_with, source if folder is None else None, fine_tune)
+        return dict(options, run=run)
+
+    def options_of(self, run, options, epochs):
+        """The options of a run that is resumed; of those typed, only some may differ."""
         begun_with = dict(run.settings)
         command = begun_with.pop("command", None)
         for name in options:  # one that is newer than the run had its default, as JSON has it
             begun_with.setdefault(name, json.loads(json.dumps(self.get_default(name))))
         if command != self.prog:
-            raise UsageError(f"{folder}: a run of {command}; go on with that command")
+            raise UsageError(f"{run.folder}: a run of {command}; go on with that command")
         for name, value in begun_with.items():
             if name not in options:
-                raise DataError(f"{folder}: begun with the option {name} = {value!r:.40}, which "
-                                f"{self.prog} does not have; begin another run with --output")
-        # The run's options are the defaults, and those that were typed must not differ.
-        self.set_defaults(**begun_with)
-        options = vars(self.parse_args())
-        for name, value in begun_with.items():
-            if options[name] != value and name not in ("dataset", "chunk_mb", epochs):
-                raise UsageError(f"{typed(name)} {options[name]}, but {folder} was begun with "
-                                 f"{value}; leave the option out, or begin another run with "
-                                 "--output")
+                raise DataError(f"{run.folder}: begun with the option {name} = {value!r:.40}, "
+                                f"which {self.prog} does not have; begin another run with --output")
+        options = self.parse_with(begun_with, run.folder, "begin another run with --output",
+                                  may_differ=("dataset", "chunk_mb", epochs))
         if epochs in begun_with and options[epochs] < run.epochs_done:
-            raise UsageError(f"{typed(epochs)} {options[epochs]}, but {folder} has been trained "
-                             f"for {run.epochs_done} epochs; name more, or begin another run with "
-                             "--output")
-        options = {name: options[name] for name in begun_with}
-        run.settings = dict(options, command=self.prog)
-        return dict(options, run=run)
+            raise UsageError(f"{typed(epochs)} {options[epochs]}, but {run.folder} has been "
+                             f"trained for {run.epochs_done} epochs; name more, or begin another "
+                             "run with --output")
+        return {name: options[name] for name in begun_with}
+
+    def with_network_of(self, folder, settings, options):
+        """The options, those of the network as another run has them."""
+        if settings.get("command") != self.prog:
+            raise UsageError(f"{folder}: a run of {settings.get('command')}; expected one of "
+                             f"{self.prog}")
+        kept = {name: settings[name] for name in self.of_network if name in settings}
+        parsed = self.parse_with(kept, folder, "train without --from")
+        return {name: parsed[name] for name in options}
+
+    def parse_with(self, defaults, folder, otherwise, may_differ=()):
+        """Parse with the options of a run as defaults, from which typed ones must not differ."""
+        self.set_defaults(**defaults)
+        options = vars(self.parse_args())
+        for name, value in defaults.items():
+            if options[name] != value and name not in may_differ:
+                raise UsageError(f"{typed(name)} {options[name]}, but {folder} was begun with "
+                                 f"{value}; leave the option out, or {otherwise}")
+        return options
 
 
 def typed(name):

@@ -3,10 +3,12 @@
     predictor = Predictor("RUN")
     predictor.probabilities(images)          # of arrays in the format of the training
     predictor.classify(["photograph.jpg"])   # of image files
+    predictor.features("layer2")(images)     # the outputs of a layer
 
 Other processes read the files while this one computes.
 """
 
+import functools
 import itertools
 import multiprocessing
 import os
@@ -80,15 +82,44 @@ class Predictor:
         UsageError
             The images are of another size.
         """
+        return self.evaluate(self.function, images)
+
+    def features(self, layer):
+        """A function of images that returns the outputs of a layer.
+
+        Parameters
+        ----------
+        layer : str
+            Its name: any layer's but the last.
+
+        Returns
+        -------
+        function
+            From images, as for ``probabilities``, to an array of shape (n, number of units) or
+            (n, number of maps, rows, columns), floatX.
+
+        Raises
+        ------
+        UsageError
+            There is no such layer.
+        """
+        outputs = dict(networks.feature_maps(self.model))
+        if layer not in outputs:
+            raise UsageError(f"layer {layer}; expected one of {', '.join(outputs) or 'none'}")
+        return functools.partial(self.evaluate,
+                                 theano.function([self.model.input], outputs[layer]))
+
+    def evaluate(self, function, images):
+        """The values of a compiled function for images, as for ``probabilities``, in batches."""
         images = numpy.asarray(images)
         n_pixels = int(numpy.prod(self.image_shape))
         if images.ndim < 2 or int(numpy.prod(images.shape[1:])) != n_pixels:
             raise UsageError(f"images of shape {images.shape}; expected (number of images, "
                              f"{n_pixels}), or each of {self.image_shape}")
-        parts = [numpy.empty((0, len(self.class_names)), dtype=theano.config.floatX)]
-        for start in range(0, len(images), BATCH):
+        parts = []
+        for start in range(0, max(1, len(images)), BATCH):  # no images: an array of no rows
             part = as_floats(images[start:start + BATCH].reshape(-1, n_pixels))
-            parts.append(self.function(part.astype(theano.config.floatX, copy=False)))
+            parts.append(function(part.astype(theano.config.floatX, copy=False)))
         return numpy.concatenate(parts)
 
     def classify(self, paths, center=True, n_processes=None):
