@@ -342,6 +342,28 @@ def draw_runs(names, logs):
     return left.figure
 
 
+def draw_rejection(panels):
+    """Draw what rejecting the images of the highest scores brings.
+
+    Parameters
+    ----------
+    panels : dict from str to dict from str to array
+        For each panel's title, its curves by name: fractions of the images that are kept or
+        rejected, with 0, 1, ..., n - 1 of n images rejected.
+    """
+    figure = new_figure(4.5 * len(panels), 3.6)
+    for axes, (title, curves) in zip(numpy.atleast_1d(figure.subplots(1, len(panels))),
+                                     panels.items()):
+        for name, curve in curves.items():
+            # Of the last hundredth of the images, too few are kept to say anything.
+            shown = max(1, len(curve) * 99 // 100)
+            axes.plot(100 * numpy.arange(shown) / len(curve), 100 * curve[:shown], label=name)
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel("rejected images of the test set (%)")
+        axes.legend(fontsize=8, frameon=False, loc="lower right")
+    return figure
+
+
 def set_range(axes, last_epoch, values):
     """Set the axes of the curves, logarithmic where the values need it."""
     axes.set_xlabel("epoch")

@@ -142,11 +142,20 @@ class Predictor:
             and ``error``, None. For a file that cannot be used the probabilities are None and the
             error is a DataError; the others are classified all the same.
         """
+        for result in self.of_files(self.probabilities, paths, center, n_processes):
+            yield Prediction(*result)
+
+    def of_files(self, function, paths, center=True, n_processes=None):
+        """What a function of images gives for each image file: as ``classify``, but triples of a
+        path, the function's value for the image or None, and the error or None.
+
+        ``function`` takes images as ``probabilities`` does and returns a value for each.
+        """
         reader = Reader(self.image_shape, self.preparation, center)
         for batch, (images, errors) in reader.read_ahead(paths, n_processes):
-            rows = iter(self.probabilities(images))
+            values = iter(function(images) if len(images) else ())
             for path, error in zip(batch, errors):
-                yield Prediction(path, None if error else next(rows), error)
+                yield path, None if error else next(values), error
 
 
 class Reader:
