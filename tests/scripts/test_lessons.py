@@ -11,9 +11,12 @@ import theano.tensor as T
 from conftest import REPOSITORY, assert_refused
 from PIL import Image
 
+import lenet.data
 from lenet.convolutional_mlp import LeNet5
+from lenet.data import load_arrays
 from lenet.mlp import MLP
 from lenet.saved import networks
+from lenet.saved.predict import Predictor
 
 LESSONS = sorted(name for name in os.listdir(os.path.join(REPOSITORY, "scripts"))
                  if name.startswith("lesson_"))
@@ -162,3 +165,36 @@ def test_images_and_files_that_are_refused(script, tmp_path):
     Image.new("L", (20, 8)).save(tmp_path / "small.png")
     assert_refused(script("lesson_random.py", tmp_path / "small.png"), 1, "8 x 20")
     assert_refused(script("lesson_fields.py", "--output", tmp_path / "fields.doc"), 2, ".png")
+
+
+def test_a_new_class(script, mnist_arrays, tmp_path, monkeypatch):
+    sets = [(x[:n], y[:n]) for (x, y), n in zip(mnist_arrays, (5000, 1200, 1000))]
+    monkeypatch.setattr(lenet.data, "load_arrays", lambda: sets)
+    process = script("lesson_new_class.py", tmp_path, "--n-epochs", 1, 1)
+    assert process.returncode == 0
+    head, *lines = process.stdout.splitlines()
+    # What the runs themselves say of all the images, and of the nines.
+    x, y = sets[2]
+    names = [f"{name} {n}" for n in (10, 100)
+             for name in ("from scratch", "last layer", "all layers")]
+    for line, name in zip(lines, names):
+        wrong = Predictor(str(tmp_path / name)).probabilities(x).argmax(axis=1) != y
+        assert line.split()[0] == name.split()[-1] and " ".join(name.split()[:2]) in line
+        assert numbers(line)[1:] == [round(100 * wrong.mean(), 2),
+                                     round(100 * wrong[y == 9].mean(), 2)]
+    assert len(lines) == len(names)
+    # The datasets: no nines, only nines, and as many of each digit.
+    counts = {name: [numpy.bincount(labels, minlength=10).tolist() for _, labels
+                     in load_arrays(str(tmp_path / f"{name}.pkl.gz"))]
+              for name in ("others", "nines", "few10", "few100")}
+    every = [numpy.bincount(labels).tolist() for _, labels in sets]
+    assert counts["others"] == [n[:9] + [0] for n in every]
+    assert counts["nines"] == [[0] * 9 + n[9:] for n in every]
+    assert (counts["few10"][0], counts["few100"][0]) == ([10] * 10, [100] * 10)
+    # Its layers but the last are those of the network that knows no 9.
+    others, last, every_layer = (
+        networks.named_params(networks.load_model(str(tmp_path / name)).model)
+        for name in ("others", "last layer 10", "all layers 10"))
+    for name in ("layer0.W", "layer2.b"):
+        values = [params[name].get_value() for params in (others, last, every_layer)]
+        assert (values[0] == values[1]).all() and (values[0] != values[2]).any()

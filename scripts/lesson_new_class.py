@@ -1,0 +1,60 @@
+"""Teach a network the digit 9, which it has never seen, from a few examples."""
+
+import contextlib
+import functools
+import gzip
+import io
+import os
+
+import numpy
+
+from lenet import commands
+from lenet.convolutional_mlp import evaluate_lenet5
+from lenet.data import load_arrays, plain_pickle
+from lenet.data.files import make_folder, write_beside
+from lenet.saved.predict import Predictor
+from lenet.saved.run import Run
+from lenet.saved.transfer import begin_with
+
+
+def write(path, sets):
+    with write_beside(path) as file, gzip.open(file, "wb", compresslevel=1) as packed:
+        plain_pickle.dump(tuple(sets), packed)
+
+
+def main():
+    parser = commands.Parser(__doc__, example="python scripts/lesson_new_class.py lesson")
+    parser.add_argument("folder", metavar="FOLDER", help="for the datasets and the runs")
+    parser.add_argument("--n-epochs", type=int, nargs=2, default=(20, 100), metavar=("N", "M"),
+                        help="passes over all the digits 0 to 8, and over the few examples")
+    arguments = parser.parse_args()
+    path = functools.partial(os.path.join, arguments.folder)
+    make_folder(arguments.folder)
+    train, validation, test = load_arrays()
+    write(path("others.pkl.gz"), [(x[y < 9], y[y < 9]) for x, y in (train, validation, test)])
+    write(path("nines.pkl.gz"), [(x[y == 9], y[y == 9]) for x, y in (train, validation, test)])
+
+    def trained(name, dataset, epochs, **options):
+        run = Run.create(path(name), {"dataset": path(dataset)})
+        with contextlib.redirect_stdout(io.StringIO()):
+            evaluate_lenet5(dataset=path(dataset), n_epochs=epochs, run=run, **options)
+        return Predictor(path(name)).probabilities(test[0]).argmax(axis=1) != test[1]
+
+    trained("others", "others.pkl.gz", arguments.n_epochs[0])
+    print("examples  trained          test error  error on the 9s", flush=True)
+    for n in (10, 100):
+        few = numpy.concatenate([numpy.flatnonzero(train[1] == digit)[:n] for digit in range(10)])
+        few = numpy.random.RandomState(0).permutation(few)
+        write(path(f"few{n}.pkl.gz"), [(train[0][few], train[1][few]),
+                                       (validation[0][:1000], validation[1][:1000]), test])
+        for name, begin in (("from scratch", None),
+                            ("last layer", functools.partial(begin_with, path("others"), False)),
+                            ("all layers", functools.partial(begin_with, path("others"), True))):
+            wrong = trained(f"{name} {n}", f"few{n}.pkl.gz", arguments.n_epochs[1], batch_size=20,
+                            begin_with=begin)
+            print(f"{n:4} each {name:16} {100 * wrong.mean():10.2f} %"
+                  f"  {100 * wrong[test[1] == 9].mean():13.2f} %", flush=True)
+
+
+if __name__ == "__main__":
+    commands.run(main)
