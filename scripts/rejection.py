@@ -3,7 +3,7 @@
 import numpy
 
 from lenet import commands
-from lenet.data import open_arrays
+from lenet.data import as_floats, open_arrays
 from lenet.errors import DataError
 from lenet.pictures import plots
 from lenet.saved.predict import Predictor
@@ -19,8 +19,8 @@ def main():
     )
     parser.add_argument("model", metavar="MODEL", help="a model file, or the folder of a run")
     parser.add_argument("--unknown", metavar="SET",
-                        help="a dataset of classes that the network has not learned: see how many "
-                             "of its test images are rejected")
+                        help="see how many of these are rejected: the test images of a dataset of "
+                             "other classes; or noise, or negatives of the test images")
     parser.add_argument("--output", metavar="FILE", help="draw the curves, in PNG, PDF or SVG")
     parser.add_dataset(of_run=True)
     arguments = parser.parse_args()
@@ -37,12 +37,9 @@ def main():
     panels = {"accuracy of the images that are kept (%)": {
         name: accuracy_of_kept(values, right) for name, values in known.items()}}
     if arguments.unknown is not None:
-        unknown = open_arrays(arguments.unknown)
-        if unknown.image_shape != predictor.image_shape:
-            raise DataError(f"{arguments.unknown}: images of shape {unknown.image_shape}; expected "
-                            f"those of the network, {predictor.image_shape}")
+        unknown = unknown_images(arguments.unknown, x, predictor.image_shape)
         panels["rejected images of unknown classes (%)"] = {
-            name: share_above(known[name], score(unknown[2][0])) for name, score in scores.items()}
+            name: share_above(known[name], score(unknown)) for name, score in scores.items()}
 
     for title, curves in panels.items():
         print(title + ", by")
@@ -52,6 +49,19 @@ def main():
                 f"{100 * curve[int(fraction * len(x))]:17.2f}" for curve in curves.values()))
     if arguments.output:
         plots.finish(plots.draw_rejection(panels), arguments.output)
+
+
+def unknown_images(name, x, image_shape):
+    """The images that --unknown names; ``x`` are those of the test set."""
+    if name == "noise":
+        return numpy.random.RandomState(0).randint(0, 256, x.shape).astype("uint8")
+    if name == "negatives":
+        return 255 / 256 - as_floats(x)
+    unknown = open_arrays(name)
+    if unknown.image_shape != image_shape:
+        raise DataError(f"{name}: images of shape {unknown.image_shape}; expected those of the "
+                        f"network, {image_shape}")
+    return unknown[2][0]
 
 
 def share_above(known, unknown):

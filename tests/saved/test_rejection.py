@@ -119,7 +119,7 @@ def test_features(lenet, images, script, tmp_path):
 
 def test_the_curve_by_command(lenet, small_dataset, small_sets, script, tmp_path):
     sevens = write_dataset(tmp_path / "sevens.pkl.gz",
-                           [(1 - x[y == 7], y[y == 7]) for x, y in small_sets])
+                           [(255 / 256 - x[y == 7], y[y == 7]) for x, y in small_sets])
     process = script("rejection.py", lenet, "--dataset", small_dataset, "--unknown", sevens,
                      "--output", tmp_path / "curve.png")
     assert (process.returncode, process.stderr) == (0, "")
@@ -127,10 +127,13 @@ def test_the_curve_by_command(lenet, small_dataset, small_sets, script, tmp_path
     x, y = small_sets[2]
     accuracy = numpy.mean(Predictor(lenet).probabilities(x).argmax(axis=1) == y)
     assert lines[2] == ["0.0", "%"] + [f"{100 * accuracy:.2f}"] * 2
-    # Dark on light is further from all that was learned than any digit of the test set.
     distance = Distance(Predictor(lenet), load_arrays(small_dataset))
-    unknown = 1 - x[y == 7]
-    assert lines[11][2] == f"{100 * numpy.mean(distance.of(unknown) > distance.of(x).max()):.2f}"
+    for name, unknown in ((sevens, 255 / 256 - x[y == 7]), ("negatives", 255 / 256 - x),
+                          ("noise", numpy.random.RandomState(0).randint(0, 256, x.shape) / 256)):
+        process = script("rejection.py", lenet, "--dataset", small_dataset, "--unknown", name)
+        none, *_ = process.stdout.splitlines()[11:]  # none of the test set is rejected
+        share = numpy.mean(distance.of(unknown.astype("float32")) > distance.of(x).max())
+        assert none.split()[2] == f"{100 * share:.2f}"
     with Image.open(tmp_path / "curve.png") as image:
         assert image.size[0] > 800
 
