@@ -117,11 +117,19 @@ class ChunkedSet:
     y : array of shape (n,)
         Labels.
     window : Window
+    own : lenet.data.shards.Shards, optional
+        Show these shards only, as if there were no other examples.
     """
 
-    def __init__(self, x, y, window):
-        self.x, self.y, self.window = x, y, window
-        self.n_examples, self.n_pixels = x.shape
+    shards = None  # as of a SharedSet
+
+    def __init__(self, x, y, window, own=None):
+        self.x, self.y, self.window, self.own = x, y, window, own
+        if own is not None:
+            self.y = own.rows(y)
+            if not isinstance(x, numpy.memmap):
+                self.x = own.rows(x)
+        self.n_examples, self.n_pixels = len(self.y), x.shape[1]
         self.nbytes = 0  # a window belongs to no set
         # Reading instead of mapping: a mapped page past the end of a truncated file kills the
         # process, and mapped pages fill the memory.
@@ -161,7 +169,10 @@ class ChunkedSet:
         if self.file is None:
             x[...] = self.x[start:start + n]
         else:
-            self.read_bytes(start, x)
+            done = 0
+            for first, count in [(start, n)] if self.own is None else self.own.pieces(start, n):
+                self.read_bytes(first, x[done:done + count])
+                done += count
         return x, y
 
     def read_bytes(self, start, x):

@@ -21,6 +21,7 @@ from lenet.data.checks import checked
 from lenet.data.chunks import MEGABYTE, ChunkedSet, Window
 from lenet.data.files import make_folder, unreadable
 from lenet.data.sets import SET_NAMES, Datasets, shared_dataset
+from lenet.data.shards import ShardedSet
 from lenet.errors import DataError, UsageError, one_line
 from lenet.gpu import memory
 from lenet.installed import beside_the_package
@@ -28,7 +29,7 @@ from lenet.installed import beside_the_package
 REPOSITORY_DATA = os.path.join(beside_the_package(), "data")
 
 
-def load_data(dataset="mnist.pkl.gz", chunk_mb=None):
+def load_data(dataset="mnist.pkl.gz", chunk_mb=None, shards=None):
     """Load a dataset into shared variables: on the GPU, if there is one.
 
     Parameters
@@ -39,6 +40,8 @@ def load_data(dataset="mnist.pkl.gz", chunk_mb=None):
     chunk_mb : float, optional
         If the three sets take more than this many times 2 ** 20 bytes as floatX, read them chunk
         by chunk; two chunks take no more than that.
+    shards : lenet.data.shards.Shards, optional
+        How minibatches are split; of the training set, only the own shards are loaded.
 
     Returns
     -------
@@ -46,7 +49,7 @@ def load_data(dataset="mnist.pkl.gz", chunk_mb=None):
         The training, validation and test sets, each a ``lenet.data.sets.SharedSet``, a pair
         (x, y): x is a shared variable, floatX of shape (n, n_pixels), byte / 256 for images that
         were bytes; y is an expression, int32 of shape (n,). Sets that come in chunks are each a
-        ``lenet.data.chunks.ChunkedSet``.
+        ``lenet.data.chunks.ChunkedSet``, and shards are in a ``lenet.data.shards.ShardedSet``.
 
     Raises
     ------
@@ -60,11 +63,17 @@ def load_data(dataset="mnist.pkl.gz", chunk_mb=None):
     itemsize = numpy.dtype(theano.config.floatX).itemsize
     size = sum(x.size + y.size for x, y in stored) * itemsize
     fingerprint = fingerprint_of(stored)
+    own = [shards, None, None]  # of each set
     if window is not None and size > chunk_mb * MEGABYTE:
-        return stored.with_sets([ChunkedSet(x, y, window) for x, y in stored], fingerprint)
-    with memory.in_one_line(lambda: {"the data set": size}):
-        return stored.with_sets([shared_dataset((as_floats(x), y)) for x, y in stored],
-                                fingerprint)
+        sets = [ChunkedSet(x, y, window, part) for (x, y), part in zip(stored, own)]
+    else:
+        with memory.in_one_line(lambda: {"the data set": size}):
+            sets = [shared_dataset((as_floats(x), y) if part is None else
+                                   (as_floats(part.rows(x)), part.rows(y)))
+                    for (x, y), part in zip(stored, own)]
+    if shards is not None:
+        sets[0] = ShardedSet(sets[0], len(stored[0][1]), shards, fingerprint)
+    return stored.with_sets(sets, fingerprint)
 
 
 def fingerprint_of(sets):
