@@ -32,6 +32,7 @@ from lenet.mlp import (
 from lenet.pooling import OVERLAPPING, POOLINGS, stochastic_pool
 from lenet.training.functions import compile_functions, falling_rate, in_training, velocities
 from lenet.training.loop import early_stopping
+from lenet.training.ranks import own_shards
 from lenet.training.watch import watched
 
 
@@ -317,12 +318,12 @@ def check_nkerns(nkerns):
 def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nkerns=(20, 50),
                     batch_size=500, seed=23455, filter_size=(5, 5), poolsize=(2, 2), n_hidden=500,
                     activation="tanh", pooling="max", dropout=0.0, L2_reg=0.0, momentum=0.0,
-                    learning_rate_decay=1.0, chunk_mb=None, run=None, begin_with=None):
+                    learning_rate_decay=1.0, chunk_mb=None, shards=1, run=None, begin_with=None):
     """Train LeNet-5 with early stopping, and print the tutorial's lines.
 
     Parameters
     ----------
-    learning_rate, n_epochs, dataset, batch_size, chunk_mb, run
+    learning_rate, n_epochs, dataset, batch_size, chunk_mb, shards, run
         See ``lenet.logistic_sgd.sgd_optimization_mnist``, also for what is returned and raised.
     nkerns : sequence of 2 ints
         Number of filters of each convolution.
@@ -345,7 +346,7 @@ def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nke
     rng = numpy.random.RandomState(seed)
 
     print("... loading data", flush=True)
-    datasets = load_data(dataset, chunk_mb)
+    datasets = load_data(dataset, chunk_mb, own_shards(shards, batch_size))
 
     print("... building the model", flush=True)
     x = T.matrix("x")  # the images, one rasterized image per row

@@ -28,6 +28,7 @@ from lenet.logistic_sgd import Classifier, LogisticRegression, zeros
 from lenet.mlp import HiddenLayer
 from lenet.training.functions import check_learning_rate, compile_functions, rate_by_epoch
 from lenet.training.loop import early_stopping
+from lenet.training.ranks import own_shards
 from lenet.training.watch import watched
 
 # The values of a pixel without ink and of one full of it; they make the mean of the inputs about
@@ -390,7 +391,7 @@ def learning_rates(learning_rate, n_epochs, final=0.02):
 
 def evaluate_lenet5_1998(learning_rate=None, n_epochs=20, dataset="mnist.pkl.gz", batch_size=10,
                          connections="table", pooling="mean", head="rbf", loss="discriminative",
-                         seed=1998, filter_size=(5, 5), chunk_mb=None, run=None):
+                         seed=1998, filter_size=(5, 5), chunk_mb=None, shards=1, run=None):
     """Train LeNet-5 of 1998 for a number of epochs, and print the tutorial's lines.
 
     Parameters
@@ -399,7 +400,7 @@ def evaluate_lenet5_1998(learning_rate=None, n_epochs=20, dataset="mnist.pkl.gz"
         Factor of the gradient in the first epoch; see ``learning_rates`` for the others. The
         default suits the output layer: the loss of radial basis functions sums 84 squares and asks
         for smaller steps.
-    n_epochs, dataset, batch_size, chunk_mb, run
+    n_epochs, dataset, batch_size, chunk_mb, shards, run
         See ``lenet.logistic_sgd.sgd_optimization_mnist``, also for what is returned and raised.
     connections, pooling, head, loss, filter_size
         See ``LeNet5_1998``.
@@ -413,7 +414,7 @@ def evaluate_lenet5_1998(learning_rate=None, n_epochs=20, dataset="mnist.pkl.gz"
     rng = numpy.random.RandomState(seed)
 
     print("... loading data", flush=True)
-    datasets = load_data(dataset, chunk_mb)
+    datasets = load_data(dataset, chunk_mb, own_shards(shards, batch_size))
     channels, height, width = image_shape = image_shape_of(datasets)
     n_classes = len(datasets.class_names)
     if channels != 1 or max(height, width) > 32 or n_classes != 10:

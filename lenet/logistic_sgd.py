@@ -15,6 +15,7 @@ import theano.tensor as T
 from lenet.data import load_data
 from lenet.training.functions import compile_functions
 from lenet.training.loop import early_stopping
+from lenet.training.ranks import own_shards
 from lenet.training.watch import watched
 
 
@@ -124,7 +125,7 @@ def check_shape(name, parameter, shape):
 
 
 def sgd_optimization_mnist(learning_rate=0.13, n_epochs=1000, dataset="mnist.pkl.gz",
-                           batch_size=600, chunk_mb=None, run=None):
+                           batch_size=600, chunk_mb=None, shards=1, run=None):
     """Train a logistic regression on the pixels with early stopping.
 
     Parameters
@@ -137,6 +138,8 @@ def sgd_optimization_mnist(learning_rate=0.13, n_epochs=1000, dataset="mnist.pkl
         See ``lenet.data.load_data``.
     batch_size : int
         Examples per minibatch.
+    shards : int
+        Parts of a minibatch; see ``lenet.training.split_step``.
     run : lenet.saved.run.Run, optional
         Saves the training in a folder.
 
@@ -151,7 +154,7 @@ def sgd_optimization_mnist(learning_rate=0.13, n_epochs=1000, dataset="mnist.pkl
         An argument is invalid; the dataset cannot be read; the cost is no longer finite.
     """
     print("... loading data", flush=True)
-    datasets = load_data(dataset, chunk_mb)
+    datasets = load_data(dataset, chunk_mb, own_shards(shards, batch_size))
 
     print("... building the model", flush=True)
     x = T.matrix("x")  # the images, one rasterized image per row

@@ -15,6 +15,7 @@ from lenet.errors import UsageError
 from lenet.logistic_sgd import Classifier, LogisticRegression, check_shape, zeros
 from lenet.training.functions import compile_functions, falling_rate, in_training, velocities
 from lenet.training.loop import early_stopping
+from lenet.training.ranks import own_shards
 from lenet.training.watch import watched
 
 ACTIVATIONS = {"tanh": T.tanh, "sigmoid": T.nnet.sigmoid, "relu": T.nnet.relu,
@@ -175,14 +176,14 @@ def check_factors(**factors):
 
 def test_mlp(learning_rate=0.01, L1_reg=0.0, L2_reg=0.0001, n_epochs=1000,
              dataset="mnist.pkl.gz", batch_size=20, n_hidden=500, seed=1234, activation="tanh",
-             dropout=0.0, momentum=0.0, learning_rate_decay=1.0, chunk_mb=None, run=None):
+             dropout=0.0, momentum=0.0, learning_rate_decay=1.0, chunk_mb=None, shards=1, run=None):
     """Train a multilayer perceptron with early stopping and regularized weights.
 
     The cost is the negative log-likelihood + L1_reg * L1 + L2_reg * L2_sqr.
 
     Parameters
     ----------
-    learning_rate, n_epochs, dataset, batch_size, chunk_mb, run
+    learning_rate, n_epochs, dataset, batch_size, chunk_mb, shards, run
         See ``lenet.logistic_sgd.sgd_optimization_mnist``, also for what is returned and raised.
     L1_reg, L2_reg : float
         Factors of the two sums over the weights; 0 leaves a sum out.
@@ -201,7 +202,7 @@ def test_mlp(learning_rate=0.01, L1_reg=0.0, L2_reg=0.0001, n_epochs=1000,
     rng = numpy.random.RandomState(seed)
 
     print("... loading data", flush=True)
-    datasets = load_data(dataset, chunk_mb)
+    datasets = load_data(dataset, chunk_mb, own_shards(shards, batch_size))
 
     print("... building the model", flush=True)
     x = T.matrix("x")  # the images, one rasterized image per row

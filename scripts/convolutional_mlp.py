@@ -24,4 +24,4 @@ def main():
 
 
 if __name__ == "__main__":
-    commands.run(main)
+    commands.run_training(main)

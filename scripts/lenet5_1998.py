@@ -11,6 +11,7 @@ from lenet import commands
 from lenet.errors import UsageError
 from lenet.lenet5_1998 import CHOICES, compare_steps, evaluate_lenet5_1998
 from lenet.pictures import plots
+from lenet.training import ranks
 
 
 def main():
@@ -47,12 +48,15 @@ def compare(parser):
     """Train all steps, print their errors as a table and draw them as bars."""
     arguments = vars(parser.parse_args())
     del arguments["compare"], arguments["run"]
+    ranks.world.timeout = arguments.pop("timeout")
     for name in ("connections", "pooling", "head", "loss", "resume"):
         if arguments.pop(name) != parser.get_default(name):
             raise UsageError(f"--{name} and --compare, which trains all networks from the start")
     output = arguments.pop("output")
     plots.check_output(output)
     errors = compare_steps(**arguments)
+    if ranks.world.rank:
+        return
     print(f"\n{'network':20}  test error")
     for name, error in errors:
         print(f"{name:20}  {100 * error:.2f} %")
@@ -63,4 +67,4 @@ def compare(parser):
 
 
 if __name__ == "__main__":
-    commands.run(main)
+    commands.run_training(main)

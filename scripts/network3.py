@@ -11,6 +11,7 @@ from lenet import commands
 from lenet.data import image_shape_of, load_data
 from lenet.network3 import conv_network
 from lenet.saved.networks import check_images, load_model
+from lenet.training.ranks import own_shards
 
 
 def main():
@@ -36,7 +37,8 @@ def main():
         help="evaluate the network in this file or run, without training")
     arguments = parser.parse_training(epochs="epochs")
 
-    datasets = load_data(arguments["dataset"], arguments["chunk_mb"])
+    datasets = load_data(arguments["dataset"], arguments["chunk_mb"],
+                         own_shards(arguments["shards"], arguments["mini_batch_size"]))
     training_data, validation_data, test_data = datasets
     if arguments["load"] is not None:
         saved = load_model(arguments["load"], kind="Network")
@@ -59,4 +61,4 @@ def main():
 
 
 if __name__ == "__main__":
-    commands.run(main)
+    commands.run_training(main)

@@ -1,4 +1,4 @@
 """What all commands share: options, one-line errors, exit statuses."""
 
-from lenet.commands.ending import FAILED, WRONG_USAGE, fail, run  # noqa: F401
+from lenet.commands.ending import FAILED, WRONG_USAGE, fail, run, run_training  # noqa: F401
 from lenet.commands.options import Parser, whole_seed  # noqa: F401

@@ -7,6 +7,7 @@ import sys
 
 from lenet.errors import DataError, Interrupted, TrainingError, UsageError
 from lenet.installed import as_typed
+from lenet.training import ranks
 
 WRONG_USAGE, FAILED = 2, 1
 
@@ -31,6 +32,16 @@ def run(main):
     except OSError:  # it is gone; Python flushes it again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(status)
+
+
+def run_training(main):
+    """As ``run``, for a command that trains, alone or as one of the ranks of ``mpiexec``."""
+    def main_of_rank():
+        ranks.start()
+        return main()
+
+    with ranks.ending_together():
+        run(main_of_rank)
 
 
 def status_of(main):

@@ -8,6 +8,7 @@ import json
 from lenet.commands.ending import WRONG_USAGE
 from lenet.errors import DataError, UsageError
 from lenet.installed import as_typed
+from lenet.training import ranks
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -122,6 +123,11 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--chunk-mb", type=float, metavar="MB",
                           help="if the three sets take more than this as floats, train chunk by "
                                "chunk: two chunks take no more")
+        self.add_argument("--shards", type=int, default=1, metavar="K",
+                          help="split each minibatch into this many parts, which the processes of "
+                               "mpiexec share")
+        self.add_argument("--timeout", type=float, default=ranks.TIMEOUT, metavar="S",
+                          help="seconds that a process of mpiexec waits for another one")
         kept = self.add_mutually_exclusive_group()
         kept.add_argument("--output", metavar="RUN",
                           help="keep the training in this new folder: parameters, log, curves")
@@ -141,9 +147,21 @@ class Parser(argparse.ArgumentParser):
         -------
         dict
             The options by name, and ``run``: the lenet.saved.run.Run of --output or --resume, or
-            None.
+            None. Only rank 0 has a run; the others have its options.
         """
+        world = ranks.world
+        options = self.parse_alone(epochs) if world.rank == 0 else {}
+        run = options.pop("run", None)
+        options, world.timeout = world.share((options, world.timeout))
+        return dict(options, run=run)
+
+    def parse_alone(self, epochs):
+        """As ``parse_training``, in one process or in rank 0."""
         options = vars(self.parse_args())
+        ranks.world.timeout = options.pop("timeout")
+        if not ranks.world.timeout > 0:
+            raise UsageError(f"--timeout {ranks.world.timeout}; expected a positive number of "
+                             "seconds")
         output, folder = options.pop("output"), options.pop("resume")
         for name in ("run", "begin_with"):  # arguments of the function, but no options
             options.pop(name, None)

@@ -2,14 +2,33 @@
 
 import contextlib
 import os
+import sys
 
 
 def thread_count():
-    """How many threads to compute with: ``OMP_NUM_THREADS``, or the processors we may use."""
+    """How many threads to compute with: ``OMP_NUM_THREADS``, or the processors we may use; with
+    MPI, by default, one."""
     try:
         return max(1, int(os.environ.get("OMP_NUM_THREADS", "").split(",")[0]))
     except ValueError:
-        return usable_processors()
+        return 1 if under_mpi() else usable_processors()
+
+
+def under_mpi():
+    """Whether this process is one of several that ``mpiexec`` started, or uses mpi4py."""
+    return "mpi4py" in sys.modules or mpi_variable("SIZE", 1) > 1
+
+
+def mpi_variable(name, otherwise):
+    """What ``mpiexec`` says of a process: its "RANK", "SIZE" or, on its host, "LOCAL_RANK".
+
+    MPICH and its relatives set the first variable, Open MPI the second one.
+    """
+    for variable in ("MPI_LOCALRANKID" if name == "LOCAL_RANK" else f"PMI_{name}",
+                     f"OMPI_COMM_WORLD_{name}"):
+        with contextlib.suppress(KeyError, ValueError):
+            return int(os.environ[variable])
+    return otherwise
 
 
 def usable_processors():

@@ -9,10 +9,13 @@ import theano.tensor as T
 
 from lenet.data import SET_NAMES
 from lenet.errors import UsageError
+from lenet.training import ranks
+from lenet.training.split_step import compile_split_step
 
 Functions = namedtuple("Functions", "train_minibatch validation_error test_error n_train_batches")
 
 
+@ranks.one_per_host_first
 def compile_functions(model, x, y, cost, datasets, learning_rate, batch_size, momentum=0.0):
     """Compile a training step on a minibatch, and the errors on the validation and test sets.
 
@@ -68,14 +71,17 @@ def compile_functions(model, x, y, cost, datasets, learning_rate, batch_size, mo
 
     # The function takes a minibatch's number only. ``givens`` puts a slice of the shared variables
     # in the place of x and y, so that no image is copied to a GPU on the way.
-    index = T.lscalar("index")
-    train_minibatch = theano.function(
-        [index], cost, updates=updates,
-        givens=dict(zip((x, y), train_set.minibatch(index, batch_size))),
-    )
+    if train_set.shards is None:
+        index = T.lscalar("index")
+        train_minibatch = showing(train_set, batch_size, theano.function(
+            [index], cost, updates=updates,
+            givens=dict(zip((x, y), train_set.minibatch(index, batch_size))),
+        ))
+    else:  # the gradients come from several functions, or processes
+        train_minibatch = compile_split_step(model, x, y, cost, gradients, updates, train_set)
 
     return Functions(
-        showing(train_set, batch_size, train_minibatch),
+        train_minibatch,
         validation_error=compile_error(model, x, y, validation_set, batch_size),
         test_error=compile_error(model, x, y, test_set, batch_size),
         n_train_batches=train_set.n_examples // batch_size,
@@ -88,9 +94,13 @@ def compile_error(model, x, y, evaluated_set, batch_size):
     It returns the fraction of all the examples of ``evaluated_set`` that are classified wrongly.
     See ``compile_functions`` for the parameters.
     """
-    # The last minibatch may be smaller than the others, so the wrong examples are counted.
-    n_wrong = compile_over_set([x, y], model.errors(y) * y.shape[0], evaluated_set, batch_size)
-    return lambda: int(round(sum(map(float, n_wrong())))) / evaluated_set.n_examples
+    # The last minibatch may be smaller than the others, so the wrong examples are counted, by each
+    # rank in its part of the minibatches.
+    world = ranks.world
+    n_wrong = compile_over_set([x, y], model.errors(y) * y.shape[0], evaluated_set, batch_size,
+                               part=(world.rank, world.size))
+    return lambda: (world.total(int(round(sum(map(float, n_wrong())))))
+                    / evaluated_set.n_examples)
 
 
 def compile_predictions(model, x, evaluated_set, batch_size):
@@ -103,10 +113,11 @@ def compile_predictions(model, x, evaluated_set, batch_size):
     return lambda: numpy.concatenate(predictions())
 
 
-def compile_over_set(inputs, expression, evaluated_set, batch_size):
+def compile_over_set(inputs, expression, evaluated_set, batch_size, part=(0, 1)):
     """Compile a function that returns the values of an expression, one per minibatch of a set.
 
-    ``inputs`` are the variables x, or x and y, that the expression is made of.
+    ``inputs`` are the variables x, or x and y, that the expression is made of; ``part`` is the
+    number of a part of the minibatches, from 0, and how many parts there are.
     """
     index = T.lscalar("index")
     value = showing(evaluated_set, batch_size, theano.function(
@@ -115,7 +126,9 @@ def compile_over_set(inputs, expression, evaluated_set, batch_size):
     ))
     # Every example counts: the number of minibatches is rounded up.
     n_batches = -(-evaluated_set.n_examples // batch_size)
-    return lambda: [value(i) for i in range(n_batches)]
+    number, n_parts = part
+    first, end = number * n_batches // n_parts, (number + 1) * n_batches // n_parts
+    return lambda: [value(i) for i in range(first, end)]
 
 
 def showing(a_set, batch_size, function):

@@ -10,6 +10,7 @@ import threading
 
 from lenet.errors import Interrupted, TrainingError
 from lenet.gpu import memory
+from lenet.training import ranks
 from lenet.training.loop import Observer
 from lenet.training.report import TutorialReport
 
@@ -50,9 +51,10 @@ def watched(model, datasets, batch_size, run=None, report=TutorialReport):
     if run is not None:
         run.attach(model, datasets)
     stop = StopOnSignals()
+    watching = [OneStart(model, datasets[0])] if ranks.world.size > 1 else []
     report = report(type(model).__module__.rpartition(".")[2] + ".py")
     with memory.in_one_line(needs), contextlib.closing(stop), contextlib.closing(report):
-        yield [stop, report] if run is None else [run, stop, report]
+        yield [run, *watching, stop, report] if run is not None else [*watching, stop, report]
 
     if stop.result.stopped == "diverged":
         raise TrainingError(f"the cost is {stop.result.cost} at iteration {stop.result.iteration}; "
@@ -60,6 +62,25 @@ def watched(model, datasets, batch_size, run=None, report=TutorialReport):
     if stop.result.stopped == "interrupted":
         go_on = "" if run is None else f"; go on with --resume {run.folder}"
         raise Interrupted("interrupted" + go_on, stop.signal or signal.SIGINT)
+
+
+class OneStart(Observer):
+    """Lets all ranks start from the parameters and the result of rank 0, which may have resumed a
+    run."""
+
+    def __init__(self, model, train_set):
+        ranks.world.begun = False
+        ranks.world.check_same({"a dataset of checksum": train_set.fingerprint})
+        self.state = [*model.params, *getattr(model, "velocities", ()),
+                      *getattr(model, "random_states", ())]
+
+    def training_begins(self, n_train_batches, n_epochs, result):
+        reached, values = ranks.world.share(
+            (vars(result), [variable.get_value(borrow=True) for variable in self.state]))
+        vars(result).update(reached)
+        for variable, value in zip(self.state, values):
+            variable.set_value(value)
+        ranks.world.begun = True
 
 
 class StopOnSignals(Observer):
@@ -82,7 +103,7 @@ class StopOnSignals(Observer):
         self.signal = number
 
     def wants_to_stop(self):
-        return self.signal is not None
+        return ranks.world.agree_to_stop(self.signal is not None)
 
     def training_ends(self, result):
         self.close()

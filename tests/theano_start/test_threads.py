@@ -22,6 +22,13 @@ def test_threads_follow_the_users_wish():
     assert run_python("-c", code, OMP_NUM_THREADS="7").stdout == "7\n"
 
 
+@pytest.mark.parametrize("size", ["PMI_SIZE", "OMPI_COMM_WORLD_SIZE"])
+def test_a_rank_uses_one_thread_unless_the_user_wishes_more(size):
+    code = "import os, lenet; print(os.environ['OMP_NUM_THREADS'])"
+    assert run_python("-c", code, **{size: "2"}).stdout == "1\n"
+    assert run_python("-c", code, **{size: "2", "OMP_NUM_THREADS": "3"}).stdout == "3\n"
+
+
 def test_control_group_version_2_the_tightest_limit_holds(tmp_path):
     (tmp_path / "membership").write_text("0::/a/b\n")
     (tmp_path / "a" / "b").mkdir(parents=True)
