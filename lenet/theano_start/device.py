@@ -4,7 +4,7 @@ import contextlib
 import logging
 import os
 
-from lenet.theano_start import compiler
+from lenet.theano_start import compiler, threads
 from lenet.theano_start.refusal import SetupError, say
 from lenet.theano_start.settings import compile_cache
 
@@ -21,6 +21,9 @@ def choose(user):
         user.override("device", device)
     if not device.startswith(NEW_DEVICE):
         return
+    if device == NEW_DEVICE and threads.under_mpi():
+        device = device_of_rank()
+        user.override("device", device)
     problem = gpu_problem(device, user.get("cxx"))
     if problem:
         no_gpu(user, device, problem)
@@ -32,6 +35,17 @@ def present_name(device):
     if device.startswith(OLD_DEVICE):
         return NEW_DEVICE + device[len(OLD_DEVICE):]
     return device
+
+
+def device_of_rank():
+    """The GPU of a rank that ``mpiexec`` started: on each host, the ranks take one in turn."""
+    from lenet.gpu.driver import Driver
+
+    try:
+        n_devices = len(Driver().devices)
+    except OSError:  # ``gpu_problem`` says why
+        n_devices = 0
+    return f"{NEW_DEVICE}{threads.mpi_variable('LOCAL_RANK', 0) % max(1, n_devices)}"
 
 
 def gpu_tools(cxx=None):

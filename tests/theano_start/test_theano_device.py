@@ -1,6 +1,7 @@
 """lenet.theano_start.device: the tutorial's names, and what happens without a GPU."""
 
 import logging
+import types
 
 import pytest
 from conftest import assert_refused, run_python
@@ -45,3 +46,13 @@ def test_a_gpu_that_fails_to_start_is_one_line(capsys, text):
         except RuntimeError:
             logging.getLogger("theano.gpuarray").error("no", exc_info=True)
     assert capsys.readouterr().err == "lenet: device=cuda: out of luck; running on the CPU\n"
+
+
+@pytest.mark.parametrize("rank, n_gpus, expected", [
+    ("0", 2, "cuda0"), ("1", 2, "cuda1"), ("5", 2, "cuda1"), ("3", 0, "cuda0"),
+])
+def test_the_ranks_of_a_host_take_its_gpus_in_turn(monkeypatch, rank, n_gpus, expected):
+    monkeypatch.setattr("lenet.gpu.driver.Driver",
+                        lambda: types.SimpleNamespace(devices=[None] * n_gpus))
+    monkeypatch.setenv("MPI_LOCALRANKID", rank)
+    assert device.device_of_rank() == expected
