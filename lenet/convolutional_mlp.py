@@ -318,7 +318,8 @@ def check_nkerns(nkerns):
 def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nkerns=(20, 50),
                     batch_size=500, seed=23455, filter_size=(5, 5), poolsize=(2, 2), n_hidden=500,
                     activation="tanh", pooling="max", dropout=0.0, L2_reg=0.0, momentum=0.0,
-                    learning_rate_decay=1.0, chunk_mb=None, shards=1, run=None, begin_with=None):
+                    learning_rate_decay=1.0, warmup=0, chunk_mb=None, shards=1, run=None,
+                    begin_with=None):
     """Train LeNet-5 with early stopping, and print the tutorial's lines.
 
     Parameters
@@ -336,6 +337,8 @@ def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nke
     momentum, learning_rate_decay : float
         The fraction of each step that is added to the next one, and the factor of the learning
         rate after each epoch.
+    warmup : int
+        Epochs in which the learning rate rises; see ``lenet.training.functions.falling_rate``.
     begin_with : function of the network and its image_shape, optional
         May set the first parameters, and leave in ``params`` only those to train; see
         ``lenet.saved.transfer``.
@@ -359,7 +362,7 @@ def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nke
     if begin_with is not None:
         begin_with(model, image_shape)
     model.velocities = velocities(model.params, momentum)
-    rate, epoch_begins = falling_rate(learning_rate, learning_rate_decay)
+    rate, epoch_begins = falling_rate(learning_rate, learning_rate_decay, warmup)
 
     # The cost that training minimises is the negative log-likelihood of the right classes.
     cost = model.negative_log_likelihood(y)

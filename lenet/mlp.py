@@ -176,7 +176,8 @@ def check_factors(**factors):
 
 def test_mlp(learning_rate=0.01, L1_reg=0.0, L2_reg=0.0001, n_epochs=1000,
              dataset="mnist.pkl.gz", batch_size=20, n_hidden=500, seed=1234, activation="tanh",
-             dropout=0.0, momentum=0.0, learning_rate_decay=1.0, chunk_mb=None, shards=1, run=None):
+             dropout=0.0, momentum=0.0, learning_rate_decay=1.0, warmup=0, chunk_mb=None, shards=1,
+             run=None):
     """Train a multilayer perceptron with early stopping and regularized weights.
 
     The cost is the negative log-likelihood + L1_reg * L1 + L2_reg * L2_sqr.
@@ -196,6 +197,8 @@ def test_mlp(learning_rate=0.01, L1_reg=0.0, L2_reg=0.0001, n_epochs=1000,
     momentum, learning_rate_decay : float
         The fraction of each step that is added to the next one, and the factor of the learning
         rate after each epoch.
+    warmup : int
+        Epochs in which the learning rate rises; see ``lenet.training.functions.falling_rate``.
     """
     check_hidden(n_hidden, activation, dropout)
     check_factors(L1_reg=L1_reg, L2_reg=L2_reg)
@@ -211,7 +214,7 @@ def test_mlp(learning_rate=0.01, L1_reg=0.0, L2_reg=0.0001, n_epochs=1000,
     classifier = MLP(rng, x, n_in=numpy.prod(datasets.image_shape), n_hidden=n_hidden,
                      n_out=len(datasets.class_names), activation=activation, dropout=dropout)
     classifier.velocities = velocities(classifier.params, momentum)
-    rate, epoch_begins = falling_rate(learning_rate, learning_rate_decay)
+    rate, epoch_begins = falling_rate(learning_rate, learning_rate_decay, warmup)
     cost = classifier.negative_log_likelihood(y)
     if L1_reg:
         cost += L1_reg * classifier.L1

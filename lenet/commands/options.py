@@ -95,6 +95,8 @@ class Parser(argparse.ArgumentParser):
                           help="fraction of each step that is added to the next one")
         self.add_argument("--learning-rate-decay", type=float, metavar="FACTOR",
                           help="factor of the learning rate after each epoch")
+        self.add_argument("--warmup", type=int, metavar="N",
+                          help="epochs in which the learning rate rises to its value")
 
     def add_transfer(self, *of_network):
         """Add the options of beginning with the layers of another run.

@@ -157,27 +157,34 @@ def in_training(cost, noise):
     return theano.clone(cost, replace) if replace else cost
 
 
-def falling_rate(learning_rate, decay):
+def falling_rate(learning_rate, decay, warmup=0):
     """A learning rate that is multiplied by ``decay`` after each epoch.
+
+    During the first ``warmup`` epochs it rises to that: a share of 1 / (warmup + 1) in the first
+    epoch, 2 / (warmup + 1) in the second. Large rates, as for large minibatches, need this (Goyal
+    et al., arXiv:1706.02677, section 2.2).
 
     Returns
     -------
     (float or scalar shared variable, function of an int or None)
         The rate for ``compile_functions``, and what ``lenet.training.loop.early_stopping`` calls
-        before each epoch. A decay of 1 leaves the rate as it is.
+        before each epoch. A decay of 1 without warm-up leaves the rate as it is.
 
     Raises
     ------
     UsageError
-        The rate is not positive, or the decay is not in (0, 1].
+        The rate is not positive, the decay is not in (0, 1], or the warm-up is negative.
     """
     check_learning_rate(learning_rate)
     if not 0 < decay <= 1:
         raise UsageError(f"learning rate decay {decay}; expected more than 0 and at most 1, "
                          "such as 0.95")
-    if decay == 1:
+    if warmup < 0:
+        raise UsageError(f"warmup {warmup}; expected a number of epochs, 0 for none")
+    if decay == 1 and not warmup:
         return learning_rate, None
-    return rate_by_epoch(lambda epoch: learning_rate * decay ** (epoch - 1))
+    return rate_by_epoch(lambda epoch: (learning_rate * decay ** (epoch - 1)
+                                        * min(1.0, epoch / (warmup + 1))))
 
 
 def rate_by_epoch(rate_of):

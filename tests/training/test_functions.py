@@ -158,6 +158,19 @@ def test_the_rate_falls_after_each_epoch():
     assert falling_rate(0.4, 1) == (0.4, None)
 
 
+def test_the_rate_rises_during_the_warm_up():
+    rate, epoch_begins = falling_rate(0.4, 1, warmup=3)
+    for epoch, expected in ((1, 0.1), (2, 0.2), (3, 0.3), (4, 0.4), (5, 0.4)):
+        epoch_begins(epoch)
+        assert rate.get_value() == pytest.approx(expected)
+    rate, epoch_begins = falling_rate(0.4, 0.5, warmup=1)
+    for epoch, expected in ((1, 0.2), (2, 0.2), (3, 0.1)):
+        epoch_begins(epoch)
+        assert rate.get_value() == pytest.approx(expected)
+    with pytest.raises(UsageError, match="warmup -1"):
+        falling_rate(0.4, 1, warmup=-1)
+
+
 @pytest.mark.parametrize("rate, decay, words", [
     (0, 0.5, "learning rate 0"), (1, 0, "decay 0"), (1, -1, "decay -1"), (1, 1.1, "decay 1.1"),
     (1, math.nan, "decay nan")])
