@@ -17,6 +17,7 @@ After it:
     ahead.py       compile the modules of a graph in parallel
 """
 
+import contextlib
 import sys
 import textwrap
 import warnings
@@ -67,6 +68,20 @@ def start_theano():
         import_theano()
 
 
+@contextlib.contextmanager
+def without_mpi():
+    """Hide mpi4py inside a ``with`` block unless ``mpiexec`` started this process: Theano would
+    import it wherever it is installed, and start MPI."""
+    hidden = not threads.under_mpi()
+    if hidden:
+        sys.modules["mpi4py"] = None
+    try:
+        yield
+    finally:
+        if hidden:
+            del sys.modules["mpi4py"]
+
+
 def import_theano():
     """Import Theano; whatever stops it becomes one line."""
     if sys.flags.optimize > 1:
@@ -76,7 +91,8 @@ def import_theano():
         with warnings.catch_warnings():
             # Theano 1.0.5 uses parts of NumPy and distutils that later versions deprecate.
             warnings.simplefilter("ignore")
-            import theano  # noqa: F401
+            with without_mpi():
+                import theano  # noqa: F401
     except ModuleNotFoundError as error:
         raise supported.missing(error.name) from None
     except KeyboardInterrupt:

@@ -15,8 +15,8 @@ def thread_count():
 
 
 def under_mpi():
-    """Whether this process is one of several that ``mpiexec`` started, or uses mpi4py."""
-    return "mpi4py" in sys.modules or mpi_variable("SIZE", 1) > 1
+    """Whether ``mpiexec`` started this process, or it uses mpi4py."""
+    return sys.modules.get("mpi4py") is not None or mpi_variable("SIZE", 0) > 0
 
 
 def mpi_variable(name, otherwise):
