@@ -1,7 +1,8 @@
 """Measure LeNet-5: how soon it starts to train, how fast it is, how much memory it needs.
 
 With --peers: how fast it is beside plain Theano and PyTorch, measured in turn. With --network3:
-the time per example in small minibatches. With --keep: what it costs to keep a training on disk
+the time per example in small minibatches. With --scaling: steps in shards on one and two processes
+of mpiexec, and what that lets expect of more. With --keep: what it costs to keep a training on disk
 and to train in chunks, and how fast pictures are classified.
 """
 
@@ -14,7 +15,7 @@ import sys
 from lenet import commands
 
 # isort: split
-from benchmarking import keeping, minibatches, peers, picture, start
+from benchmarking import keeping, minibatches, peers, picture, scaling, start
 
 from lenet.convolutional_mlp import check_nkerns
 from lenet.data.files import write_beside
@@ -41,6 +42,9 @@ def main():
     kinds.add_argument("--network3", action="store_true",
                        help="measure the network of scripts/network3.py in minibatches of "
                        "1, 10, 100 and 500")
+    kinds.add_argument("--scaling", action="store_true",
+                       help="measure data-parallel training on one and two processes, and predict "
+                       "it for up to 1,024")
     options = parser.add_argument_group("of --peers")
     options.add_argument("--peer", action="append", metavar="NAME", choices=peers.PEERS,
                          help="measure this one only, or several: " + ", ".join(peers.PEERS))
@@ -56,8 +60,8 @@ def main():
                          "this one")
     options.add_argument("--output", metavar="FILE", help="draw the bars, in PNG, PDF or SVG")
     arguments = parser.parse_args()
-    if arguments.output and not arguments.peers:
-        raise UsageError("--output draws what --peers measures; give both")
+    if arguments.output and not (arguments.peers or arguments.scaling):
+        raise UsageError("--output draws what --peers or --scaling measures; give one of them")
     plots.check_output(arguments.output)
     nkerns = [arguments.nkerns] if arguments.nkerns else [[20, 50], [6, 16]]
     check_nkerns(nkerns[0])
@@ -75,6 +79,9 @@ def main():
         elif arguments.network3:
             result = {"rows": minibatches.run(arguments.rounds)}
             lines = minibatches.table(result["rows"])
+        elif arguments.scaling:
+            result = scaling.run()
+            lines = scaling.table(result)
         else:
             result = (keeping.run() if arguments.keep
                       else start.run(arguments.batch_size, nkerns[0], arguments.cold))
@@ -83,7 +90,9 @@ def main():
         print("\n".join(lines))
         if file:
             file.write((json.dumps(result, indent=1) + "\n").encode())
-    if arguments.output:
+    if arguments.output and arguments.scaling:
+        plots.finish(scaling.draw(result), arguments.output)
+    elif arguments.output:
         size = 500 if 500 in arguments.minibatches else arguments.minibatches[-1]
         plots.finish(picture.draw(result["rows"], size, nkerns[0]), arguments.output)
 

@@ -12,7 +12,7 @@ from conftest import REPOSITORY, assert_refused, run_script
 
 sys.path.insert(0, os.path.join(REPOSITORY, "scripts"))
 
-from benchmarking import keeping, minibatches, peers
+from benchmarking import keeping, minibatches, peers, scaling
 
 from lenet.errors import TrainingError, UsageError
 
@@ -172,3 +172,31 @@ def test_figures_of_keeping_as_text():
     assert [line[40:].strip() for line in lines] == [
         "0.25 %", "5.0 s", "6.0 s", "1.01 (0.99 to 1.04)", "5000 images a second",
         "7000 images a second"]
+
+
+def test_the_model_of_scaling():
+    a, b, u, G = 2e-3, 1e-4, 3e-3, 1e-10  # seconds
+    steps = {f"{n}/{k}": [1e3 * (k * a + n * b + u), 0.0]
+             for n, k in ((16, 2), (250, 2), (500, 4), (1000, 2))}
+    steps["500/1"] = [1.0, 0.0]  # today's function, another model
+    model = dict(scaling.fit(steps), G=G)
+    assert [model[name] for name in "abu"] == pytest.approx([a, b, u])
+    # 431,080 parameters, cost and wish to stop: 13.8 ms on 1 Gbit/s.
+    assert scaling.message_seconds(1, 1, model) == 0
+    assert scaling.message_seconds(2, 1, model, latency=1) == pytest.approx(
+        1 + 431082 * 4 * 8 / 1e9 + 431082 * G)
+    # Three messages of a quarter each way; three quarters of a message are added.
+    assert scaling.message_seconds(4, 10, model, latency=1) == pytest.approx(
+        6 + 1.5 * 431082 * 4 * 8 / 1e10 + 0.75 * 431082 * G)
+    rows = list(scaling.predictions("weak", model))
+    assert [row["ranks"] for row in rows] == [2 ** k for k in range(11)]
+    assert [row["step_ms"][1] for row in rows[:2]] == pytest.approx(
+        [1e3 * (a + 125 * b + u),
+         1e3 * (a + 125 * b + u + scaling.message_seconds(2, 1, model))])
+    assert scaling.speedup(rows, rows[1], 1) == pytest.approx(
+        2 * rows[0]["step_ms"][1] / rows[1]["step_ms"][1])
+
+
+def test_steps_in_shards_are_measured():
+    (ms, in_the_sum), = scaling.ranked(1, ["20/2"])["steps"].values()
+    assert ms > 0 and in_the_sum == 0
