@@ -6,7 +6,8 @@ from lenet.mlp import ACTIVATIONS
 from lenet.pooling import POOLINGS
 
 
-def main():
+def options():
+    """The parser of this command's options."""
     parser = commands.Parser(__doc__, example="python scripts/convolutional_mlp.py --n-epochs 1",
                              trains=evaluate_lenet5)
     parser.add_sgd()
@@ -20,7 +21,11 @@ def main():
     parser.add_hidden(ACTIVATIONS)
     parser.add_transfer("nkerns", "filter_size", "poolsize", "pooling", "n_hidden", "activation")
     parser.add_run()
-    evaluate_lenet5(**parser.parse_training())
+    return parser
+
+
+def main():
+    evaluate_lenet5(**options().parse_training())
 
 
 if __name__ == "__main__":

@@ -14,10 +14,13 @@ from lenet.pictures import plots
 from lenet.training import ranks
 
 
-def main():
+def options():
+    """The parser of this command's options."""
     parser = commands.Parser(
         __doc__, example="python scripts/lenet5_1998.py --pooling max --n-epochs 5",
         trains=evaluate_lenet5_1998,
+        # The learning rate falls with the number of epochs: another number is another run.
+        epochs=None,
     )
     parser.add_sgd(learning_rate="factor of the gradient in the first epoch, which falls to a "
                                  "fiftieth of this; by default 0.002 for the head rbf and 0.05 "
@@ -35,11 +38,15 @@ def main():
                         help="train the paper's network and each simplification, one after "
                              "another; --output is then the name of a picture")
     parser.add_run()
+    return parser
+
+
+def main():
+    parser = options()
     if parser.parse_args().compare:
         compare(parser)
         return
-    # The learning rate falls with the number of epochs, so another number would be another run.
-    arguments = parser.parse_training(epochs=None)
+    arguments = parser.parse_training()
     del arguments["compare"]
     evaluate_lenet5_1998(**arguments)
 

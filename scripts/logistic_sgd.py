@@ -4,12 +4,17 @@ from lenet import commands
 from lenet.logistic_sgd import sgd_optimization_mnist
 
 
-def main():
+def options():
+    """The parser of this command's options."""
     parser = commands.Parser(__doc__, example="python scripts/logistic_sgd.py --n-epochs 5",
                              trains=sgd_optimization_mnist)
     parser.add_sgd(seed=None)
     parser.add_run()
-    sgd_optimization_mnist(**parser.parse_training())
+    return parser
+
+
+def main():
+    sgd_optimization_mnist(**options().parse_training())
 
 
 if __name__ == "__main__":

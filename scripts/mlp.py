@@ -11,7 +11,8 @@ from lenet import commands
 from lenet.mlp import ACTIVATIONS, test_mlp
 
 
-def main():
+def options():
+    """The parser of this command's options."""
     parser = commands.Parser(__doc__, example="python scripts/mlp.py --n-epochs 1",
                              trains=test_mlp)
     parser.add_sgd(seed="seed of the initial weights")
@@ -19,7 +20,11 @@ def main():
                         help="factor of the sum of the weights' absolute values in the cost")
     parser.add_hidden(ACTIVATIONS)
     parser.add_run()
-    test_mlp(**parser.parse_training())
+    return parser
+
+
+def main():
+    test_mlp(**options().parse_training())
 
 
 if __name__ == "__main__":

@@ -14,9 +14,11 @@ from lenet.saved.networks import check_images, load_model
 from lenet.training.ranks import own_shards
 
 
-def main():
+def options():
+    """The parser of this command's options."""
     parser = commands.Parser(
         __doc__, example="python scripts/network3.py --dropout 0.3 --output run",
+        epochs="epochs",
     )
     parser.add_argument("--conv-layers", type=int, choices=[1, 2], default=1,
                         help="convolution and pooling layers: 20 maps, or 20 and 40")
@@ -35,7 +37,11 @@ def main():
     parser.add_run().add_argument(
         "--load", metavar="MODEL",
         help="evaluate the network in this file or run, without training")
-    arguments = parser.parse_training(epochs="epochs")
+    return parser
+
+
+def main():
+    arguments = options().parse_training()
 
     datasets = load_data(arguments["dataset"], arguments["chunk_mb"],
                          own_shards(arguments["shards"], arguments["mini_batch_size"]))

@@ -43,15 +43,18 @@ class Parser(argparse.ArgumentParser):
         A command line that works.
     trains : function, optional
         The function that a command calls with its options, of which it takes the defaults.
+    epochs : str or None
+        The option for the number of epochs, if a run may be made longer.
     """
 
-    def __init__(self, description, example, trains=None):
+    def __init__(self, description, example, trains=None, epochs="n_epochs"):
         super().__init__(
             description=description,
             epilog="example: " + as_typed(example),
             formatter_class=HelpFormatter,
         )
         self.of_network = ()
+        self.epochs = epochs
         if trains is not None:
             self.set_defaults(**{name: parameter.default for name, parameter
                                  in inspect.signature(trains).parameters.items()})
@@ -137,13 +140,8 @@ class Parser(argparse.ArgumentParser):
                           help="go on with the training in this folder, with its options")
         return kept
 
-    def parse_training(self, epochs="n_epochs"):
+    def parse_training(self):
         """Parse the command line of a training.
-
-        Parameters
-        ----------
-        epochs : str or None
-            The option for the number of epochs, if a run may be made longer.
 
         Returns
         -------
@@ -152,12 +150,12 @@ class Parser(argparse.ArgumentParser):
             None. Only rank 0 has a run; the others have its options.
         """
         world = ranks.world
-        options = self.parse_alone(epochs) if world.rank == 0 else {}
+        options = self.parse_alone() if world.rank == 0 else {}
         run = options.pop("run", None)
         options, world.timeout = world.share((options, world.timeout))
         return dict(options, run=run)
 
-    def parse_alone(self, epochs):
+    def parse_alone(self):
         """As ``parse_training``, in one process or in rank 0."""
         options = vars(self.parse_args())
         ranks.world.timeout = options.pop("timeout")
@@ -172,7 +170,7 @@ class Parser(argparse.ArgumentParser):
             from lenet.saved.run import Run, read_state  # draws curves, which is slow to import
         if folder is not None:
             run = Run.resume(folder)
-            options = self.options_of(run, options, epochs)
+            options = self.options_of(run, options)
         else:
             if source is not None:
                 options = self.with_network_of(source, read_state(source).settings, options)
@@ -192,7 +190,7 @@ class Parser(argparse.ArgumentParser):
                     begin_with, source if folder is None else None, fine_tune)
         return dict(options, run=run)
 
-    def options_of(self, run, options, epochs):
+    def options_of(self, run, options):
         """The options of a run that is resumed; of those typed, only some may differ."""
         begun_with = dict(run.settings)
         command = begun_with.pop("command", None)
@@ -205,11 +203,11 @@ class Parser(argparse.ArgumentParser):
                 raise DataError(f"{run.folder}: begun with the option {name} = {value!r:.40}, "
                                 f"which {self.prog} does not have; begin another run with --output")
         options = self.parse_with(begun_with, run.folder, "begin another run with --output",
-                                  may_differ=("dataset", "chunk_mb", epochs))
-        if epochs in begun_with and options[epochs] < run.epochs_done:
-            raise UsageError(f"{typed(epochs)} {options[epochs]}, but {run.folder} has been "
-                             f"trained for {run.epochs_done} epochs; name more, or begin another "
-                             "run with --output")
+                                  may_differ=("dataset", "chunk_mb", self.epochs))
+        if self.epochs in begun_with and options[self.epochs] < run.epochs_done:
+            raise UsageError(f"{typed(self.epochs)} {options[self.epochs]}, but {run.folder} has "
+                             f"been trained for {run.epochs_done} epochs; name more, or begin "
+                             "another run with --output")
         return {name: options[name] for name in begun_with}
 
     def with_network_of(self, folder, settings, options):
