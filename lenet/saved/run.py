@@ -237,7 +237,7 @@ class Run(Observer):
         state = {"settings": self.settings, "sizes": self.sizes,
                  "fingerprint": self.fingerprint, "n_rows": len(self.rows),
                  "cost_sum": self.cost_sum, "n_costs": self.n_costs,
-                 "seconds": self.seconds + begin - self.began_at,
+                 "seconds": self.seconds + begin - self.began_at, "stopped": result.stopped,
                  "result": {name: getattr(result, name) for name in RESULT}}
         parameters.write(os.path.join(self.folder, "last.safetensors"),
                          parameters.values(self.state),
@@ -257,9 +257,10 @@ class Run(Observer):
             file.write(as_csv(self.rows).encode())
 
 
-# network: a SavedModel, with the architecture in the place of the model
+# network: a SavedModel, with the architecture in the place of the model; stopped: why the training
+# ended, see lenet.training.loop.Result, or None if it goes on or the run is of an earlier version
 State = namedtuple("State", "arrays network settings sizes fingerprint cost_sum n_costs seconds "
-                            "n_rows result")
+                            "n_rows result stopped")
 
 
 def path_of_state(folder):
@@ -290,7 +291,8 @@ def read_state(folder):
             raise ValueError(f"n_costs {state['n_costs']}")
         return State(arrays, saved, dict(state["settings"]), list(state["sizes"]),
                      state.get("fingerprint"), float(state["cost_sum"]), int(state["n_costs"]),
-                     float(state["seconds"]), int(state["n_rows"]), result)
+                     float(state["seconds"]), int(state["n_rows"]), result,
+                     state.get("stopped"))
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: no state of a run ({error!r}); expected a file that --output "
                         "wrote") from None

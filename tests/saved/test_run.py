@@ -77,6 +77,7 @@ def test_what_a_run_holds(kept):
     assert_same(arrays, values(network))
     assert_same({"random0": random}, {"random0": network.random_states[0].get_value()})
     assert json.loads(metadata["state"])["settings"] == {"a": 1}
+    assert runs.read_state(folder).stopped == "n_epochs"
     with open(os.path.join(folder, "curves.png"), "rb") as file:
         assert file.read(8) == b"\x89PNG\r\n\x1a\n"
 
