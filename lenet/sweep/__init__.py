@@ -1,0 +1,1 @@
+"""Many trainings on one machine or many, with Dask's ``distributed``."""

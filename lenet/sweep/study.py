@@ -1,0 +1,199 @@
+"""What a sweep tries: values of a script's options, and a trial for each choice among them.
+
+    STUDY/study.json    the options
+    STUDY/NAME/         a trial, which is a run: see lenet.saved.run
+    STUDY/NAME.txt      what it printed
+    STUDY/table.csv     the results: see lenet.sweep.table
+    STUDY/table.png     the same as a picture
+"""
+
+import hashlib
+import json
+import math
+import os
+import random
+import runpy
+from collections import namedtuple
+from urllib.parse import quote
+
+from lenet.commands.options import typed
+from lenet.data.files import make_folder, unreadable, write_beside
+from lenet.errors import DataError, UsageError
+from lenet.installed import beside_the_package
+from lenet.saved.run import locked, others
+
+SCRIPTS = ("convolutional_mlp", "lenet5_1998", "logistic_sgd", "mlp", "network3")
+
+# Where a run is kept is not for a study to choose.
+NOT_SWEPT = ("output", "resume", "load")
+
+# name: of its folder; values: {option: text} of the options with several values; arguments: the
+# command line but for --output; epochs: the most that it may take
+Trial = namedtuple("Trial", "name values arguments epochs")
+
+
+class Study:
+    """The options of a sweep.
+
+    Parameters
+    ----------
+    script : str
+        One of ``SCRIPTS``.
+    options : dict of str to list of str
+        The values to try of each option, as they are typed: {"--nkerns": ["20,50", "6,16"]}.
+    n_random : int, optional
+        Try only as many points of the grid, drawn without replacement.
+    random_seed : int
+        Seed of that draw.
+    halving : bool
+        Whether to stop trials early: see ``rungs``.
+
+    Attributes
+    ----------
+    trials : list of Trial
+    varied : list of str
+        The options with several values.
+    epochs : str
+        The argument that is the number of epochs.
+
+    Raises
+    ------
+    UsageError
+        There are fewer points than ``n_random``, or the epochs of the trials cannot be halved. A
+        value that the script's parser refuses ends the process as it would there.
+    """
+
+    def __init__(self, script, options, n_random=None, random_seed=0, halving=False):
+        self.script, self.options = script, options
+        self.n_random, self.random_seed, self.halving = n_random, random_seed, halving
+        self.parser = parser_of(script)
+        self.actions = swept_actions(self.parser)
+        self.epochs = "epochs" if "--epochs" in self.actions else "n_epochs"
+        for option, texts in options.items():
+            for text in texts:
+                self.parser.parse_args(self.words(option, text))
+        self.varied = [option for option, texts in options.items() if len(texts) > 1]
+        if halving and self.parser.epochs is None:
+            raise UsageError(f"--halving makes trainings longer, which {script}.py cannot; leave "
+                             "it out")
+        if halving and typed(self.epochs) in self.varied:
+            raise UsageError(f"--halving chooses the epochs; give {typed(self.epochs)} one value, "
+                             "the most")
+        n_points = math.prod(map(len, options.values()))
+        points = range(n_points)
+        if n_random is not None:
+            if not 1 <= n_random <= n_points:
+                raise UsageError(f"--random {n_random}; expected at least 1 and at most {n_points},"
+                                 " the number of points of the grid")
+            points = sorted(random.Random(random_seed).sample(points, n_random))
+        self.trials = [self.trial(point) for point in points]
+
+    def words(self, option, text):
+        """A value as it stands on a command line: ["--nkerns", "20", "50"] for "20,50"."""
+        takes_several = self.actions[option].nargs is not None
+        return [option] + (text.split(",") if takes_several else [text])
+
+    def trial(self, point):
+        """The Trial of a point of the grid, numbered from 0; the last option varies fastest."""
+        chosen = {}
+        for option, texts in reversed(self.options.items()):
+            point, index = divmod(point, len(texts))
+            chosen[option] = texts[index]
+        values = {option: chosen[option] for option in self.varied}
+        name = "_".join(f"{option[2:]}={quote(text, safe=',')}" for option, text in values.items())
+        if len(name) > 200:  # with an ending, file systems take 255 characters
+            name = hashlib.sha256(name.encode()).hexdigest()[:16]
+        arguments = [word for option in self.options for word in self.words(option, chosen[option])]
+        epochs = getattr(self.parser.parse_args(arguments), self.epochs)
+        return Trial(name or "trial", values, arguments, epochs)
+
+    def as_dict(self):
+        return {"script": self.script, "options": self.options, "random": self.n_random,
+                "random_seed": self.random_seed, "halving": self.halving}
+
+    def open(self, folder):
+        """Take the folder of the study, which is new, empty, or has the same options.
+
+        Returns
+        -------
+        (file, int or None)
+            Keep the file open: it keeps other sweeps out of the folder. The threads of a trial, if
+            the study was begun earlier.
+
+        Raises
+        ------
+        UsageError
+            The folder holds something else.
+        DataError
+            The folder cannot be made or read, or another sweep is using it.
+        """
+        make_folder(folder)
+        lock = locked(folder)
+        path = os.path.join(folder, "study.json")
+        if not os.path.exists(path):
+            found = [name for name in others(folder) if not name.startswith("study.json.")]
+            if found:
+                raise UsageError(f"{folder}: holds {found[0]}, but no study; name a new or an "
+                                 "empty folder")
+            return lock, None
+        try:
+            with open(path) as file:
+                begun_with = json.load(file)
+            threads = int(begun_with.pop("threads"))
+        except OSError as error:
+            raise unreadable(path, error) from None
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path}: no options of a study ({error!r:.80}); name another folder"
+                            ) from None
+        for name, value in self.as_dict().items():
+            if begun_with.get(name) != value:
+                raise UsageError(f"{folder}: a study of other options ({name} "
+                                 f"{shown(begun_with.get(name))}, not {shown(value)}); give the "
+                                 "same ones, or name another folder")
+        return lock, threads
+
+    def save(self, folder, threads):
+        """Write the options and the threads of a trial, which make the study what it is."""
+        with write_beside(os.path.join(folder, "study.json")) as file:
+            file.write((json.dumps(dict(self.as_dict(), threads=threads), indent=2) + "\n")
+                       .encode())
+
+    def rungs(self):
+        """How many trials are trained until which epoch: [(n, epochs), ...].
+
+        Successive halving trains all for a few epochs, then the better half for twice as many,
+        and so on, each time from where they stopped; the last rung has all the epochs. There are as
+        many rungs as leave one trial at the end and at least one epoch at the beginning: (12, 1),
+        (6, 2), (3, 5), (2, 10), (1, 20) for 12 trials of 20 epochs. Each costs about the same.
+
+        Source: K. Jamieson, A. Talwalkar, "Non-stochastic best arm identification and
+        hyperparameter optimization", AISTATS 2016, figure 3.
+        """
+        n, epochs = len(self.trials), max(trial.epochs for trial in self.trials)
+        if not self.halving:
+            return [(n, None)]
+        # ceil(log2(n)) and floor(log2(epochs)) in whole numbers.
+        n_cuts = min((n - 1).bit_length(), max(epochs, 1).bit_length() - 1)
+        return [(-(-n // 2 ** cut), epochs >> n_cuts - cut) for cut in range(n_cuts + 1)]
+
+
+def path_of_script(name):
+    return os.path.join(beside_the_package(), "scripts", name + ".py")
+
+
+def parser_of(script):
+    """The parser of a script's options."""
+    return runpy.run_path(path_of_script(script))["options"]()
+
+
+def swept_actions(parser):
+    """The options of a script's parser that a study can choose: {"--nkerns": its action}."""
+    return {action.option_strings[0]: action for action in parser._actions
+            if action.option_strings and action.nargs != 0 and action.dest not in NOT_SWEPT}
+
+
+def shown(value):
+    """What a study was begun with, as it is typed."""
+    if isinstance(value, dict):
+        value = " ".join(" ".join([option, *texts]) for option, texts in value.items()) or None
+    return f"{value!s:.100}"

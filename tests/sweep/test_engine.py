@@ -1,0 +1,216 @@
+"""lenet.sweep.engine: workers and schedulers may die, the table is that of trainings one by one."""
+
+import csv
+import itertools
+import json
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy
+import pytest
+from conftest import REPOSITORY, assert_refused, environment, run_script
+
+from lenet.errors import TrainingError
+from lenet.logistic_sgd import sgd_optimization_mnist
+from lenet.saved.log import read_log
+from lenet.saved.run import Run
+
+pytest.importorskip("distributed", reason="distributed is not installed")
+
+from lenet.sweep.engine import threads_of_a_trial  # noqa: E402
+
+SWEEP = os.path.join(REPOSITORY, "scripts", "sweep.py")
+RATES, SIZES = ("0.5", "0.02", "1e300", "0.1"), ("50", "25", "10")
+
+
+def grid(dataset, rates, sizes, *options):
+    """The command line of a study in which the trials with the rate 1e300 diverge."""
+    return ["--script", "logistic_sgd", "--dataset", dataset, "--learning-rate", *rates,
+            "--batch-size", *sizes, *options]
+
+
+def logs(dataset, rates, sizes, n_epochs, tmp_path):
+    """The logs of these trials, trained one by one in this process: {name: rows}."""
+    found = {}
+    for rate, size in itertools.product(rates, sizes):
+        name = f"learning-rate={rate}_batch-size={size}"
+        run = Run.create(str(tmp_path / "one by one" / name), {})
+        try:
+            sgd_optimization_mnist(float(rate), n_epochs, dataset, int(size), run=run)
+        except TrainingError:
+            assert rate == "1e300"
+        found[name] = read_log(os.path.join(run.folder, "log.csv"))
+    return found
+
+
+def python(*arguments):
+    return subprocess.Popen(
+        [sys.executable, *map(str, arguments)], text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, env=environment(PYTHONPATH=os.pathsep.join(sys.path),
+                                                OMP_NUM_THREADS="2"))
+
+
+def wait_for(condition, process):
+    end = time.time() + 300
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.time() < end, "nothing happened"
+        time.sleep(0.05)
+
+
+def table_of(study):
+    try:
+        with open(os.path.join(study, "table.csv"), newline="") as file:
+            return list(csv.DictReader(file))
+    except OSError:
+        return []
+
+
+class Cluster:
+    """A scheduler and two workers, processes of their own."""
+
+    def __init__(self, folder):
+        path = folder / "scheduler.json"
+        self.scheduler = python("-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1",
+                                "--port", 0, "--dashboard-address", "127.0.0.1:0",
+                                "--scheduler-file", path)
+        wait_for(path.exists, self.scheduler)
+        self.address = json.loads(path.read_text())["address"]
+        path.unlink()
+        self.workers = [
+            python("-m", "distributed.cli.dask_worker", self.address, "--no-nanny", "--nthreads",
+                   1, "--dashboard-address", "127.0.0.1:0", "--local-directory", folder)
+            for _ in range(2)]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        for process in [self.scheduler, *self.workers]:
+            process.kill()
+            process.communicate()
+
+
+def test_a_worker_is_killed_then_the_scheduler_then_all_is_started_again(small_dataset, tmp_path):
+    study = str(tmp_path / "study")
+    command = [SWEEP, study, *grid(small_dataset, RATES, SIZES, "--n-epochs", "3"), "--scheduler"]
+    with Cluster(tmp_path) as cluster:
+        sweep = python(*command, cluster.address)
+        wait_for(lambda: len(table_of(study)) >= 2, sweep)
+        cluster.workers[0].kill()
+        wait_for(lambda: len(table_of(study)) >= 5, sweep)
+        cluster.scheduler.kill()
+        _, errors = sweep.communicate(timeout=300)
+        assert sweep.returncode == 1
+        assert errors == ("sweep.py: the scheduler has gone, or has forgotten the trials; start "
+                          "it, and this command again\n")
+    before = {row["trial"]: row for row in table_of(study)}
+    assert 5 <= len(before) < 12
+
+    def times():
+        """Of the validations: a trial that is trained again has others."""
+        return {name: [row["seconds"] for row in read_log(os.path.join(study, name, "log.csv"))]
+                for name, row in before.items() if row["stopped"] != "diverged"}
+
+    trained_before = times()
+    with Cluster(tmp_path) as cluster:
+        sweep = python(*command, cluster.address)
+        output, errors = sweep.communicate(timeout=300)
+    assert sweep.returncode == 0, errors
+    assert times() == trained_before
+
+    expected = []
+    for name, rows in logs(small_dataset, RATES, SIZES, 3, tmp_path).items():
+        _, rate, size = re.split("=|_batch-size=", name)
+        best = min([row["validation"] for row in rows], default=math.inf)
+        test = [str(row["test"]) for row in rows if row["validation"] == best][:1]
+        ended = ["3", str(best), *test, "n_epochs", ""] if rate != "1e300" else [
+            "0", "", "", "diverged", "the cost is nan at iteration 1; try a smaller learning rate"]
+        expected.append([name, rate, size, *ended])
+    expected.sort(key=lambda row: float(row[4] or "inf"))
+    found = [list(row.values()) for row in table_of(study)]
+    assert found == expected
+    assert [line.split()[0] for line in output.splitlines()[-12:]] == [row[0] for row in expected]
+
+
+def test_halving_picks_the_same_trials_after_a_kill(small_dataset, tmp_path):
+    study = str(tmp_path / "study")
+    command = [SWEEP, study, *grid(small_dataset, RATES[:3], SIZES[:2], "--n-epochs", "4",
+                                   "--halving", "--workers", "2")]
+    sweep = python(*command)
+    wait_for(lambda: len(table_of(study)) >= 2, sweep)
+    sweep.kill()
+    sweep.communicate()
+    sweep = python(*command)
+    _, printed = sweep.communicate(timeout=300)
+    assert sweep.returncode == 0, printed
+
+    found = logs(small_dataset, RATES[:3], SIZES[:2], 4, tmp_path)
+    errors = numpy.array([[row["validation"] for row in rows] or 4 * [math.inf]
+                          for rows in found.values()])
+    # The better 3 of 6 trials go on after an epoch, the better 2 of these after 2; of equal ones,
+    # the first.
+    three = numpy.argsort(errors[:, 0], kind="stable")[:3]
+    two = three[numpy.argsort(errors[three, :2].min(axis=1), kind="stable")[:2]]
+    epochs = numpy.where(numpy.isfinite(errors[:, 0]), 1, 0)
+    epochs[three], epochs[two] = 2, 4
+    rows = {row["trial"]: row for row in table_of(study)}
+    for name, n, row_errors in zip(found, epochs, errors):
+        assert int(rows[name]["epochs"]) == n
+        assert rows[name]["validation"] == (str(row_errors[:n].min()) if n else "")
+        assert rows[name]["stopped"] == {4: "n_epochs", 0: "diverged"}.get(n, "halving")
+    assert [row["epochs"] for row in table_of(study)] == ["4", "4", "2", "1", "0", "0"]
+
+
+def test_ctrl_c_saves_and_stops(small_dataset, tmp_path):
+    study = str(tmp_path / "study")
+    sweep = python(SWEEP, study, "--script", "logistic_sgd", "--dataset", small_dataset,
+                   "--batch-size", "1", "--n-epochs", "100000", "--workers", "1")
+    state = os.path.join(study, "trial", "last.safetensors")
+    wait_for(lambda: os.path.exists(state), sweep)
+    sweep.send_signal(signal.SIGINT)
+    _, errors = sweep.communicate(timeout=300)
+    assert sweep.returncode == 130
+    assert errors == "sweep.py: interrupted\n"
+
+
+def test_no_scheduler(tmp_path):
+    process = run_script("sweep.py", tmp_path / "study", "--scheduler", "tcp://127.0.0.1:1")
+    assert_refused(process, 1, "--scheduler tcp://127.0.0.1:1: cannot be reached", "start it")
+    process = run_script("sweep.py", tmp_path / "study", "--scheduler", "nonsense://a")
+    assert_refused(process, 1, "--scheduler nonsense://a: cannot be reached")
+    assert not (tmp_path / "study").exists()
+
+
+def test_no_distributed(script, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    monkeypatch.delitem(sys.modules, "lenet.sweep.engine", raising=False)
+    assert_refused(script("sweep.py", tmp_path / "study"), 2, "lenet-theano[sweep]")
+    assert not (tmp_path / "study").exists()
+
+
+def test_wrong_use(script, tmp_path):
+    study = tmp_path / "study"
+    assert_refused(script("sweep.py", study, "--workers", 0), 2, "--workers: 0; expected")
+    assert_refused(script("sweep.py", study, "--pooling", "max", "min"), 2,
+                   "argument --pooling: invalid choice: 'min'")
+    assert not study.exists()
+    study.mkdir()
+    (study / "letter.txt").write_text("")
+    assert_refused(script("sweep.py", study), 2, "holds letter.txt, but no study")
+
+
+def test_threads_of_a_trial():
+    class Client:
+        def run(self, function):
+            return {"tcp://a:1": 8, "tcp://a:2": 8, "tcp://b:1": 7}
+
+        def nthreads(self):
+            return {"tcp://a:1": 1, "tcp://a:2": 1, "tcp://b:1": 2}
+
+    assert threads_of_a_trial(Client()) == 3  # of b; a has 4 for each
