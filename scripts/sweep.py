@@ -4,7 +4,7 @@ import argparse
 
 from lenet import commands
 from lenet.installed import as_typed
-from lenet.sweep import table
+from lenet.sweep import picture, table
 from lenet.sweep.study import SCRIPTS, Study, parser_of, swept_actions
 
 
@@ -60,6 +60,7 @@ def main():
     rows = sweep(study, arguments["study"], arguments["workers"], arguments["gpus"],
                  arguments["scheduler"])
     print(f"\n{table.as_text(rows)}")
+    picture.write(arguments["study"], {option: values[option] for option in study.varied}, rows)
 
 
 if __name__ == "__main__":

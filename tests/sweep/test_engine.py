@@ -136,6 +136,8 @@ def test_a_worker_is_killed_then_the_scheduler_then_all_is_started_again(small_d
     found = [list(row.values()) for row in table_of(study)]
     assert found == expected
     assert [line.split()[0] for line in output.splitlines()[-12:]] == [row[0] for row in expected]
+    with open(os.path.join(study, "table.png"), "rb") as file:
+        assert file.read(8) == b"\x89PNG\r\n\x1a\n"
 
 
 def test_halving_picks_the_same_trials_after_a_kill(small_dataset, tmp_path):
