@@ -30,6 +30,7 @@ from lenet.mlp import (
     random_streams,
 )
 from lenet.pooling import OVERLAPPING, POOLINGS, stochastic_pool
+from lenet.training.channel import run_experiment
 from lenet.training.functions import compile_functions, falling_rate, in_training, velocities
 from lenet.training.loop import early_stopping
 from lenet.training.ranks import own_shards
@@ -379,5 +380,9 @@ def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nke
 
 
 def experiment(state, channel):
-    """Hook for a job scheduler: ``state`` holds the learning rate and the dataset."""
-    evaluate_lenet5(state.learning_rate, dataset=state.dataset)
+    """Hook for a job scheduler: ``state`` holds arguments of ``evaluate_lenet5``, such as
+    state.learning_rate and state.dataset; ``channel`` is told how the training goes, and stops it.
+
+    See ``lenet.training.channel.run_experiment``.
+    """
+    return run_experiment(evaluate_lenet5, state, channel)

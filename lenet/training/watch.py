@@ -1,7 +1,8 @@
 """Where everything that surrounds the training joins it.
 
 This is printed lines and a progress bar (``lenet.training.report``), a run saved on disk and
-resumed (``lenet.saved.run``), an orderly stop on Ctrl-C, and one-line errors.
+resumed (``lenet.saved.run``), an orderly stop on Ctrl-C, the job scheduler of an experiment
+(``lenet.training.channel``), and one-line errors.
 """
 
 import contextlib
@@ -11,6 +12,7 @@ import threading
 from lenet.errors import Interrupted, TrainingError
 from lenet.gpu import memory
 from lenet.training import ranks
+from lenet.training.channel import under_way
 from lenet.training.loop import Observer
 from lenet.training.report import TutorialReport
 
@@ -51,10 +53,11 @@ def watched(model, datasets, batch_size, run=None, report=TutorialReport):
     if run is not None:
         run.attach(model, datasets)
     stop = StopOnSignals()
-    watching = [OneStart(model, datasets[0])] if ranks.world.size > 1 else []
+    start = OneStart(model, datasets[0]) if ranks.world.size > 1 else None
     report = report(type(model).__module__.rpartition(".")[2] + ".py")
     with memory.in_one_line(needs), contextlib.closing(stop), contextlib.closing(report):
-        yield [run, *watching, stop, report] if run is not None else [*watching, stop, report]
+        observers = [run, start, under_way.get(), stop, report]
+        yield [observer for observer in observers if observer is not None]
 
     if stop.result.stopped == "diverged":
         raise TrainingError(f"the cost is {stop.result.cost} at iteration {stop.result.iteration}; "

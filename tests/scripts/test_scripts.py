@@ -150,10 +150,14 @@ def test_a_cost_that_is_not_finite(small_dataset):
 
 def test_experiment_is_the_hook_of_a_scheduler(monkeypatch):
     called = []
-    monkeypatch.setattr(convolutional_mlp, "evaluate_lenet5",
-                        lambda *args, **kwargs: called.append((args, kwargs)))
+
+    def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz"):
+        called.append(((learning_rate,), {"dataset": dataset}))
+        return "model", "result"
+
+    monkeypatch.setattr(convolutional_mlp, "evaluate_lenet5", evaluate_lenet5)
     state = types.SimpleNamespace(learning_rate=0.05, dataset="some.pkl.gz")
-    convolutional_mlp.experiment(state, channel=None)
+    assert convolutional_mlp.experiment(state, channel=None) == "result"
     assert called == [((0.05,), {"dataset": "some.pkl.gz"})]
 
 
