@@ -19,12 +19,11 @@ from lenet.sweep.trial import experiment, result
 from lenet.theano_start.threads import usable_processors
 
 try:
+    import dask
     import distributed
 except ModuleNotFoundError:
     raise UsageError("a sweep needs the package distributed; type pip install "
                      "'lenet-theano[sweep]', or pip install -e '.[sweep]' in the clone") from None
-
-TOPIC = "lenet-sweep"  # of the workers' messages
 
 
 class TaskChannel:
@@ -35,9 +34,9 @@ class TaskChannel:
         self.key = worker.get_current_task()
 
     def save(self):
-        """Tell the sweep what the trial has reached."""
-        self.worker.log_event(TOPIC, {
-            "folder": self.state.folder, "epochs": self.state.epochs_done,
+        """Tell the sweep what the trial has reached; the topic is the folder of the study."""
+        self.worker.log_event(os.path.dirname(self.state.folder), {
+            "trial": self.state.name, "epochs": self.state.epochs_done,
             "validation": self.state.validation_error})
 
     def switch(self):
@@ -83,7 +82,8 @@ def sweep(study, folder, n_workers=None, n_gpus=None, scheduler=None):
     UsageError, DataError
         The folder cannot be used, see ``Study.open``; the scheduler cannot be reached, or has gone.
     """
-    logging.disable()  # distributed's; what matters is said below
+    for name in ("distributed", "distributed.client"):  # what matters of it is said below
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     folder = os.path.abspath(folder)
     with connected(n_workers, n_gpus, scheduler) as client:
         lock, threads = study.open(folder)
@@ -108,7 +108,8 @@ def connected(n_workers, n_gpus, scheduler):
         names = names or range(n_workers or usable_processors())
         # The workers only wait for the processes that train.
         options = {"nthreads": 1, "memory_limit": 0, "dashboard_address": "localhost:0"}
-        with distributed.SpecCluster(
+        link = {"distributed.dashboard.link": "http://localhost:{port}/status"}
+        with dask.config.set(link), distributed.SpecCluster(
                 {name: {"cls": distributed.Worker, "options": options} for name in names},
                 {"cls": distributed.Scheduler,
                  "options": {"protocol": "inproc://", "dashboard_address": "localhost:0"}},
@@ -157,9 +158,9 @@ class Sweep:
     def run(self):
         """Train rung by rung; return the rows of the table."""
         trials, rungs = list(self.study.trials), self.study.rungs()
-        self.client.subscribe_topic(TOPIC, self.heard)
         with tqdm(total=sum(n for n, _ in rungs), unit="trial", file=sys.stderr,
                   disable=not sys.stderr.isatty(), dynamic_ncols=True, leave=False) as self.bar:
+            self.client.subscribe_topic(self.folder, self.heard)
             for n, n_epochs in rungs:
                 trials.sort(key=self.error)  # equal errors stay in order
                 for dropped in trials[n:]:
@@ -167,6 +168,7 @@ class Sweep:
                         self.rows[dropped.name]["stopped"] = "halving"
                 trials = [trial for trial in trials[:n] if self.error(trial) < math.inf]
                 self.train([self.state(trial, n_epochs) for trial in trials])
+            self.client.unsubscribe_topic(self.folder)
         return self.table()
 
     def error(self, trial):
@@ -179,7 +181,8 @@ class Sweep:
         return types.SimpleNamespace(
             name=trial.name, script=self.study.script, arguments=trial.arguments,
             folder=os.path.join(self.folder, trial.name), cwd=os.getcwd(),
-            epochs=self.study.epochs, n_epochs=n_epochs or trial.epochs, threads=self.threads)
+            epochs_name=self.study.epochs_name, n_epochs=n_epochs or trial.epochs,
+            threads=self.threads)
 
     def train(self, states):
         """Train those trials that are not trained as far yet, and wait for them."""
@@ -211,7 +214,7 @@ class Sweep:
     def heard(self, event):
         """Show on the bar what a trial has reached."""
         _, told = event
-        self.bar.set_postfix_str(f"{os.path.basename(told['folder'])}: epoch {told['epochs']}, "
+        self.bar.set_postfix_str(f"{told['trial']}: epoch {told['epochs']}, "
                                  f"{100 * told['validation']:.2f} %")
 
 

@@ -53,7 +53,7 @@ class Study:
     trials : list of Trial
     varied : list of str
         The options with several values.
-    epochs : str
+    epochs_name : str
         The argument that is the number of epochs.
 
     Raises
@@ -68,7 +68,7 @@ class Study:
         self.n_random, self.random_seed, self.halving = n_random, random_seed, halving
         self.parser = parser_of(script)
         self.actions = swept_actions(self.parser)
-        self.epochs = "epochs" if "--epochs" in self.actions else "n_epochs"
+        self.epochs_name = "epochs" if "--epochs" in self.actions else "n_epochs"
         for option, texts in options.items():
             for text in texts:
                 self.parser.parse_args(self.words(option, text))
@@ -76,9 +76,9 @@ class Study:
         if halving and self.parser.epochs is None:
             raise UsageError(f"--halving makes trainings longer, which {script}.py cannot; leave "
                              "it out")
-        if halving and typed(self.epochs) in self.varied:
-            raise UsageError(f"--halving chooses the epochs; give {typed(self.epochs)} one value, "
-                             "the most")
+        if halving and typed(self.epochs_name) in self.varied:
+            raise UsageError(f"--halving chooses the epochs; give {typed(self.epochs_name)} one "
+                             "value, the most")
         n_points = math.prod(map(len, options.values()))
         points = range(n_points)
         if n_random is not None:
@@ -104,7 +104,7 @@ class Study:
         if len(name) > 200:  # with an ending, file systems take 255 characters
             name = hashlib.sha256(name.encode()).hexdigest()[:16]
         arguments = [word for option in self.options for word in self.words(option, chosen[option])]
-        epochs = getattr(self.parser.parse_args(arguments), self.epochs)
+        epochs = getattr(self.parser.parse_args(arguments), self.epochs_name)
         return Trial(name or "trial", values, arguments, epochs)
 
     def as_dict(self):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+from lenet.commands.options import typed
 from lenet.errors import DataError
 from lenet.saved.log import read_log
 from lenet.saved.run import read_state
@@ -33,10 +34,10 @@ def experiment(state, channel):
     ----------
     state : object
         Its attributes are ``script``, its name; ``arguments``, its options as they are typed;
-        ``folder``, that of the run; ``cwd``, the folder to start in; ``epochs``, the name of the
-        option for the number of epochs, and ``n_epochs``, that number; ``threads`` to compute with;
-        ``device`` of Theano, or None. Gets ``epochs_done`` and ``validation_error``, a fraction,
-        while the training goes on.
+        ``folder``, that of the run; ``cwd``, the folder to start in; ``epochs_name``, the
+        argument for the number of epochs, and ``n_epochs``, that number; ``threads``, how many to
+        compute with; ``device`` of Theano, or None. Gets ``epochs_done`` and
+        ``validation_error``, a fraction, while the training goes on.
     channel : object
         ``save()`` is called after each validation; when ``switch()`` returns "stop", the training
         is saved and stopped.
@@ -92,7 +93,7 @@ def result(state):
         saved = read_state(state.folder)
     except DataError:
         return None
-    trained_for = saved.settings.get(state.epochs, 0)
+    trained_for = saved.settings.get(state.epochs_name, 0)
     ended = saved.stopped in ("n_epochs", "patience")
     # A run gets more epochs only after it has ended with fewer.
     if not (trained_for > state.n_epochs or trained_for == state.n_epochs and ended):
@@ -125,7 +126,7 @@ def train(state, channel, printed):
     process = subprocess.Popen(
         [sys.executable, "-c", LAUNCH, str(os.getpid()), sys.executable,
          path_of_script(state.script), *state.arguments,
-         "--" + state.epochs.replace("_", "-"), str(state.n_epochs),
+         typed(state.epochs_name), str(state.n_epochs),
          "--resume" if begun else "--output", state.folder],
         cwd=state.cwd, env=environment, stdin=subprocess.DEVNULL, stdout=printed, stderr=printed,
         start_new_session=True,  # Ctrl-C is for the sweep

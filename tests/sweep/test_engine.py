@@ -10,19 +10,20 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import numpy
 import pytest
 from conftest import REPOSITORY, assert_refused, environment, run_script
 
-from lenet.errors import TrainingError
+from lenet.errors import DataError, TrainingError
 from lenet.logistic_sgd import sgd_optimization_mnist
 from lenet.saved.log import read_log
 from lenet.saved.run import Run
 
-pytest.importorskip("distributed", reason="distributed is not installed")
+distributed = pytest.importorskip("distributed", reason="distributed is not installed")
 
-from lenet.sweep.engine import threads_of_a_trial  # noqa: E402
+from lenet.sweep.engine import TaskChannel, row_of, threads_of_a_trial  # noqa: E402
 
 SWEEP = os.path.join(REPOSITORY, "scripts", "sweep.py")
 RATES, SIZES = ("0.5", "0.02", "1e300", "0.1"), ("50", "25", "10")
@@ -216,3 +217,37 @@ def test_threads_of_a_trial():
             return {"tcp://a:1": 1, "tcp://a:2": 1, "tcp://b:1": 2}
 
     assert threads_of_a_trial(Client()) == 3  # of b; a has 4 for each
+
+
+class Future:
+    def __init__(self, status, error=None, row=None):
+        self.status, self.error, self.row = status, error, row
+
+    def exception(self):
+        return self.error
+
+    def result(self):
+        return self.row
+
+
+def test_what_becomes_of_a_task():
+    assert row_of(Future("finished", row={"epochs": 3}), "a") == {"epochs": 3}
+    for status in ("cancelled", "lost"):
+        with pytest.raises(DataError, match="the scheduler has gone"):
+            row_of(Future(status), "a")
+    killed = distributed.KilledWorker("a", None, allowed_failures=3)
+    row = row_of(Future("error", killed), "a")
+    assert (row["stopped"], row["validation"]) == ("failed", None)
+    with pytest.raises(DataError, match="a: a worker cannot train it .*No module named 'lenet'"):
+        row_of(Future("error", ModuleNotFoundError("No module named 'lenet'")), "a")
+
+
+@pytest.mark.parametrize("state, status, expected", [
+    ("executing", "running", None), ("cancelled", "running", "stop"), (None, "running", "stop"),
+    ("executing", "closing", "stop"), ("executing", "paused", None)])
+def test_when_a_trial_is_stopped(state, status, expected):
+    task = {} if state is None else {"key": types.SimpleNamespace(state=state)}
+    worker = types.SimpleNamespace(
+        get_current_task=lambda: "key", status=distributed.core.Status[status],
+        state=types.SimpleNamespace(tasks=task))
+    assert TaskChannel(worker, None).switch() == expected

@@ -34,7 +34,7 @@ class Channel:
 def state_of(folder, dataset="none", n_epochs=3, rate="0.5"):
     return types.SimpleNamespace(
         script="logistic_sgd", folder=str(folder / "trial"), cwd=str(folder), threads=1,
-        device=None, epochs="n_epochs", n_epochs=n_epochs,
+        device=None, epochs_name="n_epochs", n_epochs=n_epochs,
         arguments=["--dataset", dataset, "--batch-size", "50", "--learning-rate", rate])
 
 
