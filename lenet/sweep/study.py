@@ -140,16 +140,19 @@ class Study:
             with open(path) as file:
                 begun_with = json.load(file)
             threads = int(begun_with.pop("threads"))
+            begun_with.update(begun_with.pop("options"))
         except OSError as error:
             raise unreadable(path, error) from None
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path}: no options of a study ({error!r:.80}); name another folder"
                             ) from None
-        for name, value in self.as_dict().items():
-            if begun_with.get(name) != value:
+        asked = self.as_dict()
+        asked.update(asked.pop("options"))
+        for name in {**begun_with, **asked}:
+            if begun_with.get(name) != asked.get(name):
                 raise UsageError(f"{folder}: a study of other options ({name} "
-                                 f"{shown(begun_with.get(name))}, not {shown(value)}); give the "
-                                 "same ones, or name another folder")
+                                 f"{shown(begun_with.get(name))}, not {shown(asked.get(name))}); "
+                                 "give the same ones, or name another folder")
         return lock, threads
 
     def save(self, folder, threads):
@@ -193,7 +196,7 @@ def swept_actions(parser):
 
 
 def shown(value):
-    """What a study was begun with, as it is typed."""
-    if isinstance(value, dict):
-        value = " ".join(" ".join([option, *texts]) for option, texts in value.items()) or None
+    """The value of an option, as it is typed."""
+    if isinstance(value, list):
+        value = " ".join(value)
     return f"{value!s:.100}"

@@ -98,7 +98,9 @@ def test_a_folder_is_of_one_study(tmp_path):
     assert threads == 3
     lock.close()
     for other, words in [
-            (Study("mlp", {"--seed": ["1", "3"]}), "--seed 1 2, not --seed 1 3"),
+            (Study("mlp", {"--seed": ["1", "3"]}), "--seed 1 2, not 1 3"),
+            (Study("mlp", {"--seed": ["1", "2"], "--momentum": ["0.5"]}),
+             "--momentum None, not 0.5"),
             (Study("network3", {"--seed": ["1", "2"]}), "script mlp, not network3"),
             (Study("mlp", {"--seed": ["1", "2"]}, halving=True), "halving False, not True")]:
         with pytest.raises(UsageError, match="a study of other options .*" + words):
