@@ -54,18 +54,18 @@ def experiment(state, channel):
             if channel.switch() == "stop":
                 return None
             time.sleep(POLL)
-        reason = None
-        for _ in range(ATTEMPTS):
-            row = result(state)
-            if row is not None:
-                return row
+        row, status, attempts = result(state), None, 0
+        # After status 1 and 2 the script has said why, and would again.
+        while row is None and status not in (1, 2) and attempts < ATTEMPTS:
             status, reason = train(state, channel, printed)
             if status is None:
                 return None
-            if status in (1, 2):  # the script has said why, and would again
-                break
+            row, attempts = result(state), attempts + 1
+        if row is not None:
+            return row
+        done = [row["epoch"] for row in log_of(state)]
         diverged = "try a smaller learning rate" in reason
-        return {"epochs": len(log_of(state)), "validation": None, "test": None,
+        return {"epochs": max(done, default=0), "validation": None, "test": None,
                 "stopped": "diverged" if diverged else "failed", "reason": reason}
 
 

@@ -182,6 +182,13 @@ def test_ctrl_c_saves_and_stops(small_dataset, tmp_path):
     assert errors == "sweep.py: interrupted\n"
 
 
+def test_one_worker_for_each_gpu(small_dataset, tmp_path):
+    process = run_script("sweep.py", tmp_path / "study", "--script", "logistic_sgd", "--dataset",
+                         small_dataset, "--batch-size", 50, "--n-epochs", 1, "--gpus", 1)
+    assert process.returncode == 0, process.stderr
+    assert "device=gpu0 is called device=cuda0" in (tmp_path / "study" / "trial.txt").read_text()
+
+
 def test_no_scheduler(tmp_path):
     process = run_script("sweep.py", tmp_path / "study", "--scheduler", "tcp://127.0.0.1:1")
     assert_refused(process, 1, "--scheduler tcp://127.0.0.1:1: cannot be reached", "start it")

@@ -103,6 +103,15 @@ def test_a_trial_that_dies_three_times_has_failed(deed, reason, pretend, tmp_pat
     assert (tmp_path / "trial.txt").read_text().count("begun") == 3
 
 
+def test_a_trial_that_dies_twice_has_not_failed(pretend, tmp_path, monkeypatch):
+    pretend("print('begun', flush=True)\n"
+            "if open('trial.txt').read().count('begun') < 3: os.kill(os.getpid(), signal.SIGKILL)\n"
+            "open('done', 'w')")
+    monkeypatch.setattr(trial, "result", lambda state: {"epochs": 3} if os.path.exists(
+        str(tmp_path / "done")) else None)
+    assert trial.experiment(state_of(tmp_path), Channel()) == {"epochs": 3}
+
+
 def test_a_run_that_was_killed_before_its_first_state_is_begun_again(pretend, tmp_path):
     (tmp_path / "trial").mkdir()
     (tmp_path / "trial" / "log.csv").write_text("iteration,")
