@@ -1,6 +1,7 @@
 """Bring the picture of a digit into the format of MNIST (see ``lenet.data.digit_format``)."""
 
 import math
+from collections import namedtuple
 
 import numpy
 from PIL import Image
@@ -13,6 +14,10 @@ LARGEST = 200  # rows and columns: a larger picture is reduced to means of its p
 FAINT = 0.03  # of the darkest ink: anything fainter is paper
 EDGE = 0.35  # of the darkest ink: the darkness at the edge of a stroke
 EIGHT_NEIGHBOURS = numpy.ones((3, 3), dtype=bool)
+
+# image: as to_mnist returns it; box: (top, left, bottom, right) of the digit in the picture, and
+# centre: (row, column) of its mass there, in pixels from the top left corner
+Found = namedtuple("Found", "image box centre")
 
 
 def to_mnist(grey):
@@ -35,6 +40,11 @@ def to_mnist(grey):
     DataError
         There is nothing on the paper.
     """
+    return find(grey).image
+
+
+def find(grey):
+    """Find the digit in a picture: a Found. See ``to_mnist`` for the parameter and the errors."""
     factor = -(-max(grey.shape) // LARGEST)
     if factor > 1:
         grey = numpy.asarray(Image.fromarray(grey).reduce(factor))
@@ -42,8 +52,21 @@ def to_mnist(grey):
     if not noise:
         ink = numpy.maximum(ink, 0)
         if is_in_format(ink):
-            return ink.astype("uint8")
-    return centred(fitted(cut_out(ink, noise)))
+            return Found(ink.astype("uint8"), *place_of(ink, 0, 0, 1))
+    digit, top, left = cut_out(ink, noise)
+    return Found(centred(fitted(digit)), *place_of(digit, top, left, factor))
+
+
+def place_of(digit, top, left, factor):
+    """The box and the centre of a Found, from ink that begins at (top, left) of a picture reduced
+    by ``factor``."""
+    masses = digit.sum(axis=1), digit.sum(axis=0)
+    ends = [(inked[0], inked[-1] + 1) for inked in map(numpy.flatnonzero, masses)]
+    (above, below), (before, after) = ends
+    box = top + above, left + before, top + below, left + after
+    # The middle of pixel 0 is at 0.5.
+    centre = [start + 0.5 + centre_of(mass) for start, mass in zip((top, left), masses)]
+    return tuple(int(factor * n) for n in box), tuple(factor * n for n in centre)
 
 
 def ink_of(grey):
@@ -117,8 +140,8 @@ def cut_out(ink, noise):
 
     Returns
     -------
-    array
-        float32, at least 0, just as large as the digit.
+    (array, int, int)
+        The digit: float32, at least 0, just as large as it is; and its first row and column.
 
     Raises
     ------
@@ -141,7 +164,8 @@ def cut_out(ink, noise):
     # A stroke ends in the middle of its blurred edge.
     inked &= smooth > EDGE * smooth[inked].max()
     rows, columns = numpy.flatnonzero(inked.any(axis=1)), numpy.flatnonzero(inked.any(axis=0))
-    return numpy.maximum(ink[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1], 0)
+    digit = numpy.maximum(ink[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1], 0)
+    return digit, int(rows[0]), int(columns[0])
 
 
 def of_the_digit(pieces, n_pieces, ink):

@@ -99,3 +99,24 @@ def test_any_picture_at_all_gives_an_image_or_a_clean_refusal(rng):
             assert digit.to_mnist(grey.astype("uint8")).shape == (28, 28)
         except DataError:
             pass
+
+
+@pytest.mark.parametrize("factor", [1, 3])
+def test_where_the_digit_is(factor):
+    picture = numpy.full((100 * factor, 120 * factor), 250, "uint8")
+    picture[20 * factor:80 * factor, 30 * factor:40 * factor] = 10  # an L
+    picture[70 * factor:80 * factor, 40 * factor:60 * factor] = 10
+    found = digit.find(picture)
+    numpy.testing.assert_array_equal(found.image, digit.to_mnist(picture))
+    assert found.box == (20 * factor, 30 * factor, 80 * factor, 60 * factor)
+    # The upright has 600 pixels around (50, 35), the foot 200 around (75, 50).
+    assert found.centre == pytest.approx((factor * (600 * 50 + 200 * 75) / 800,
+                                          factor * (600 * 35 + 200 * 50) / 800))
+
+
+def test_where_a_digit_in_the_format_is(digits):
+    found = digit.find(digits[0])
+    rows, columns = numpy.nonzero(digits[0])
+    assert found.box == (rows.min(), columns.min(), rows.max() + 1, columns.max() + 1)
+    numpy.testing.assert_allclose(
+        found.centre, numpy.add(ndimage.center_of_mass(digits[0]), 0.5), rtol=1e-5)
