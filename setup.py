@@ -29,6 +29,7 @@ setup(
     package_dir={"lenet_theano.data": "data", "lenet_theano.scripts": "scripts"},
     package_data={
         "lenet.ops": ["*.h", "*.cuh"],
+        "lenet.page": ["client/*"],
         "lenet.theano_start.today": ["*.h"],
         "lenet_theano.data": ["README.md", "mnist.pkl.gz"],
         "lenet_theano.scripts": ["*.sh"],
@@ -49,6 +50,7 @@ setup(
         "tqdm>=4.66",
     ],
     extras_require={
+        "page": ["tornado>=6.3"],
         "test": ["pytest>=7", "pytest-xdist>=3"],
         "bench": ["torch==2.13.0"],  # scripts/benchmark.py --peers; needs Python 3.10 or later
         "mpi": ["mpi4py>=4", "mpich>=4"],  # data-parallel training; or a cluster's own MPI

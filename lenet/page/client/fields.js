@@ -1,0 +1,39 @@
+// Which part of each stage below a unit sees: its receptive field.
+
+// The part of the stage below that a part {top, left, bottom, right, map} of stage s sees; ``map``
+// is undefined for all maps.
+export function seenBelow(stages, s, part, parameters) {
+  const stage = stages[s], [, height, width] = stages[s - 1].shape.length === 3
+    ? stages[s - 1].shape : [0, 1, 1];
+  const all = { top: 0, left: 0, bottom: height, right: width };
+  switch (stage.what) {
+    case "frame":
+      return clip({ top: part.top - stage.top, left: part.left - stage.left,
+                    bottom: part.bottom - stage.top, right: part.right - stage.left }, all);
+    case "convolution": {
+      const [, , rows, columns] = parameters[stage.weights].shape;
+      return { top: part.top, left: part.left, bottom: part.bottom + rows - 1,
+               right: part.right + columns - 1 };
+    }
+    case "pooling": {
+      const [rows, columns] = stage.window, [down, right] = stage.stride;
+      return { map: part.map, top: part.top * down, left: part.left * right,
+               bottom: (part.bottom - 1) * down + rows, right: (part.right - 1) * right + columns };
+    }
+    default: // the normalization divides by a mean over the whole image; units see everything
+      return all;
+  }
+}
+
+const clip = (part, all) => ({
+  top: Math.max(part.top, all.top), left: Math.max(part.left, all.left),
+  bottom: Math.min(part.bottom, all.bottom), right: Math.min(part.right, all.right),
+});
+
+// The parts of all stages from the image up to unit (map, row, column) of stage s.
+export function receptiveFields(stages, s, { map, row, column }, parameters) {
+  const parts = [];
+  parts[s] = { map, top: row, left: column, bottom: row + 1, right: column + 1 };
+  for (let t = s; t > 0; t--) parts[t - 1] = seenBelow(stages, t, parts[t], parameters);
+  return parts;
+}

@@ -1,0 +1,95 @@
+"""A network that shows how it answers: one compiled function gives the output of every stage."""
+
+import os
+
+import numpy
+import theano
+
+from lenet.data import as_floats
+from lenet.page.stages import stages_of
+from lenet.saved import networks, parameters
+from lenet.saved.run import read_state
+
+
+class Eye:
+    """A network and the function that shows its stages; compiled once, whatever its parameters.
+
+    Parameters
+    ----------
+    saved : lenet.saved.networks.SavedModel
+
+    Attributes
+    ----------
+    class_names, image_shape, preparation
+        As of the SavedModel.
+    stages : list of dict
+        What ``stages_of`` describes, each with the ``shape`` of its output.
+    params : dict from str to shared variable
+    """
+
+    def __init__(self, saved):
+        self.model, self.class_names, self.image_shape, self.preparation = saved
+        self.params = networks.named_params(self.model)
+        stages = stages_of(self.model, self.image_shape)
+        self.function = theano.function(
+            [self.model.input], [stage.expression for stage in stages] + [self.model.p_y_given_x])
+        self.predictions = None
+        *outputs, _ = self.see(numpy.zeros(self.image_shape, "uint8"))
+        self.stages = [dict(stage.description, shape=output.shape)
+                       for stage, output in zip(stages, outputs)]
+        self.stages[0]["shape"] = self.image_shape
+
+    def see(self, image):
+        """The output of each stage for one image, then the probability of each class.
+
+        Parameters
+        ----------
+        image : array of shape image_shape
+            uint8, or floats as in the dataset, a byte / 256.
+
+        Returns
+        -------
+        list of arrays
+            floatX, without the axis of the minibatch.
+        """
+        pixels = as_floats(numpy.asarray(image).reshape(1, -1))
+        return [output[0] for output in
+                self.function(pixels.astype(theano.config.floatX, copy=False))]
+
+    def predict(self, x):
+        """The classes of many images, floats of shape (n, number of pixels)."""
+        if self.predictions is None:  # compiled when it is first needed
+            self.predictions = theano.function([self.model.input], self.model.y_pred)
+        return self.predictions(x.astype(theano.config.floatX, copy=False))
+
+    def values(self):
+        """The parameters by name, copied."""
+        return {name: param.get_value() for name, param in self.params.items()}
+
+    def fill(self, arrays, path):
+        """Take new parameters; raise a DataError, and keep the old ones, if they do not fit."""
+        parameters.fill(self.params, arrays, path)
+
+
+def load(path):
+    """The Eye of a model file or of the folder of a run, which may have begun just now.
+
+    Raises
+    ------
+    DataError
+        There is no network, or it cannot be read.
+    """
+    model, last = networks.model_path(path), os.path.join(path, "last.safetensors")
+    if os.path.exists(model) or not os.path.exists(last):
+        return Eye(networks.load_model(path))
+    # Not validated yet: the run has the parameters that it began with.
+    state = read_state(path)
+    eye = built(state.network)
+    eye.fill({name: state.arrays[name] for name in eye.params if name in state.arrays}, last)
+    return eye
+
+
+def built(described):
+    """The Eye of a new network, given a SavedModel with the architecture in place of the model."""
+    return Eye(described._replace(model=networks.build(
+        described.model, described.image_shape, len(described.class_names))))

@@ -1,0 +1,341 @@
+"""The server of the page: who may come in, and whose turn it is.
+
+One process with one event loop; one more thread computes. A client is answered for its newest
+drawing only, and is sent the newest of what it has not taken yet, so neither a flood of messages
+nor a client that does not read makes anything grow.
+"""
+
+import asyncio
+import contextlib
+import errno
+import hmac
+import ipaddress
+import json
+import mimetypes
+import os
+import secrets
+import signal
+import socket
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+
+import tornado.httpserver
+import tornado.iostream
+import tornado.netutil
+import tornado.web
+import tornado.websocket
+
+from lenet.errors import DataError, Interrupted, UsageError
+from lenet.page import messages
+from lenet.page.ports import next_free, user_of
+
+MOST_CLIENTS = 4
+MOST_ORDERS = 20  # of a client that are not obeyed yet; the oldest ones are forgotten
+CLIENT_FILES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "client")
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",  # the address holds the token
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+
+
+# --- who may come in ------------------------------------------------------------------------
+
+
+class Checked:
+    """A handler that lets in only those who know the token, at our name, from our page."""
+
+    origins = (None,)  # accepted besides our own: a browser sends none with a page's own files
+
+    def set_default_headers(self):
+        self.clear_header("Server")
+        for name, value in HEADERS.items():
+            self.set_header(name, value)
+
+    def prepare(self):
+        server, host = self.application.server, self.request.headers.get("Host", "")
+        ours = f"{self.request.protocol}://{host}"
+        token = self.request.path.split("/")[1]
+        if not (is_ours(host, server.host)
+                and self.request.headers.get("Origin") in (ours,) + self.origins
+                and hmac.compare_digest(token.encode(), server.token.encode())):
+            raise tornado.web.HTTPError(403)
+
+    def write_error(self, status_code, **_):
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.finish(f"{status_code} {self._reason}: open the address that the terminal shows\n")
+
+
+def is_ours(header, host):
+    """Whether a Host header has a name that only this machine can have.
+
+    Any other name may be an attacker's, whose page the browser would take for ours (DNS
+    rebinding).
+
+    Parameters
+    ----------
+    header : str
+        Such as "127.0.0.1:8765"; a tunnel may have changed the port.
+    host : str
+        What the server listens at.
+    """
+    name, _, port = header.rpartition(":")
+    name = (name if port.isdigit() else header).strip("[]").lower()
+    if name in ("localhost", host.lower()) or is_loopback(name):
+        return True
+    if is_loopback(host) or host == "localhost":
+        return False
+    # It listens to other machines, which may know it by any of its addresses.
+    with contextlib.suppress(ValueError):
+        return bool(ipaddress.ip_address(name))
+    return name in (socket.gethostname().lower(), socket.getfqdn().lower())
+
+
+def is_loopback(host):
+    """Whether this is an address that only this machine reaches."""
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return False
+
+
+class File(Checked, tornado.web.RequestHandler):
+    """One of the client's files, which were all read when the server began."""
+
+    def get(self, name):
+        if name not in self.application.server.files:
+            raise tornado.web.HTTPError(404)
+        kind, content = self.application.server.files[name]
+        self.set_header("Content-Type", kind)
+        self.finish(content)
+
+
+class Elsewhere(Checked, tornado.web.RequestHandler):
+    """Everything that has no file's address."""
+
+    def get(self):
+        raise tornado.web.HTTPError(404)
+
+
+# --- whose turn it is -----------------------------------------------------------------------
+
+
+class Client(Checked, tornado.websocket.WebSocketHandler):
+    """The page in one window of a browser.
+
+    Attributes
+    ----------
+    asked : dict or None
+        The newest request for an answer that it has not got yet.
+    orders : deque of dicts
+        What is to be done, in order.
+    prepared : lenet.page.drawings.Prepared or None
+        The last image that it got an answer for.
+    """
+
+    origins = ()
+
+    def open(self):
+        self.server = self.application.server
+        self.asked, self.orders, self.prepared = None, deque(maxlen=MOST_ORDERS), None
+        self.unsent, self.something_to_send = {}, asyncio.Event()
+        if len(self.server.clients) >= MOST_CLIENTS:
+            self.write_message(json.dumps({"line": f"{MOST_CLIENTS} windows show this page already;"
+                                                   " close one, and reload this one"}))
+            self.close(1013, "too many windows")
+            return
+        self.server.clients.append(self)
+        self.sender = asyncio.ensure_future(self.send_forever())
+        for key, message in self.server.page.greeting().items():
+            self.send(key, message)
+
+    def on_message(self, message):
+        if self not in self.server.clients:
+            return
+        try:
+            request = messages.unpack(message)
+            if self.server.page.is_order(request):
+                self.orders.append(request)
+            else:
+                self.asked = request
+            self.server.something_asked.set()
+        except DataError as error:
+            self.say(error)
+
+    def say(self, line):
+        """Send a line for the reader of the page."""
+        self.send("line", json.dumps({"line": " ".join(str(line).split())[:400]}))
+
+    def send(self, key, message):
+        """Send a message when the client can take it, in place of an older one with this key."""
+        self.unsent[key] = message
+        self.something_to_send.set()
+
+    async def send_forever(self):
+        with contextlib.suppress(tornado.websocket.WebSocketClosedError,
+                                 tornado.iostream.StreamClosedError):
+            while True:
+                await self.something_to_send.wait()
+                self.something_to_send.clear()
+                while self.unsent:
+                    message = self.unsent.pop(next(iter(self.unsent)))
+                    # Until the connection has taken it.
+                    await self.write_message(message, binary=isinstance(message, bytes))
+
+    def on_close(self):
+        if self in self.server.clients:
+            self.server.clients.remove(self)
+            self.sender.cancel()
+
+
+class Server:
+    """The clients, and the thread that computes for them in turn.
+
+    Parameters
+    ----------
+    page : lenet.page.page.Page
+    host : str
+        The address that it listens at.
+    """
+
+    def __init__(self, page, host):
+        self.page, self.host = page, host
+        self.token = secrets.token_urlsafe(16)
+        self.files = client_files()
+        self.clients = []
+        self.something_asked = asyncio.Event()
+        self.worker = ThreadPoolExecutor(1)
+
+    async def compute(self, function, *arguments):
+        """Call a function in the thread that computes."""
+        return await asyncio.get_running_loop().run_in_executor(self.worker, function, *arguments)
+
+    async def answer_forever(self):
+        while True:
+            await self.something_asked.wait()
+            self.something_asked.clear()
+            # One request of each, so that none of them holds up the others.
+            for client in list(self.clients):
+                while client.orders:
+                    try:
+                        client.say(await self.compute(self.page.obey, client.orders.popleft(),
+                                                      client.prepared) or "")
+                    except (DataError, UsageError) as error:
+                        client.say(error)
+                asked, client.asked = client.asked, None
+                if asked is not None:
+                    try:
+                        client.prepared, message = await self.compute(self.page.answer, asked)
+                    except (DataError, UsageError) as error:
+                        client.prepared, message = None, json.dumps({
+                            "nothing": str(error), "number": asked.get("number")})
+                    client.send("answer", message)
+
+    async def look_forever(self):
+        """Look five times a second whether there is news for all clients."""
+        while True:
+            await asyncio.sleep(0.2)
+            try:
+                news = await self.compute(self.page.news)
+            except DataError as error:
+                news = {"line": json.dumps({"line": str(error)})}
+            for key, message in news.items():
+                for client in self.clients:
+                    client.send(key, message)
+
+    async def run(self, sockets, ready):
+        """Serve until a signal asks to stop; return its number. Call ``ready`` at the start."""
+        application = tornado.web.Application(
+            [(r"/[^/]+/socket", Client), (r"/[^/]+/([^/]*)", File), (r"/.*", Elsewhere)],
+            # A picture, its kind and its number.
+            websocket_max_message_size=messages.LARGEST_PICTURE + 5,
+            websocket_ping_interval=20, log_function=lambda handler: None)
+        application.server = self
+        http = tornado.httpserver.HTTPServer(application, max_header_size=16384, max_body_size=0,
+                                             idle_connection_timeout=60)
+        http.add_sockets(sockets)
+        loop, stopped = asyncio.get_running_loop(), asyncio.Future()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, lambda number=number: (
+                stopped.done() or stopped.set_result(number)))
+        ready()
+        tasks = [asyncio.ensure_future(self.answer_forever()),
+                 asyncio.ensure_future(self.look_forever())]
+        await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+        http.stop()
+        for client in list(self.clients):
+            client.close(1001, "the server has ended")
+        for task in tasks:
+            if task.done():
+                task.result()  # raises what ended it
+            task.cancel()
+        self.worker.shutdown()
+        if self.page.training:
+            self.page.training.stop()
+        return stopped.result()
+
+
+def client_files():
+    """{name: (type, content)} of the client's files; "" is the page itself."""
+    files = {}
+    for name in os.listdir(CLIENT_FILES):
+        with open(os.path.join(CLIENT_FILES, name), "rb") as file:
+            files[name] = mimetypes.guess_type(name)[0] or "text/plain", file.read()
+    files[""] = files["index.html"]
+    return files
+
+
+def bind(host, port):
+    """Sockets that listen at a host and a port.
+
+    Raises
+    ------
+    UsageError
+        The port is taken, or not one that we may take; or this machine has no such address.
+    """
+    if not 0 <= port < 65536:
+        raise UsageError(f"port {port}; expected 0 to 65535")
+    try:
+        return tornado.netutil.bind_sockets(port, host)
+    except socket.gaierror as error:
+        raise UsageError(f"host {host}: {error.strerror}; expected an address of this machine, "
+                         "such as 0.0.0.0 for all of them") from None
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise UsageError(f"port {port} is in use by {user_of(port)}; try --port "
+                             f"{next_free(host, port)}") from None
+        raise UsageError(f"port {port} at {host} cannot be opened ({error.strerror}); try another "
+                         "--port or --host") from None
+
+
+def serve(page, host, port, announce):
+    """Serve a page until Ctrl-C.
+
+    Parameters
+    ----------
+    page : lenet.page.page.Page
+    host, port : str, int
+        Where to listen; port 0 is any that is free.
+    announce : function of a str
+        Called with the address of the page once it can be opened.
+
+    Raises
+    ------
+    UsageError
+        See ``bind``.
+    Interrupted
+        On SIGTERM.
+    """
+    sockets = bind(host, port)
+    shown = "127.0.0.1" if host in ("0.0.0.0", "") else "[::1]" if host == "::" else (
+        f"[{host}]" if ":" in host else host)
+
+    async def run():
+        server = Server(page, host)
+        port = sockets[0].getsockname()[1]
+        return await server.run(sockets, lambda: announce(f"http://{shown}:{port}/{server.token}/"))
+
+    if asyncio.run(run()) == signal.SIGTERM:
+        raise Interrupted("terminated", signal.SIGTERM)

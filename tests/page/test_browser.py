@@ -1,0 +1,262 @@
+"""The page in a browser: drawn on by mouse, finger and keys, read by eye and by screen reader."""
+
+import re
+
+import numpy
+import pytest
+from PIL import Image
+from served import browser, served, trained  # noqa: F401
+
+from lenet.saved.predict import Predictor
+
+pytest.importorskip("tornado", reason="tornado is not installed")
+
+SEVEN = [(0.25, 0.2), (0.75, 0.2), (0.62, 0.45), (0.5, 0.65), (0.42, 0.85)]
+
+ANSWER = """async () => {
+  const { page } = await import("./main.js");
+  return page.answer && Array.from(page.answer.values);
+}"""
+
+
+@pytest.fixture(scope="module")
+def address(trained, tmp_path_factory):  # noqa: F811
+    run, dataset = trained
+    with served(run, "--dataset", dataset, cwd=str(tmp_path_factory.mktemp("cwd"))) as (address, _):
+        yield address
+
+
+@pytest.fixture
+def opened(browser, address):  # noqa: F811
+    """A function that opens the page; at the end no script may have failed, and no request may
+    have left for elsewhere."""
+    contexts, failures, requests = [], [], []
+
+    def open_page(path="", **settings):
+        context = browser.new_context(**settings)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: failures.append(str(error)))
+        page.on("console", lambda message: failures.append(message.text)
+                if message.type == "error" else None)
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(address + path)
+        if settings.get("java_script_enabled", True):
+            page.wait_for_selector(".bars li")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert failures == []
+    origin = re.match(r"http://[^/]+/", address).group()
+    assert requests and all(url.startswith((origin, "blob:")) for url in requests)
+
+
+def on_paper(page, x, y):
+    box = page.locator("#paper").bounding_box()
+    return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+
+def draw(page, points=SEVEN):
+    page.mouse.move(*on_paper(page, *points[0]))
+    page.mouse.down()
+    for point in points[1:]:
+        page.mouse.move(*on_paper(page, *point), steps=6)
+    page.mouse.up()
+
+
+def wait_for_verdict(page, start):
+    page.wait_for_function(
+        "start => document.querySelector('.verdict').textContent.startsWith(start)", arg=start)
+
+
+def test_a_seven_drawn_by_mouse(opened, trained):  # noqa: F811
+    page = opened()
+    assert page.locator(".verdict").inner_text() == "Draw something"
+    assert page.locator(".bars .winner").count() == 0
+    draw(page)
+    wait_for_verdict(page, "7 –")
+    page.wait_for_timeout(300)  # the last of its answers
+    image = numpy.array(page.evaluate(ANSWER)[:784], "float32")
+    expected = Predictor(trained[0]).probabilities(image[None])[0]
+    lines = page.locator(".bars li")
+    shown = [float(lines.nth(k).get_attribute("data-probability")) for k in range(10)]
+    numpy.testing.assert_allclose(shown, expected, atol=1e-6)
+    assert [lines.nth(k).locator(".value").inner_text() for k in range(10)] == \
+        [f"{100 * p:.1f} %" for p in shown]
+    assert page.locator(".verdict").inner_text() == f"7 – {100 * shown[7]:.1f} %"
+    page.click("#clear")
+    wait_for_verdict(page, "Draw something")
+    assert page.locator(".bars .winner").count() == 0
+
+
+def test_a_stroke_of_a_finger(opened):
+    page = opened(has_touch=True, is_mobile=True, viewport={"width": 390, "height": 800})
+    fingers = page.context.new_cdp_session(page)
+
+    def touch(kind, *points):
+        fingers.send("Input.dispatchTouchEvent", {
+            "type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]})
+
+    touch("touchStart", on_paper(page, 0.5, 0.15))
+    for step in range(1, 15):
+        touch("touchMove", on_paper(page, 0.5, 0.15 + step * 0.05))
+    touch("touchEnd")
+    wait_for_verdict(page, "1 –")
+    assert page.evaluate("scrollY") == 0
+
+
+def test_with_the_keys_alone(opened):
+    page = opened()
+    page.keyboard.press("Tab")  # the link to the layers
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "paper"
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press(" ")
+    for _ in range(15):
+        page.keyboard.press("ArrowDown")
+    page.keyboard.press(" ")
+    wait_for_verdict(page, "1 –")
+    page.wait_for_function("() => document.getElementById('spoken').textContent.startsWith('1 –')")
+    while page.evaluate("document.activeElement.className") != "maps":
+        page.keyboard.press("Tab")
+    page.keyboard.press("Tab")  # from the image to the first convolution
+    for key in ("Enter", "ArrowRight", "ArrowRight", "ArrowDown"):
+        page.keyboard.press(key)
+    explained = page.locator("#explained").inner_text()
+    assert "layer0 · convolution" in explained and "map 0, row 1, column 2" in explained
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+z")
+    wait_for_verdict(page, "Draw something")
+
+
+def test_undo_eraser_and_clear(opened):
+    page = opened()
+    draw(page)
+    wait_for_verdict(page, "7 –")
+    page.click("#eraser")
+    assert page.get_attribute("#eraser", "aria-pressed") == "true"
+    seven = page.evaluate(ANSWER)[:784]
+    draw(page, [(0.2, 0.2), (0.8, 0.2)])  # its bar
+    page.wait_for_function("""async seven => {
+      const { page } = await import("./main.js");
+      return page.answer && page.answer.values.subarray(0, 784).some((x, i) => x !== seven[i]);
+    }""", arg=seven)
+    page.click("#undo")
+    wait_for_verdict(page, "7 –")
+    page.click("#undo")
+    wait_for_verdict(page, "Draw something")
+
+
+def test_a_picture_and_the_test_set(opened, trained, tmp_path, mnist_arrays):  # noqa: F811
+    page = opened()
+    x, y = mnist_arrays[2]
+    path = tmp_path / "photograph.png"
+    large = Image.fromarray((255 - 256 * x[0].reshape(28, 28)).astype("uint8")).resize((280, 280))
+    large.convert("RGB").save(path)
+    page.set_input_files("#file", str(path))
+    wait_for_verdict(page, str(y[0]))
+    page.click("#following")
+    page.wait_for_function("() => document.getElementById('test').textContent"
+                           f" === 'Test image 0 of 500, a {y[0]}'")
+    page.click("#following")
+    page.wait_for_function("() => document.getElementById('test').textContent.includes('image 1 ')")
+    numpy.testing.assert_array_equal(page.evaluate(ANSWER)[:784], x[1])
+    page.check("#wrong")
+    page.click("#following")
+    wrong = numpy.flatnonzero(Predictor(trained[0]).probabilities(x[:500]).argmax(axis=1)
+                              != y[:500])
+    page.wait_for_function("n => document.getElementById('test').textContent.includes(n)",
+                           arg=f"image {wrong[wrong > 1][0]} of")
+    (tmp_path / "none.png").write_bytes(b"nothing")
+    page.set_input_files("#file", str(tmp_path / "none.png"))
+    page.wait_for_function(
+        "() => document.getElementById('status').textContent.includes('no image')")
+    assert page.locator(".verdict").inner_text() == "Draw something"
+
+
+def test_pointing_and_the_link_to_it(opened, address):
+    page = opened()
+    draw(page)
+    wait_for_verdict(page, "7 –")
+    page.locator(".card canvas.maps").nth(3).click(position={"x": 20, "y": 20})
+    explained = page.locator("#explained").inner_text()
+    assert "pooling" in explained and "Window" in explained
+    assert page.locator("#explained td.winner").count() == 1  # of a maximum
+    link = page.evaluate("location.hash")
+    again = opened(link)
+    draw(again)
+    again.wait_for_function("() => document.querySelector('#explained td.winner')")
+    assert again.locator("#explained .quiet").first.inner_text() in explained
+    again.locator(".bars button").nth(7).click()
+    assert "The largest contributions" in again.locator("#explained").inner_text()
+
+
+def test_nothing_jumps(opened):
+    page = opened()
+    boxes = """() => [...document.querySelectorAll("canvas, button:not(.close), .bars li, .card")]
+      .map((one) => { const { x, y, width, height } = one.getBoundingClientRect();
+                      return [x, y, width, height]; })"""
+    before = page.evaluate(boxes)
+    draw(page)
+    wait_for_verdict(page, "7 –")
+    assert page.evaluate(boxes) == before
+
+
+@pytest.mark.parametrize("width", [360, 768, 1024, 1440, 2560])
+def test_it_fits_the_window(opened, width):
+    page = opened(viewport={"width": width, "height": 900})
+    draw(page)
+    wait_for_verdict(page, "7 –")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("""() => [...document.querySelectorAll("canvas.maps")].every(
+      (one) => one.clientWidth <= one.parentElement.clientWidth)""")
+
+
+def test_every_control_has_a_name(opened):
+    page = opened()
+    names = page.evaluate("""() => [...document.querySelectorAll("button, input, select, canvas")]
+      .filter((one) => one.checkVisibility() && !one.closest("[aria-hidden]")
+                       && one.getAttribute("aria-hidden") === null)
+      .map((one) => one.ariaLabel || one.labels?.[0]?.textContent || one.textContent)""")
+    assert names and all(name and name.strip() for name in names)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_contrast(opened, scheme):
+    """WCAG 2.1: 4.5 to 1 for text, 3 to 1 for the marks and for what can be operated."""
+    page = opened(color_scheme=scheme)
+
+    def luminance(name):
+        levels = page.evaluate("""name => {
+          const one = document.createElement("span");
+          one.style.color = `var(${name})`;
+          document.body.append(one);
+          return getComputedStyle(one).color.match(/[\\d.]+/g).map(Number);
+        }""", name)
+        linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4
+                  for v in numpy.array(levels[:3]) / 255]
+        return numpy.dot(linear, [0.2126, 0.7152, 0.0722])
+
+    def contrast(a, b):
+        low, high = sorted((luminance(a), luminance(b)))
+        return (high + 0.05) / (low + 0.05)
+
+    for ground in ("--ground", "--card"):
+        assert contrast("--text", ground) >= 7 and contrast("--quiet", ground) >= 4.5
+        assert contrast("--accent", ground) >= 3 and contrast("--mark", ground) >= 3
+    assert contrast("--text", "--accent-soft") >= 4.5
+
+
+def test_more_windows_than_four(opened):
+    pages = [opened() for _ in range(4)]
+    fifth = pages[0].context.new_page()
+    fifth.goto(pages[0].url)
+    fifth.wait_for_function("() => document.getElementById('status').textContent"
+                            ".includes('4 windows show this page already')")
+
+
+def test_an_old_browser_reads_why(opened):
+    page = opened(java_script_enabled=False)
+    assert "too old for this page" in page.locator("#status").inner_text()

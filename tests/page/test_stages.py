@@ -1,0 +1,121 @@
+"""lenet.page.stages and the client's forward.js: both give what Theano gives, for every network."""
+
+import numpy
+import pytest
+from served import browser, served, trained  # noqa: F401
+
+from lenet.page.eye import Eye
+from lenet.saved import networks
+from lenet.saved.summary import network_of, receptive_fields
+
+pytest.importorskip("tornado", reason="tornado is not installed")
+
+SMALL = {"nkerns": (3, 4), "n_hidden": 6}
+
+NETWORKS = [
+    ("LogisticRegression", (1, 28, 28), {}), ("LogisticRegression", (3, 9, 7), {}),
+    ("MLP", (1, 28, 28), {"n_hidden": 12, "activation": "softplus", "dropout": 0.3}),
+    ("LeNet5", (1, 28, 28), SMALL), ("LeNet5", (3, 26, 20), {**SMALL, "dropout": 0.25}),
+    ("LeNet5", (1, 28, 28), {**SMALL, "filter_size": ((7, 5), (3, 2)), "poolsize": ((1, 2), (2, 3)),
+                             "activation": "relu"}),
+    *[("LeNet5", (1, 20, 22), {**SMALL, "pooling": pooling, "activation": activation})
+      for pooling, activation in [("mean", "sigmoid"), ("overlapping", "tanh"), ("l2", "softplus"),
+                                  ("stochastic", "relu"), ("contrast", "tanh"),
+                                  ("deformation", "tanh")]],
+    ("Network", (1, 28, 28), {"conv_layers": 1}),
+    ("Network", (3, 28, 28), {"conv_layers": 2, "p_dropout": 0.5}),
+    ("LeNet5_1998", (1, 28, 28), {}),
+    ("LeNet5_1998", (1, 30, 25), {"connections": "full", "pooling": "max", "head": "softmax",
+                                  "filter_size": ((7, 7), (3, 3))}),
+]
+
+# Run in the page: the outputs of all stages, then what explain.js and fields.js say of units.
+SCRIPT = """async ([stages, params, image, units]) => {
+  const { forward } = await import("./forward.js"), { explanation } = await import("./explain.js");
+  const { receptiveFields } = await import("./fields.js");
+  const parameters = Object.fromEntries(params.map(([name, shape, values]) =>
+    [name, { shape, values: Float32Array.from(values) }]));
+  const { outputs, probabilities } = forward(stages, parameters, Float32Array.from(image));
+  return { outputs: outputs.map((o) => Array.from(o)), probabilities: Array.from(probabilities),
+    units: units.map((unit) => explanation({ stages, outputs, parameters }, unit)),
+    fields: units.map((unit) => receptiveFields(stages, unit.stage, unit, parameters)[0]) };
+}"""
+
+
+@pytest.fixture(scope="module")
+def modules(browser, trained):  # noqa: F811
+    """A page of whose server the client's modules can be imported."""
+    with served(trained[0]) as (address, _):
+        page = browser.new_page()
+        page.goto(address)
+        yield page
+        page.close()
+
+
+def drawn_at_random(kind, image_shape, arguments, rng):
+    """A network whose parameters, biases and all, are random."""
+    model = network_of(kind, image_shape, **arguments)
+    for param in networks.named_params(model).values():
+        value = param.get_value()
+        if param.name == "coefficient":
+            noise = rng.uniform(0.1, 0.4, value.shape)
+        else:
+            noise = value + rng.normal(0, 0.1, value.shape) * (value != 0 if value.ndim == 4 else 1)
+        param.set_value(noise.astype(value.dtype))
+    names = [str(n) for n in range(10)]
+    return Eye(networks.SavedModel(model, names, image_shape, "resize"))
+
+
+def plain(eye):
+    params = [[name, value.shape, value.ravel().tolist()] for name, value in eye.values().items()]
+    return [eye.stages, params]
+
+
+@pytest.mark.parametrize("kind, image_shape, arguments", NETWORKS)
+def test_stage_by_stage(kind, image_shape, arguments, modules, rng):
+    eye = drawn_at_random(kind, image_shape, arguments, rng)
+    image = rng.uniform(0, 1, image_shape).astype("float32")
+    *expected, probabilities = eye.see(image)
+    units = []
+    for number, stage in enumerate(eye.stages):
+        shape = stage["shape"] if len(stage["shape"]) == 3 else tuple(stage["shape"]) + (1, 1)
+        for _ in range(3):
+            units.append(dict(zip(("map", "row", "column"), map(int, map(rng.randint, shape))),
+                              stage=number))
+    found = modules.evaluate(SCRIPT, [*plain(eye), image.ravel().tolist(), units])
+    for stage, output, wanted in zip(eye.stages, found["outputs"], expected):
+        numpy.testing.assert_allclose(output, wanted.ravel(), atol=1e-4, rtol=1e-4,
+                                      err_msg=str(stage))
+    numpy.testing.assert_allclose(found["probabilities"], probabilities, atol=1e-4)
+    # The number of a unit, from its window, its filter and so on, is the network's.
+    for unit, explained in zip(units, found["units"]):
+        stage, output = eye.stages[unit["stage"]], expected[unit["stage"]]
+        theanos = output.reshape(-1)[unit["map"]] if output.ndim == 1 and unit["stage"] else \
+            output.reshape(stage["shape"])[unit["map"], unit["row"], unit["column"]]
+        assert explained["output"] == pytest.approx(float(theanos), abs=1e-4, rel=1e-4)
+        if stage["what"] != "normalization":
+            assert explained["value"] == pytest.approx(float(theanos), abs=1e-4, rel=1e-4), stage
+
+
+@pytest.mark.parametrize("kind, arguments", [
+    ("LeNet5", SMALL), ("LeNet5", {**SMALL, "filter_size": ((7, 5), (3, 2)), "poolsize": (3, 2)}),
+    ("LeNet5", {**SMALL, "pooling": "overlapping"}), ("Network", {"conv_layers": 2}),
+    ("LeNet5_1998", {})])
+def test_receptive_fields(kind, arguments, modules, rng):
+    eye = drawn_at_random(kind, (1, 28, 28), arguments, rng)
+    maps = [(number, stage) for number, stage in enumerate(eye.stages)
+            if stage["what"] in ("convolution", "pooling")]
+    # By changing pixels; of a unit in the middle, which sees nothing of a frame but at the end.
+    stages = [expression for expression in expressions_of(eye)]
+    fields = receptive_fields(eye.model, [stages[number] for number, _ in maps], (1, 28, 28))
+    units = [{"stage": number, "map": 0, "row": stage["shape"][1] // 2,
+              "column": stage["shape"][2] // 2} for number, stage in maps]
+    found = modules.evaluate(SCRIPT, [*plain(eye), numpy.zeros(784).tolist(), units])["fields"]
+    assert [(part["bottom"] - part["top"], part["right"] - part["left"]) for part in found] == \
+        [field for field, _ in fields]
+
+
+def expressions_of(eye):
+    from lenet.page.stages import stages_of
+
+    return [stage.expression for stage in stages_of(eye.model, eye.image_shape)]
