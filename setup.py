@@ -51,7 +51,7 @@ setup(
     ],
     extras_require={
         "page": ["tornado>=6.3"],
-        "test": ["pytest>=7", "pytest-xdist>=3"],
+        "test": ["pytest>=7", "pytest-xdist>=3", "tornado>=6.3"],
         "bench": ["torch==2.13.0"],  # scripts/benchmark.py --peers; needs Python 3.10 or later
         "mpi": ["mpi4py>=4", "mpich>=4"],  # data-parallel training; or a cluster's own MPI
         "sweep": ["distributed>=2023.5"],  # scripts/sweep.py; its dashboard needs bokeh, too

@@ -137,7 +137,7 @@ class Client(Checked, tornado.websocket.WebSocketHandler):
 
     origins = ()
 
-    def open(self):
+    async def open(self):
         self.server = self.application.server
         self.asked, self.orders, self.prepared = None, deque(maxlen=MOST_ORDERS), None
         self.unsent, self.something_to_send = {}, asyncio.Event()
@@ -148,7 +148,7 @@ class Client(Checked, tornado.websocket.WebSocketHandler):
             return
         self.server.clients.append(self)
         self.sender = asyncio.ensure_future(self.send_forever())
-        for key, message in self.server.page.greeting().items():
+        for key, message in (await self.server.compute(self.server.page.greeting)).items():
             self.send(key, message)
 
     def on_message(self, message):

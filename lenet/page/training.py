@@ -90,9 +90,11 @@ class Training:
     def stop(self):
         """End the process."""
         if self.process is not None:
+            self.pipe.close()  # for which it waits, paused
             self.process.terminate()
+            self.process.join(5)
+            self.process.kill()
             self.process.join()
-            self.pipe.close()
             self.process = None
 
     def news(self):
@@ -112,14 +114,19 @@ class Training:
                     self.state["rows"][-1]["test"] = value
                 else:
                     self.state.update(value)
-                    if "cost" in value:
-                        self.state["costs"].append((value["iteration"], value["cost"]))
+                    self.add_cost()
         except (EOFError, OSError):
             self.stop()
             if self.state["status"] in ("compiling", "training", "paused"):
                 self.state["status"] = "the process that trained has ended"
                 found["state"] = True
         return found
+
+    def add_cost(self):
+        """Add the cost of the last minibatch to those that are shown."""
+        costs, iteration = self.state["costs"], self.state.get("iteration")
+        if iteration is not None and (not costs or costs[-1][0] != iteration):
+            costs.append((iteration, self.state["cost"]))
 
     def shown(self):
         """The state in plain values."""
@@ -148,6 +155,7 @@ def train(pipe, options):
     """Train LeNet-5, and tell of it."""
     from lenet.convolutional_mlp import evaluate_lenet5
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the page, which ends this, too
     status = "all epochs are done"
     try:
         _, result = evaluate_lenet5(**options, run=Reporter(pipe))
@@ -175,6 +183,7 @@ class Reporter(Observer):
         self.pipe = pipe
         self.is_paused, self.steps = False, 0
         self.reported_at = self.sent_at = 0
+        self.reached = {}  # by the last minibatch
 
     def attach(self, model, datasets):
         self.params = networks.named_params(model)
@@ -201,20 +210,24 @@ class Reporter(Observer):
             self.steps += command == "step"
             if command != "step":
                 self.steps = 0
-                self.pipe.send(("state", {"status": "paused" if self.is_paused else "training"}))
+                self.report()
+                self.send_parameters()
 
     def minibatch_ends(self, result):
         self.costs.append(result.cost)
         self.steps = max(0, self.steps - 1)
+        self.reached = {"n": self.n, "iteration": result.iteration + 1, "cost": result.cost,
+                        "epoch": result.iteration // self.n_train_batches + 1}
         now = time.monotonic()
         if self.is_paused or now - self.reported_at > PROGRESS:
-            self.reported_at = now
-            self.pipe.send(("state", {
-                "status": "paused" if self.is_paused else "training", "n": self.n,
-                "iteration": result.iteration + 1, "cost": result.cost,
-                "epoch": result.iteration // self.n_train_batches + 1}))
+            self.report()
         if self.is_paused or now - self.sent_at > PARAMETERS:
             self.send_parameters()
+
+    def report(self):
+        self.reported_at = time.monotonic()
+        self.pipe.send(("state", {"status": "paused" if self.is_paused else "training",
+                                  **self.reached}))
 
     def validated(self, epoch, minibatch, error):
         self.pipe.send(("row", {

@@ -53,6 +53,8 @@ def browser():
         pytest.skip(f"there is no {CHROMIUM}")
     with playwright.sync_playwright() as started:
         # Its sandbox does not work for root, nor in most containers.
-        chromium = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        chromium = started.chromium.launch(executable_path=CHROMIUM, args=[
+            "--no-sandbox", "--use-fake-device-for-media-stream",
+            "--use-fake-ui-for-media-stream"])
         yield chromium
         chromium.close()
