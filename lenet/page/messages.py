@@ -34,8 +34,9 @@ def unpack(message):
     DataError
         It is none of these, or too long.
     """
-    if len(message) > (LARGEST_PICTURE + 5 if message[:1] == bytes([PICTURE]) else LARGEST):
-        raise DataError(f"a message of {len(message)} bytes; expected at most {LARGEST}, or "
+    size = len(message if isinstance(message, bytes) else message.encode("utf-8", "replace"))
+    if size > (LARGEST_PICTURE + 5 if message[:1] == bytes([PICTURE]) else LARGEST):
+        raise DataError(f"a message of {size} bytes; expected at most {LARGEST}, or "
                         f"{LARGEST_PICTURE} for a picture")
     if isinstance(message, bytes):
         if len(message) < 5 or message[0] not in (DRAWING, PICTURE):

@@ -126,6 +126,7 @@ def test_with_the_keys_alone(opened):
         page.keyboard.press(key)
     explained = page.locator("#explained").inner_text()
     assert "layer0 · convolution" in explained and "map 0, row 1, column 2" in explained
+    assert page.locator("#spoken").inner_text().startswith("map 0, row 1, column 2: ")
     page.keyboard.press("Escape")
     page.keyboard.press("Control+z")
     wait_for_verdict(page, "Draw something")
@@ -174,6 +175,37 @@ def test_a_picture_and_the_test_set(opened, trained, tmp_path, mnist_arrays):  #
     page.wait_for_function(
         "() => document.getElementById('status').textContent.includes('no image')")
     assert page.locator(".verdict").inner_text() == "Draw something"
+
+
+def test_the_camera(opened):
+    page = opened()  # the browser's camera shows a test pattern
+    page.click("#camera")
+    page.wait_for_function("() => document.getElementById('video').videoWidth > 0")
+    before = page.evaluate("() => lenet.answer === null")
+    page.click("#take")
+    page.wait_for_function("() => lenet.answer || document.getElementById('status').textContent")
+    assert before and not page.locator("#still").is_visible()
+
+
+def test_a_picture_that_is_dropped_or_pasted(opened):
+    page = opened()
+    for event in ("drop", "paste"):
+        page.evaluate("""async event => {
+          const canvas = Object.assign(document.createElement("canvas"), { width: 90, height: 90 });
+          const context = canvas.getContext("2d");
+          context.fillStyle = "white";
+          context.fillRect(0, 0, 90, 90);
+          context.fillStyle = "black";
+          context.fillRect(42, 15, 7, 60);
+          const blob = await new Promise((resolve) => canvas.toBlob(resolve));
+          const data = new DataTransfer();
+          data.items.add(new File([blob], "one.png", { type: "image/png" }));
+          window.dispatchEvent(event === "drop" ? new DragEvent("drop", { dataTransfer: data })
+            : new ClipboardEvent("paste", { clipboardData: data }));
+        }""", event)
+        wait_for_verdict(page, "1 –")
+        page.click("#clear")
+        wait_for_verdict(page, "Draw something")
 
 
 def test_pointing_and_the_link_to_it(opened, address):

@@ -2,6 +2,7 @@
 
 import { element, number, percent } from "./dom.js";
 import { activations, mapsShape, pooled, softmax, sumsOf } from "./forward.js";
+import { Maps } from "./maps.js";
 import { titleOf } from "./network.js";
 
 const MOST = 10; // contributions that are listed
@@ -93,11 +94,13 @@ function contributions(stage, below, parameters, k) {
 export function rendered(network, unit, below, onbelow) {
   const stage = network.stages[unit.stage], how = explanation(network, unit);
   const heading = element("h2", {}, titleOf(stage));
-  return [heading, element("p", { class: "quiet" }, placeOf(network, stage, unit)),
+  return [heading, element("p", { class: "quiet" }, placeOf(network, unit)),
           ...render[how.what](how, stage, network, unit, below, onbelow)];
 }
 
-function placeOf(network, stage, { map, row, column }) {
+// "map 3, row 5, column 7", "unit 12 of 500" or "class 7"
+export function placeOf(network, { stage: s, map, row, column }) {
+  const stage = network.stages[s];
   if (stage.what === "softmax" || stage.what === "distances") {
     return `class ${network.classNames[map]}`;
   }
@@ -211,6 +214,7 @@ function listed({ terms, bias }, stage, network, unit) {
   };
   const rest = terms.slice(MOST).reduce((sum, { term }) => sum + term, 0);
   return [
+    ...onPixels(terms, stage, network, unit),
     element("h3", {}, "The largest contributions"),
     contributionTable(terms.slice(0, MOST).map(({ i, x, w, term }) =>
       [nameOf(i), number(x), number(w), number(term)]),
@@ -220,6 +224,21 @@ function listed({ terms, bias }, stage, network, unit) {
       ? [line(`the ${terms.length - MOST} others together`, number(rest, 4))] : []),
     line("bias", number(bias, 4)),
   ];
+}
+
+// Of a unit that sees the pixels themselves: its weights, and what each pixel adds, as pictures.
+function onPixels(terms, stage, network, unit) {
+  if (unit.stage !== 1) return [];
+  const [channels, rows, columns] = network.imageShape;
+  const picture = (title, numberOf) => {
+    const view = new Maps({ shape: [channels, rows, columns], palette: network.palette,
+                            label: title });
+    for (const term of terms) view.values[term.i] = numberOf(term);
+    view.layout(150 * channels, false);
+    return element("figure", {}, element("h3", {}, title), view.element);
+  };
+  return [element("div", { class: "pictures" }, picture("Weights", ({ w }) => w),
+                  picture("Weight \u00d7 pixel", ({ term }) => term))];
 }
 
 function contributionTable(rows, headings) {

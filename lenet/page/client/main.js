@@ -4,8 +4,8 @@
 import { Palette } from "./colours.js";
 import { Connection } from "./connection.js";
 import { chartsOf } from "./curves.js";
-import { byId, element } from "./dom.js";
-import { rendered } from "./explain.js";
+import { byId, element, number } from "./dom.js";
+import { explanation, placeOf, rendered } from "./explain.js";
 import { Latency } from "./latency.js";
 import { mapsShape, product } from "./forward.js";
 import { Network } from "./network.js";
@@ -96,6 +96,7 @@ function build() {
   byId("right").replaceChildren(...hello.class_names.map((name, k) =>
     element("option", { value: k }, name)));
   byId("teach").hidden = !hello.keep;
+  byId("keep").title = `in the folder ${hello.keep}`;
   if (!page.paper) {
     page.paper = new Paper(byId("paper"), byId("marks"), hello.drawing, changed);
     new ResizeObserver(layout).observe(byId("networks"));
@@ -235,6 +236,10 @@ function pick(network, unit, why) {
     page.chosen = { network, unit };
     page.pointed = null;
     keepState();
+    if (network.outputs && network.parameters) {
+      byId("spoken").textContent = `${placeOf(network, unit)}: `
+        + number(explanation(network, unit).output);
+    }
   } else if (why === "drop") {
     page.chosen = page.pointed = null;
     keepState();

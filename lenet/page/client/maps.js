@@ -36,7 +36,9 @@ export class Maps {
   layout(width, large) {
     const [, rows, columns] = this.shape;
     const isUnit = rows * columns === 1;
-    const target = (isUnit ? 10 : Math.min(160, 22 + 2 * columns)) * (large ? 1.8 : 1);
+    // Larger where there is room.
+    const factor = Math.min(1.7, Math.max(1, width / 800)) * (large ? 1.8 : 1);
+    const target = (isUnit ? 10 : Math.min(160, 22 + 2 * columns)) * factor;
     this.scale = Math.max(1, Math.min(Math.round(target / columns), Math.floor(width / columns)));
     this.gap = isUnit ? 2 : GAP;
     const cell = columns * this.scale + this.gap;
@@ -89,31 +91,38 @@ export class Maps {
   }
 
   drawMark({ map, top, left, bottom, right }) {
-    const { context, scale } = this;
-    const style = getComputedStyle(this.element);
+    const { scale } = this, [, rows, columns] = this.shape;
+    if (map === undefined && (bottom - top) * (right - left) === rows * columns) {
+      this.outline(1, 1, this.element.clientWidth - 2, this.element.clientHeight - 2); // everything
+      return;
+    }
     for (let m = 0; m < this.nShown; m++) {
       if (map !== undefined && m !== map) continue;
       const [x, y] = this.place(m);
-      const box = [x + left * scale, y + top * scale,
-                   (right - left) * scale, (bottom - top) * scale];
-      context.lineWidth = 3;
-      context.strokeStyle = style.getPropertyValue("--mark-around");
-      context.strokeRect(...box);
-      context.lineWidth = 1.5;
-      context.strokeStyle = style.getPropertyValue(this.isChosen ? "--mark" : "--mark-field");
+      this.outline(x + left * scale, y + top * scale, (right - left) * scale,
+                   (bottom - top) * scale);
+    }
+  }
+
+  outline(...box) {
+    const { context } = this, style = getComputedStyle(this.element);
+    for (const [width, colour] of [[3, "--mark-around"], [1.5, "--mark"]]) {
+      context.lineWidth = width;
+      context.strokeStyle = style.getPropertyValue(colour);
       context.strokeRect(...box);
     }
   }
 
   unitAt(event) {
-    const [n, rows, columns] = this.shape, box = this.element.getBoundingClientRect();
+    const [, rows, columns] = this.shape, box = this.element.getBoundingClientRect();
     const x = event.clientX - box.left, y = event.clientY - box.top;
     const cell = [columns * this.scale + this.gap, rows * this.scale + this.gap];
     const map = Math.floor(y / cell[1]) * this.across + Math.floor(x / cell[0]);
-    const row = Math.floor((y % cell[1]) / this.scale);
-    const column = Math.floor((x % cell[0]) / this.scale);
-    if (x < 0 || y < 0 || map >= this.nShown || row >= rows || column >= columns) return null;
-    return { map, row, column, n };
+    // The gap belongs to the pixel before it.
+    const row = Math.min(rows - 1, Math.floor((y % cell[1]) / this.scale));
+    const column = Math.min(columns - 1, Math.floor((x % cell[0]) / this.scale));
+    if (x < 0 || y < 0 || x >= cell[0] * this.across || map >= this.nShown) return null;
+    return { map, row, column };
   }
 
   point(event, why) {

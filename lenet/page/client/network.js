@@ -65,6 +65,10 @@ export class Network {
         if (s === 1) this.layers.append(this.weightPictures(stage));
         return;
       }
+      if (stage.what === "distances") {
+        this.layers.append(this.targets(stage, s));
+        return;
+      }
       const shape = this.displayShape(s), name = titleOf(stage);
       const view = new Maps({
         shape, palette: this.palette, label: `${name}, ${sizeOf(stage)}`,
@@ -77,7 +81,6 @@ export class Network {
       const card = element("section", { class: "card", "aria-label": name },
         element("h3", {}, name), element("p", { class: "quiet" }, sizeOf(stage), range),
         view.element);
-      if (stage.what === "distances") card.append(this.targets(stage));
       if (stage.what === "convolution" && this.stages[s - 1].shape[0] in { 1: 0, 3: 0 }) {
         card.append(this.filterPictures(stage, this.stages[s - 1].shape[0]));
       }
@@ -140,16 +143,24 @@ export class Network {
     return holder;
   }
 
-  targets(stage) {
-    const holder = element("div", {}, element("p", { class: "quiet" },
-      "The picture of each class: what F6 should show"));
-    const view = new Maps({ shape: [stage.centres.length, 12, 7], palette: this.palette,
-                            label: "The picture of each class", range: 1 });
-    view.values = Float32Array.from(stage.centres.flat());
-    this.pictures.push({ view, numbers: () => view.values });
-    this.distances = stage.centres.map(() => element("span", {}, "\u2007"));
-    holder.append(view.element, element("p", { class: "distances" }, ...this.distances));
-    return holder;
+  // The pictures that the units below should show for each class, and how far they are from it.
+  targets(stage, s) {
+    this.distances = [];
+    const pictures = stage.centres.map((centre, k) => {
+      const label = `the picture of class ${this.classNames[k]}`;
+      const view = new Maps({ shape: [1, 12, 7], palette: this.palette, label, range: 1 });
+      this.pictures.push({ view, numbers: () => Float32Array.from(centre) });
+      this.distances.push(element("span", {}, "\u2007"));
+      return element("button", {
+        type: "button", "aria-label": `Distance to ${label}; explain`,
+        onclick: () => this.pick({ stage: s, map: k, row: 0, column: 0 }, "choose"),
+      }, view.element, this.distances[k]);
+    });
+    return element("section", { class: "card", "aria-label": titleOf(stage) },
+      element("h3", {}, titleOf(stage)),
+      element("p", { class: "quiet" },
+        "of the units above, squared, from the picture of each class"),
+      element("div", { class: "distances" }, ...pictures));
   }
 
   whenKnown(name, build) {

@@ -3,8 +3,9 @@
 import { byId, element } from "./dom.js";
 import { chart, chartsOf } from "./curves.js";
 
-const LABELS = { learning_rate: "Learning rate", first_filters: "Filters, first",
-                 second_filters: "second", batch_size: "Images per minibatch", n_epochs: "Epochs" };
+const LABELS = { learning_rate: "Learning rate", first_filters: "Filters of layer 0",
+                 second_filters: "Filters of layer 1", batch_size: "Images per minibatch",
+                 n_epochs: "Epochs" };
 
 export class Training {
   // ask(request): sends it to the server
