@@ -10,8 +10,11 @@ def main():
         description=__doc__, example="python scripts/look.py RUN --output look/"
     )
     parser.add_argument("model", metavar="MODEL", help="a model file, or the folder of a run")
-    parser.add_argument("--output", required=True, metavar="FOLDER",
-                        help="the folder for the pictures and their page, index.html")
+    form = parser.add_mutually_exclusive_group(required=True)
+    form.add_argument("--output", metavar="FOLDER",
+                      help="the folder for the pictures and their page, index.html")
+    form.add_argument("--interactive", metavar="FILE",
+                      help="write one HTML file to draw in instead, which needs no server")
     parser.add_dataset(of_run=True)
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--image", metavar="FILE", help="an image file to show layer by layer")
@@ -19,6 +22,12 @@ def main():
                        help="or the number of an image of the test set, from 0")
     arguments = parser.parse_args()
     dataset = arguments.dataset or dataset_of(arguments.model)
+    if arguments.interactive is not None:
+        from lenet.page.single_file import write_page
+
+        write_page(arguments.interactive, arguments.model, dataset)
+        print(arguments.interactive)
+        return
     written = look(arguments.model, arguments.output, dataset, arguments.image, arguments.index)
     for path in written:
         print(path)

@@ -9,6 +9,7 @@ import { explanation, placeOf, rendered } from "./explain.js";
 import { Latency } from "./latency.js";
 import { mapsShape, product } from "./forward.js";
 import { Network } from "./network.js";
+import { Offline } from "./offline.js";
 import { Paper } from "./paper.js";
 import { fromCamera, fromPage } from "./pictures.js";
 import { readState, writeState } from "./state.js";
@@ -26,7 +27,7 @@ const say = (line) => { byId("status").textContent = line; };
 
 // --- what the server sends -----------------------------------------------------------------
 
-const connection = new Connection({
+const connection = new (byId("inside") ? Offline : Connection)({
   hello(sent) {
     hello = sent;
     build();
@@ -343,8 +344,11 @@ async function takePicture(file) {
   connection.sendPicture(new Uint8Array(await file.arrayBuffer()));
 }
 
-fromPage(takePicture);
-fromCamera(takePicture, say);
+if (byId("inside")) byId("pictures").hidden = true; // photographs take the server
+else {
+  fromPage(takePicture);
+  fromCamera(takePicture, say);
+}
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   layout();

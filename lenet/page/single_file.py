@@ -1,0 +1,110 @@
+"""The page as one HTML file, in which JavaScript computes the network: it needs no server."""
+
+import base64
+import json
+import os
+import re
+
+import numpy
+
+from lenet.data import as_floats, open_arrays
+from lenet.data.files import write_beside
+from lenet.page.page import open_page
+from lenet.saved import networks
+
+CLIENT_FILES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "client")
+N_TESTS = 12  # images of the test set, and as many misclassified ones
+
+POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'"
+
+
+def write_page(path, model, dataset=None):
+    """Write the page of a saved network to a file.
+
+    Parameters
+    ----------
+    path : str
+        The file to write.
+    model : str
+        A model file, or the folder of a run.
+    dataset : str, optional
+        Whose test set has some images in the file; by default that of the run.
+
+    Raises
+    ------
+    DataError
+        A file cannot be read or written.
+    """
+    page = open_page([model], dataset)
+    eye = page.eyes[0]
+    x, y = open_test_set(eye, page.dataset)
+    hello = json.loads(page.greeting()["hello"])["hello"]
+    hello.update(keep=None, n_tests=len(y))
+    values = eye.values()
+    inside = {
+        "hello": hello,
+        "parameters": {"shapes": [[name, value.shape] for name, value in values.items()],
+                       "values": in_base64(numpy.concatenate(
+                           [value.astype("<f4").ravel() for value in values.values()]))},
+        "tests": tests_of(eye, x, y)}
+    with write_beside(path) as file:
+        file.write(single_file(json.dumps(inside)).encode())
+
+
+def open_test_set(eye, dataset):
+    datasets = open_arrays(dataset)
+    networks.check_images(eye, datasets)
+    return datasets[2]
+
+
+def tests_of(eye, x, y):
+    """The first images of a test set, and the first that the network misclassifies."""
+    wrong = eye.predict(as_floats(x)) != y
+    rows = sorted({*range(min(N_TESTS, len(y))), *map(int, numpy.flatnonzero(wrong)[:N_TESTS])})
+    pixels = numpy.rint(as_floats(x[rows]) * 256).clip(0, 255).astype("uint8")
+    return [{"index": row, "label": int(y[row]), "wrong": bool(wrong[row]),
+             "pixels": in_base64(image)} for row, image in zip(rows, pixels)]
+
+
+def in_base64(array):
+    return base64.b64encode(array.tobytes()).decode()
+
+
+def single_file(inside):
+    """The page with its style, its modules and the data ``inside``, which is JSON."""
+    html = read("index.html")
+    html = re.sub(r"<link rel=\"icon\"[^>]*>\n", "", html)
+    html = html.replace('<meta charset="utf-8">', '<meta charset="utf-8">\n<meta http-equiv='
+                        f'"Content-Security-Policy" content="{POLICY}">')
+    html = html.replace('<link rel="stylesheet" href="style.css">',
+                        f"<style>\n{read('style.css')}</style>")
+    html = html.replace('<script type="module" src="main.js"></script>\n', "")
+    inside = inside.replace("<", "\\u003c")  # no name of a class ends the script
+    return html.replace("</body>", f'<script type="application/json" id="inside">{inside}</script>'
+                                   f'\n<script type="module">\n{in_one_script("main")}</script>\n'
+                                   "</body>")
+
+
+def in_one_script(name, known=None):
+    """A module and all that it imports as one script: each a function that returns its exports."""
+    known = set() if known is None else known
+    if name in known:
+        return ""
+    known.add(name)
+    code, before = read(name + ".js"), ""
+
+    def imported(match):
+        nonlocal before
+        before += in_one_script(match.group(2), known)
+        return f"const {{{match.group(1)}}} = module_{match.group(2)};"
+
+    code = re.sub(r'^import \{([^}]*)\} from "\./(\w+)\.js";', imported, code, flags=re.M)
+    exported = re.findall(r"^export (?:const|class|function) (\w+)", code, re.M)
+    code = re.sub(r"^export ", "", code, flags=re.M)
+    return (f"{before}const module_{name} = (() => {{\n{code}"
+            f"return {{ {', '.join(exported)} }};\n}})();\n\n")
+
+
+def read(name):
+    with open(os.path.join(CLIENT_FILES, name), encoding="utf-8") as file:
+        return file.read()
