@@ -12,7 +12,7 @@ from conftest import REPOSITORY, assert_refused, run_script
 
 sys.path.insert(0, os.path.join(REPOSITORY, "scripts"))
 
-from benchmarking import keeping, minibatches, peers, scaling
+from benchmarking import keeping, minibatches, page, peers, scaling
 
 from lenet.errors import TrainingError, UsageError
 
@@ -200,3 +200,17 @@ def test_the_model_of_scaling():
 def test_steps_in_shards_are_measured():
     (ms, in_the_sum), = scaling.ranked(1, ["20/2"])["steps"].values()
     assert ms > 0 and in_the_sum == 0
+
+
+def test_page(monkeypatch):
+    pytest.importorskip("tornado", reason="tornado is not installed")
+    pytest.importorskip("playwright", reason="playwright is not installed")
+    if not os.path.exists(page.CHROMIUM):
+        pytest.skip(f"there is no {page.CHROMIUM}")
+    monkeypatch.setattr(page, "N_EVENTS", 30)
+    result = page.run()
+    assert 0 < result["answers"] <= 31  # the pen is put down once
+    for name in ("server_ms", "pixels_ms"):
+        half, most = result[name]
+        assert 0 < half <= most
+    assert all(line.format(**result) for line in page.LINES.values())

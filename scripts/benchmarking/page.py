@@ -1,0 +1,87 @@
+"""How soon the page of scripts/draw.py answers: in its server, and from the pen to the pixels.
+
+LeNet-5 with the tutorial's filters, drawn on in Chromium without a window. What its parameters are
+does not matter for the speed.
+"""
+
+import math
+import os
+import subprocess
+import sys
+import tempfile
+
+from benchmarking.worker import say
+from lenet.errors import DataError
+from lenet.saved import networks
+from lenet.saved.summary import network_of
+
+CHROMIUM = "/usr/bin/chromium"
+SCRIPTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+N_EVENTS, MILLISECONDS = 1200, 8  # of the pen, and from one to the next
+
+LINES = {
+    "server_ms": "in the server, half within              {server_ms[0]:6.1f} ms, "
+                 "95 % within {server_ms[1]:.1f} ms",
+    "pixels_ms": "from pen to pixels, half within         {pixels_ms[0]:6.1f} ms, "
+                 "95 % within {pixels_ms[1]:.1f} ms",
+    "answers": "drawings answered                       {answers:6} of {events} events of the pen",
+}
+
+
+def run():
+    """{name: figure}, as in ``LINES``.
+
+    Raises
+    ------
+    DataError
+        There is no Chromium, or no playwright to drive it.
+    """
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        raise DataError("playwright is not installed; pip install playwright") from None
+    if not os.path.exists(CHROMIUM):
+        raise DataError(f"{CHROMIUM}: not found; install Debian's chromium")
+    with tempfile.TemporaryDirectory() as folder:
+        model = os.path.join(folder, "model.safetensors")
+        networks.save_model(model, network_of("LeNet5"), [str(n) for n in range(10)], (1, 28, 28),
+                            "digit")
+        server = subprocess.Popen(
+            [sys.executable, os.path.join(SCRIPTS, "draw.py"), model, "--no-browser", "--port",
+             "0"], stdout=subprocess.PIPE, text=True)
+        try:
+            address = server.stdout.readline().strip()
+            with sync_playwright() as playwright:
+                browser = playwright.chromium.launch(executable_path=CHROMIUM,
+                                                     args=["--no-sandbox"])
+                say(f"measuring: {N_EVENTS} events of the pen")
+                return drawn(browser.new_page(), address)
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def drawn(page, address):
+    """Draw a spiral on the page; return what the page has measured."""
+    page.goto(address)
+    page.wait_for_selector(".bars li")
+    box = page.locator("#paper").bounding_box()
+
+    def place(number):
+        turn, reach = 0.05 * number, 0.05 + 0.35 * number / N_EVENTS
+        return (box["x"] + box["width"] * (0.5 + reach * math.cos(turn)),
+                box["y"] + box["height"] * (0.5 + reach * math.sin(turn)))
+
+    page.mouse.move(*place(0))
+    page.mouse.down()
+    for number in range(N_EVENTS):
+        page.mouse.move(*place(number))
+        page.wait_for_timeout(MILLISECONDS)
+    page.mouse.up()
+    page.wait_for_timeout(500)
+    return dict(page.evaluate("""async () => {
+      const { page } = await import("./main.js"), { quantile } = await import("./latency.js");
+      const both = (numbers) => [0.5, 0.95].map((share) => quantile(numbers, share));
+      return { server_ms: both(page.latency.server), pixels_ms: both(page.latency.latencies),
+               answers: page.latency.n };
+    }"""), events=N_EVENTS)
