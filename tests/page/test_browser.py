@@ -7,7 +7,10 @@ import pytest
 from PIL import Image
 from served import browser, served, trained  # noqa: F401
 
+from lenet.page.eye import Eye
+from lenet.saved import networks
 from lenet.saved.predict import Predictor
+from lenet.saved.summary import network_of
 
 pytest.importorskip("tornado", reason="tornado is not installed")
 
@@ -279,6 +282,38 @@ def test_contrast(opened, scheme):
         assert contrast("--text", ground) >= 7 and contrast("--quiet", ground) >= 4.5
         assert contrast("--accent", ground) >= 3 and contrast("--mark", ground) >= 3
     assert contrast("--text", "--accent-soft") >= 4.5
+
+
+def test_two_networks_side_by_side(browser, tmp_path, rng):  # noqa: F811
+    """LeNet-5 of 1998 with its distances, and logistic regression with its weights."""
+    paths = []
+    for kind in ("LeNet5_1998", "LogisticRegression"):
+        model = network_of(kind)
+        for param in networks.named_params(model).values():
+            value = param.get_value()
+            param.set_value(value + rng.normal(0, 0.05, value.shape).astype(value.dtype))
+        paths.append(str(tmp_path / kind))
+        networks.save_model(paths[-1], model, [str(n) for n in range(10)], (1, 28, 28), "digit")
+    with served(*paths) as (address, _):
+        page = browser.new_page()
+        page.goto(address)
+        page.wait_for_selector(".bars li")
+        draw(page)
+        page.wait_for_function("() => document.querySelectorAll('.bars .winner').length === 2")
+        page.wait_for_timeout(300)
+        image = numpy.array(page.evaluate(ANSWER)[:784], "float32")
+        shown = page.evaluate("""() => [...document.querySelectorAll(".bars li")].map(
+          (li) => Number(li.dataset.probability))""")
+        for path, probabilities in zip(paths, (shown[:10], shown[10:])):
+            numpy.testing.assert_allclose(
+                probabilities, Predictor(path).probabilities(image[None])[0], atol=1e-6)
+        *_, distances, _ = Eye(networks.load_model(paths[0])).see(image)
+        assert page.locator(".distances button").all_inner_texts() == \
+            [f"{distance:.1f}" for distance in distances]
+        page.locator(".distances button").nth(3).click()
+        assert f"{distances[3]:.4f}" in page.locator("#explained .result").inner_text()
+        assert page.locator("canvas[aria-label^='The weights of each class']").count() == 1
+        page.close()
 
 
 def test_more_windows_than_four(opened):

@@ -81,7 +81,7 @@ def test_drawings_are_centred_as_by_digit(browser, rng):  # noqa: F811
     page = browser.new_page()
     script = in_one_script("centre") + "window.toMnist = module_centre.toMnist;"
     page.add_script_tag(content=script)
-    for number in range(30):
+    for number in range(16):
         drawing = numpy.full((200, 200), 255, "uint8")
         for _ in range(1 + number % 4):
             top, left = rng.randint(0, 150, 2)

@@ -4,6 +4,7 @@ import numpy
 import pytest
 from served import browser, served, trained  # noqa: F401
 
+from lenet.lenet5_1998 import TABLE_I
 from lenet.page.eye import Eye
 from lenet.saved import networks
 from lenet.saved.summary import network_of, receptive_fields
@@ -38,7 +39,7 @@ SCRIPT = """async ([stages, params, image, units]) => {
   const { outputs, probabilities } = forward(stages, parameters, Float32Array.from(image));
   return { outputs: outputs.map((o) => Array.from(o)), probabilities: Array.from(probabilities),
     units: units.map((unit) => explanation({ stages, outputs, parameters }, unit)),
-    fields: units.map((unit) => receptiveFields(stages, unit.stage, unit, parameters)[0]) };
+    fields: units.map((unit) => receptiveFields(stages, unit.stage, unit, parameters)) };
 }"""
 
 
@@ -111,8 +112,19 @@ def test_receptive_fields(kind, arguments, modules, rng):
     units = [{"stage": number, "map": 0, "row": stage["shape"][1] // 2,
               "column": stage["shape"][2] // 2} for number, stage in maps]
     found = modules.evaluate(SCRIPT, [*plain(eye), numpy.zeros(784).tolist(), units])["fields"]
-    assert [(part["bottom"] - part["top"], part["right"] - part["left"]) for part in found] == \
+    assert [(part["bottom"] - part["top"], part["right"] - part["left"]) for part, *_ in found] == \
         [field for field, _ in fields]
+
+
+def test_a_map_of_c3_sees_the_maps_of_table_i(modules, rng):
+    eye = drawn_at_random("LeNet5_1998", (1, 28, 28), {}, rng)
+    c3 = [stage["layer"] for stage in eye.stages].index("C3")
+    units = [{"stage": c3, "map": k, "row": 2, "column": 3} for k in range(16)]
+    found = modules.evaluate(SCRIPT, [*plain(eye), numpy.zeros(784).tolist(), units])["fields"]
+    seen = [parts[c3 - 1].get("maps") or range(6) for parts in found]  # the last one sees all
+    assert list(map(set, seen)) == list(map(set, TABLE_I))
+    assert [parts[c3 - 2].get("maps") for parts in found] == \
+        [parts[c3 - 1].get("maps") for parts in found]
 
 
 def expressions_of(eye):

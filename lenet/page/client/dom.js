@@ -15,6 +15,9 @@ export function element(name, attributes = {}, ...children) {
 export const byId = (id) => document.getElementById(id);
 
 // A number with a real minus sign.
-export const number = (x, digits = 3) => x.toFixed(digits).replace("-", "\u2212");
+export function number(x, digits = 3) {
+  const text = x.toFixed(digits);
+  return Number(text) ? text.replace("-", "\u2212") : text.replace("-", "");
+}
 
 export const percent = (p) => `${(100 * p).toFixed(1)} %`;

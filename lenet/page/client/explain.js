@@ -200,10 +200,8 @@ const render = {
     ["unit of F6", "output", "picture", "difference\u00b2"]),
     result("\u03a3 difference\u00b2: the distance", how.value),
     line("e^\u2212distance / \u03a3 e^\u2212distances",
-         percent(softmax(network.outputs[network.last].map((d) => -d))[unitOf(how)]))],
+         percent(softmax(network.outputs[network.last].map((d) => -d))[how.map]))],
 };
-
-const unitOf = ({ map }) => map;
 
 function listed({ terms, bias }, stage, network, unit) {
   const below = network.stages[unit.stage - 1], [n, rows, columns] = mapsShape(below);

@@ -1,7 +1,7 @@
 // Which part of each stage below a unit sees: its receptive field.
 
-// The part of the stage below that a part {top, left, bottom, right, map} of stage s sees; ``map``
-// is undefined for all maps.
+// The part of the stage below that a part {top, left, bottom, right, map, maps} of stage s sees.
+// ``map`` is its only map, ``maps`` a list of some; both are undefined for all maps.
 export function seenBelow(stages, s, part, parameters) {
   const stage = stages[s], [, height, width] = stages[s - 1].shape.length === 3
     ? stages[s - 1].shape : [0, 1, 1];
@@ -13,16 +13,26 @@ export function seenBelow(stages, s, part, parameters) {
     case "convolution": {
       const [, , rows, columns] = parameters[stage.weights].shape;
       return { top: part.top, left: part.left, bottom: part.bottom + rows - 1,
-               right: part.right + columns - 1 };
+               right: part.right + columns - 1,
+               maps: part.map === undefined ? undefined
+                 : mapsSeen(parameters[stage.weights], part.map) };
     }
     case "pooling": {
       const [rows, columns] = stage.window, [down, right] = stage.stride;
-      return { map: part.map, top: part.top * down, left: part.left * right,
+      return { map: part.map, maps: part.maps, top: part.top * down, left: part.left * right,
                bottom: (part.bottom - 1) * down + rows, right: (part.right - 1) * right + columns };
     }
     default: // the normalization divides by a mean over the whole image; units see everything
       return all;
   }
+}
+
+// The maps below that a filter sees, if not all: the weights on the others are 0.
+function mapsSeen({ values, shape: [, n, rows, columns] }, k) {
+  const size = rows * columns;
+  const seen = [...Array(n).keys()].filter((m) =>
+    values.subarray((k * n + m) * size, (k * n + m + 1) * size).some((w) => w !== 0));
+  return seen.length === n ? undefined : seen;
 }
 
 const clip = (part, all) => ({

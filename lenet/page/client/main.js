@@ -77,6 +77,7 @@ const connection = new (byId("inside") ? Offline : Connection)({
 // --- building ------------------------------------------------------------------------------
 
 function build() {
+  page.answer = page.chosen = page.pointed = null;
   if (hello.training && !page.training) {
     page.training = new Training(hello.training, (request) => connection.ask(request));
   }
@@ -165,6 +166,7 @@ function render() {
   page.frame = null;
   if (!page.answer) return;
   const { header, values } = page.answer;
+  if (values.length !== nValues()) return; // of the network before a new training
   let at = 0;
   const next = (n) => values.subarray(at, at += n);
   const image = next(product(hello.image_shape));
@@ -178,6 +180,13 @@ function render() {
   speak();
   page.number = header.number;
   page.latency.answered(header, say);
+}
+
+// How many numbers an answer has: the image, and the stages and classes of each network.
+function nValues() {
+  return page.networks.reduce((n, { stages }) => stages.slice(1).reduce(
+    (sum, stage) => sum + product(stage.shape), n + hello.class_names.length),
+  product(hello.image_shape));
 }
 
 function showNothing() {

@@ -20,7 +20,7 @@ export class Maps {
     } : { class: "maps", role: "img", "aria-label": label });
     this.context = this.element.getContext("2d");
     this.values = new Float32Array(n * rows * columns);
-    this.part = null; // what is marked: {map or undefined, top, left, bottom, right}
+    this.part = null; // what is marked, as in fields.js
     this.isChosen = false;
     if (onpick) {
       this.element.addEventListener("pointermove", (event) => {
@@ -90,14 +90,15 @@ export class Maps {
     if (this.part) this.drawMark(this.part);
   }
 
-  drawMark({ map, top, left, bottom, right }) {
+  drawMark({ map, maps, top, left, bottom, right }) {
     const { scale } = this, [, rows, columns] = this.shape;
-    if (map === undefined && (bottom - top) * (right - left) === rows * columns) {
+    const isWhole = map === undefined && !maps;
+    if (isWhole && (bottom - top) * (right - left) === rows * columns) {
       this.outline(1, 1, this.element.clientWidth - 2, this.element.clientHeight - 2); // everything
       return;
     }
     for (let m = 0; m < this.nShown; m++) {
-      if (map !== undefined && m !== map) continue;
+      if ((map !== undefined && m !== map) || (maps && !maps.includes(m))) continue;
       const [x, y] = this.place(m);
       this.outline(x + left * scale, y + top * scale, (right - left) * scale,
                    (bottom - top) * scale);
