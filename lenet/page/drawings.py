@@ -10,6 +10,7 @@ from PIL import Image
 from lenet.errors import DataError
 from lenet.network3 import n_elements
 from lenet.pictures import digit
+from lenet.pictures.reading import refusal
 from lenet.saved.predict import Reader
 
 MOST_PIXELS = 24 * 10 ** 6  # of a picture
@@ -86,9 +87,10 @@ class Preparation:
         except Image.UnidentifiedImageError:
             raise DataError("the picture: no image of a kind that this page takes; expected "
                             f"one of {', '.join(FORMATS)}") from None
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise DataError(error if isinstance(error, DataError) else
-                            f"the picture: cannot be read ({error}); use another") from None
+        except DataError:
+            raise
+        except Exception as error:  # Pillow raises many kinds for a damaged file
+            raise refusal("the picture", error) from None
         return self.as_it_is(image)
 
     def as_it_is(self, image):

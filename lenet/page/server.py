@@ -25,7 +25,7 @@ import tornado.netutil
 import tornado.web
 import tornado.websocket
 
-from lenet.errors import DataError, Interrupted, UsageError
+from lenet.errors import DataError, Interrupted, UsageError, one_line
 from lenet.page import messages
 from lenet.page.ports import next_free, user_of
 
@@ -216,31 +216,38 @@ class Server:
         while True:
             await self.something_asked.wait()
             self.something_asked.clear()
-            # One request of each, so that none of them holds up the others.
+            # One of each, so that none of them holds up the others.
             for client in list(self.clients):
-                while client.orders:
-                    try:
-                        client.say(await self.compute(self.page.obey, client.orders.popleft(),
-                                                      client.prepared) or "")
-                    except (DataError, UsageError) as error:
-                        client.say(error)
+                if client.orders:
+                    client.say(await self.result_or_line(self.page.obey, client.orders.popleft(),
+                                                         client.prepared))
                 asked, client.asked = client.asked, None
                 if asked is not None:
-                    try:
-                        client.prepared, message = await self.compute(self.page.answer, asked)
-                    except (DataError, UsageError) as error:
-                        client.prepared, message = None, json.dumps({
-                            "nothing": str(error), "number": asked.get("number")})
+                    answer = await self.result_or_line(self.page.answer, asked)
+                    if isinstance(answer, str):
+                        answer = None, json.dumps({"nothing": answer,
+                                                   "number": asked.get("number")})
+                    client.prepared, message = answer
                     client.send("answer", message)
+            if any(client.orders for client in self.clients):
+                self.something_asked.set()
+
+    async def result_or_line(self, function, *arguments):
+        """What a function returns, or a line that says why it cannot."""
+        try:
+            return await self.compute(function, *arguments) or ""
+        except (DataError, UsageError) as error:
+            return str(error)
+        except Exception as error:  # whatever a message can set off, it does not end the server
+            return f"this cannot be done ({one_line(error)})"
 
     async def look_forever(self):
         """Look five times a second whether there is news for all clients."""
         while True:
             await asyncio.sleep(0.2)
-            try:
-                news = await self.compute(self.page.news)
-            except DataError as error:
-                news = {"line": json.dumps({"line": str(error)})}
+            news = await self.result_or_line(self.page.news)
+            if isinstance(news, str):
+                news = {"line": json.dumps({"line": news})} if news else {}
             for key, message in news.items():
                 for client in self.clients:
                     client.send(key, message)

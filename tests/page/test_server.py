@@ -253,6 +253,27 @@ def test_a_bad_message_ends_in_a_line(address, message, words):
     assert words in asyncio.run(line_after(address, message))
 
 
+def test_a_picture_that_sets_off_anything_ends_in_a_line(address, rng):
+    """Damaged in every way: Pillow raises many kinds of errors."""
+    contents = []
+    for kind in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"):
+        content = io.BytesIO()
+        Image.fromarray(a_seven()).convert("RGB").save(content, kind)
+        contents.append(content.getvalue())
+
+    async def ask():
+        connection = await connect(address)
+        await receive_until(connection, lambda m: m.get("kind") == "parameters")
+        for number in range(120):
+            damaged = bytearray(contents[number % len(contents)])
+            for at in rng.randint(0, min(len(damaged), 60), 4):
+                damaged[at] = rng.randint(256)
+            await connection.write_message(struct.pack("<BI", 2, number) + damaged, binary=True)
+            await receive_until(connection, lambda m, n=number: m.get("number") == n)
+
+    asyncio.run(ask())
+
+
 def test_random_and_cut_messages(page, rng):
     address, process = page
     image = io.BytesIO()
