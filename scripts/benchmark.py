@@ -55,6 +55,9 @@ def main():
                          default=[10, 100, 500, 2000], help="examples per minibatch")
     options.add_argument("--threads", type=whole, nargs="+", metavar="N",
                          help="numbers of threads; one and all by default")
+    options.add_argument("--isa", choices=peers.ISAS,
+                         help="hold all of them to this instruction set, on a processor that has "
+                         "a later one")
     options.add_argument("--rounds", type=whole, default=7, metavar="N",
                          help="turns of each, in --network3, too")
     options.add_argument("--torch-python", metavar="PYTHON",
@@ -74,10 +77,11 @@ def main():
         file = arguments.json and stack.enter_context(write_beside(arguments.json))
         if arguments.peers:
             result = peers.run(arguments.peer, arguments.minibatches, nkerns, arguments.threads,
-                               arguments.rounds, arguments.torch_python)
+                               arguments.rounds, arguments.torch_python, arguments.isa)
             machine = result["machine"]
-            lines = [machine["name"], *(f"sgemm with {threads} threads: {speed:.0f} GFLOP/s"
-                                        for threads, speed in machine["sgemm_gflops"].items()),
+            lines = ["{name}, instruction set: {isa}".format(**machine),
+                     *(f"sgemm with {threads} threads: {speed:.0f} GFLOP/s"
+                       for threads, speed in machine["sgemm_gflops"].items()),
                      *peers.table(result["rows"])]
         elif arguments.network3:
             result = {"rows": minibatches.run(arguments.rounds)}

@@ -50,19 +50,34 @@ SECONDS = 0.3  # of a turn; three steps are made even if they take longer
 SGEMM_FLOP = 2 * SGEMM_SIZE ** 3
 SETTING = operator.itemgetter("threads", "nkerns", "minibatch", "step")  # of a row
 
+# The environment that holds all peers to an older instruction set: g++ for Theano and for
+# torch.compile, OpenBLAS, PyTorch's kernels, oneDNN, MKL. MKL obeys on Intel's processors only; on
+# AMD's it has no product for AVX-512.
+ISAS = {"avx2": {
+    "THEANO_FLAGS": "{},gcc.cxxflags={}".format(
+        os.environ.get("THEANO_FLAGS", ""),
+        shlex.quote(theano.config.gcc.cxxflags.replace("-march=native", "-march=haswell"))),
+    "TORCHINDUCTOR_CPP_MARCH": "haswell",
+    "OPENBLAS_CORETYPE": "Haswell",
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+}}
 
-def run(names, minibatches, nkerns, threads, rounds, torch_python):
+
+def run(names, minibatches, nkerns, threads, rounds, torch_python, isa=None):
     """{"machine": what was measured on, "rows": as of ``to_rows``}"""
     names = installed([name for name in PEERS if name in (names or PEERS)], torch_python)
     if not threads:
         threads = sorted({1, thread_count()})[0 if theano.config.device == "cpu" else -1:]
-    machine = {"name": machine_name(), "threads": threads, "sgemm_gflops": {}}
+    machine = {"name": machine_name(), "isa": isa or "native", "threads": threads,
+               "sgemm_gflops": {}}
     rows = []
     for count in threads:
         speeds = []
         with contextlib.ExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
-            peers = {name: stack.enter_context(process_of(name, count, torch_python))
+            peers = {name: stack.enter_context(process_of(name, count, torch_python, isa))
                      for name in names}
             turns = {(name, step): partial(peers[name].ask, f"time_step(peer.{step}, {SECONDS})")
                      for step in STEPS for name in names if name == "lenet" or step != "sgemm"}
@@ -124,13 +139,13 @@ def write_data(path, nkerns):
     return path
 
 
-def process_of(name, threads, torch_python):
-    """The process of a peer."""
-    count = {"OMP_NUM_THREADS": str(threads)}
+def process_of(name, threads, torch_python, isa=None):
+    """The process of a peer, held to one of ``ISAS`` or not."""
+    own = dict(ISAS.get(isa, {}), OMP_NUM_THREADS=str(threads))
     if name in TORCH:  # without the settings that lenet made for Theano
-        return Process(name, "torch_peer", [torch_python], **count, OMP_WAIT_POLICY=None,
+        return Process(name, "torch_peer", [torch_python], **own, OMP_WAIT_POLICY=None,
                        OPENBLAS_THREAD_TIMEOUT=None)
-    return Process(name, "lenet_peer", **count, LENET_OPS="1" if name == "lenet" else "0")
+    return Process(name, "lenet_peer", **own, LENET_OPS="1" if name == "lenet" else "0")
 
 
 def check_answers(answers):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import subprocess
 import sys
 import types
@@ -15,6 +16,7 @@ sys.path.insert(0, os.path.join(REPOSITORY, "scripts"))
 from benchmarking import keeping, minibatches, page, peers, scaling
 
 from lenet.errors import TrainingError, UsageError
+from lenet.theano_start.compiler import compiler_flags
 
 TORCH_PYTHON = os.environ.get("TORCH_PYTHON", sys.executable)
 
@@ -62,7 +64,26 @@ def test_peers_in_turn(tmp_path):
     assert f"{found['machine']['sgemm_gflops']['1']:.0f} GFLOP/s" in process.stdout
 
 
-@pytest.mark.skipif(not has_torch(), reason="no PyTorch in this Python nor in TORCH_PYTHON's")
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="AVX2 is x86-64's")
+def test_theano_is_held_to_an_instruction_set():
+    with peers.process_of("lenet", 1, TORCH_PYTHON, "avx2") as process:
+        flags = process.ask("theano.config.gcc.cxxflags").split()
+        assert "-march=haswell" in flags and "-march=native" not in flags
+        assert set(flags) - {"-march=haswell"} == set(compiler_flags()) - {"-march=native"}
+        assert process.ask("os.environ['OPENBLAS_CORETYPE']") == "Haswell"
+
+
+needs_torch = pytest.mark.skipif(not has_torch(),
+                                 reason="no PyTorch in this Python nor in TORCH_PYTHON's")
+
+
+@needs_torch
+def test_pytorch_is_held_to_an_instruction_set():
+    with peers.process_of("torch-nchw", 1, TORCH_PYTHON, "avx2") as process:
+        assert process.ask("torch.backends.cpu.get_cpu_capability()") in ("AVX2", "DEFAULT")
+
+
+@needs_torch
 def test_pytorch_trains_the_same_network(tmp_path):
     """``peers.run`` itself stops unless parameters and costs agree."""
     process, found = run_peers(tmp_path, "lenet", "torch-nchw", "torch-channels_last")
@@ -159,6 +180,7 @@ def test_wrong_usage():
                         (("--nkerns", "0", "1"), "nkerns"),
                         (("--peers", "--peer", "jax"), "peer: invalid choice: 'jax'"),
                         (("--peers", "--minibatches", "0"), "minibatches: 0; expected"),
+                        (("--peers", "--isa", "avx3"), "isa: invalid choice: 'avx3'"),
                         (("--peers", "--output", "x.gif3"), "output x.gif3"),
                         (("--network3", "--rounds", "0"), "rounds: 0; expected")):
         assert_refused(run_script("benchmark.py", *words), 2, said)
