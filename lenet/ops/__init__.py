@@ -7,6 +7,7 @@ From then on ``theano.function`` inserts the ops of this package wherever it fin
 a graph that is compiled for the CPU with the ``fast_run`` optimisations (Theano's default):
 
 * ``convpool.py``: convolution and max-pooling as one op, and both its gradients as another;
+* ``pool_first.py``, ``convpool_bias.py``: the same for graphs that pool after the activation;
 * ``activation.py``: tanh and sigmoid, with the bias before them and its gradient;
 * ``rewrites.py``: the patterns, and how they enter Theano's optimisation database.
 

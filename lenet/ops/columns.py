@@ -118,7 +118,8 @@ class ColumnImages(Columns):
 
 def filter_size(op):
     """(rows, columns) of an abstract convolution's filters if the graph gives them, or None."""
-    if not plain_convolution(op) or op.kshp is None or None in op.kshp[-2:]:
+    if op.border_mode not in ("valid", (0, 0)) or not plain_convolution(op) or \
+            op.kshp is None or None in op.kshp[-2:]:
         return None
     return tuple(int(size) for size in op.kshp[-2:])
 

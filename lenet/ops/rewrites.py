@@ -5,6 +5,7 @@ own have done their work on the pattern, and so take nothing away from them; `lo
 instance, is softplus by then:
 
     1     canonicalize, 1.5 stabilize, 2 specialize                   (Theano)
+    48.4  lenet_ops_pool_first  pool_2d(tanh(conv2d(x, w) + bias)): pooling comes first
     48.5  lenet_ops_convpool    pool_2d(conv2d(x, w)) and the gradients that come through it
     48.6  AbstractConv2d -> CorrMM                                    (Theano)
     48.9  lenet_ops_activation  tanh(x + bias), its gradient, the bias' gradient
@@ -20,6 +21,7 @@ The gradient of a pooled convolution, before and after:
 
     gw = AbstractConv2d_gradWeights(x, d)       gw, gx = ConvPoolGrad(x, w, gz, record)
     gx = AbstractConv2d_gradInputs(w, d)
+    gb = d.sum((0, 2, 3))                       gb = ConvPoolBiasGrad(gz, record)
     d  = MaxPoolGrad(conv, z, gz)
     z  = Pool(conv)                             z, record = ConvPool(x, w)
     conv = AbstractConv2d(x, w)
@@ -39,12 +41,17 @@ from theano.tensor.nnet.abstract_conv import (
     AbstractConv2d,
     AbstractConv2d_gradInputs,
     AbstractConv2d_gradWeights,
+    border_mode_to_pad,
+    get_conv_output_shape,
 )
 from theano.tensor.nnet.sigm import ScalarSigmoid
+from theano.tensor.opt import Shape_i
 from theano.tensor.signal.pool import MaxPoolGrad, Pool
 
+from lenet.ops import pool_first
 from lenet.ops.activation import Activation, ActivationBase, ActivationGrad
 from lenet.ops.convpool import ConvPool, ConvPoolGrad, record_dtype
+from lenet.ops.convpool_bias import ConvPoolBiasGrad
 
 FLOATS = ("float32", "float64")
 FUNCTIONS = {theano.scalar.Tanh: "tanh", ScalarSigmoid: "sigmoid"}
@@ -56,23 +63,52 @@ def on_cpu():
 
 
 def plain_convolution(op):
-    """Whether a convolution is valid, with stride 1, no dilation, one group, shared filters."""
-    return (op.convdim == 2 and op.border_mode in ("valid", (0, 0)) and
-            tuple(op.subsample) == (1, 1) and tuple(op.filter_dilation) == (1, 1) and
-            op.num_groups == 1 and not op.unshared)
+    """Whether a convolution has stride 1, no dilation, one group, shared filters."""
+    return (op.convdim == 2 and tuple(op.subsample) == (1, 1) and
+            tuple(op.filter_dilation) == (1, 1) and op.num_groups == 1 and not op.unshared)
 
 
-def pooling_window(node):
-    """The window of a `Pool` or `MaxPoolGrad` node that `ConvPool` can replace, or None."""
+def is_convolution(variable):
+    """Whether a variable is a convolution that `ConvPool` can do."""
+    conv = variable.owner
+    return (conv is not None and type(conv.op) is AbstractConv2d and plain_convolution(conv.op) and
+            conv.inputs[0].dtype == conv.inputs[1].dtype and conv.inputs[0].dtype in FLOATS)
+
+
+def pooling_window(node, conv):
+    """The window of a `Pool` or `MaxPoolGrad` of a convolution that `ConvPool` can do, or None."""
     op = node.op
-    if op.mode != "max" or op.ndim != 2 or not op.ignore_border:
+    if op.mode != "max" or op.ndim != 2:
         return None
     if not all(isinstance(v, Constant) for v in node.inputs[-3:]):
         return None
     window, stride, pad = (tuple(int(i) for i in v.data) for v in node.inputs[-3:])
     if window != stride or pad != (0, 0) or min(window) < 1 or record_dtype(window) is None:
         return None
+    if not op.ignore_border:  # all windows have to be full ones
+        conv = conv.op
+        maps = get_conv_output_shape(conv.imshp, conv.kshp, conv.border_mode, (1, 1))[2:]
+        if None in maps or maps[0] % window[0] or maps[1] % window[1]:
+            return None
     return window
+
+
+def bordered(conv):
+    """The images of a convolution with the border of zeros that it adds, and where they are in it.
+
+    Returns
+    -------
+    (4-d variable, tuple of 4 slices or None)
+    """
+    images, filters = conv.inputs
+    size = [known or Shape_i(i)(filters) for i, known in enumerate(conv.op.kshp)]
+    (top, bottom), (left, right) = border_mode_to_pad(conv.op.border_mode, 2, size[-2:])
+    if (top, bottom, left, right) == (0, 0, 0, 0):
+        return images, None
+    shape = [known or Shape_i(i)(images) for i, known in enumerate(conv.op.imshp)]
+    inside = (slice(None), slice(None), slice(top, top + shape[2]), slice(left, left + shape[3]))
+    shape[2:] = top + shape[2] + bottom, left + shape[3] + right
+    return tensor.set_subtensor(tensor.zeros(shape, images.dtype)[inside], images), inside
 
 
 class CpuRewrite(Optimizer):
@@ -96,6 +132,17 @@ class CpuRewrite(Optimizer):
             fgraph.replace_all_validate(pairs, reason=type(self).__name__)
 
 
+class PoolFirstRewrite(CpuRewrite):
+    """Pool(f(conv + bias)) -> f(Pool(conv) + bias), where ConvPool can do Pool(conv)."""
+
+    def rewrite(self, fgraph):
+        for node in fgraph.toposort():
+            if isinstance(node.op, Pool):
+                self.replace(fgraph, pool_first.replacements(
+                    node, lambda v, pool=node: is_convolution(v) and pooling_window(pool, v.owner),
+                    fgraph.toposort()))
+
+
 class ConvPoolRewrite(CpuRewrite):
     """Pool(conv) -> ConvPool, and the gradients that come through MaxPoolGrad -> ConvPoolGrad.
 
@@ -109,14 +156,12 @@ class ConvPoolRewrite(CpuRewrite):
 
     def replacements(self, pool):
         """Pairs (variable, its replacement) for the pattern around `pool`, or None."""
-        window = pooling_window(pool)
         maps = pool.inputs[0]
-        conv = maps.owner
-        if window is None or conv is None or type(conv.op) is not AbstractConv2d:
+        if not is_convolution(maps):
             return None
-        images, filters = conv.inputs
-        if not plain_convolution(conv.op) or images.dtype != filters.dtype or \
-                images.dtype not in FLOATS:
+        conv = maps.owner
+        window = pooling_window(pool, conv)
+        if window is None:
             return None
         gradients = []
         for client, _ in maps.clients:
@@ -127,36 +172,42 @@ class ConvPoolRewrite(CpuRewrite):
                 return None
             gradients.append(found)
 
-        flip = conv.op.filter_flip
+        flip, filters = conv.op.filter_flip, conv.inputs[1]
+        images, inside = bordered(conv)
         outputs = ConvPool(window, flip, record=bool(gradients))(images, filters, return_list=True)
         pairs = [(pool.outputs[0], outputs[0])]
         for gz, wanted in gradients:
+            pairs += [(old, ConvPoolBiasGrad(window)(gz, outputs[1])) for old in wanted["bias"]]
             wrt = tuple(name for name in ("filters", "images") if wanted[name])
             if not wrt:
                 continue
-            new = ConvPoolGrad(window, flip, wrt)(images, filters, gz, outputs[1],
-                                                  return_list=True)
-            for name, variable in zip(wrt, new):
-                pairs += [(old, variable) for old in wanted[name]]
+            new = dict(zip(wrt, ConvPoolGrad(window, flip, wrt)(images, filters, gz, outputs[1],
+                                                                return_list=True)))
+            if inside and "images" in new:
+                new["images"] = new["images"][inside]
+            pairs += [(old, new[name]) for name in wrt for old in wanted[name]]
         return pairs
 
     @staticmethod
     def gradients_through(node, pool, window):
-        """(pooled gradient, {'filters': variables, 'images': variables}) that `node` leads to.
+        """(pooled gradient, {'filters', 'images' or 'bias': variables}) that `node` leads to.
 
         None if `node` is not the MaxPoolGrad of `pool`, or also leads elsewhere.
         """
+        conv = pool.inputs[0].owner
         if node == "output" or not isinstance(node.op, MaxPoolGrad) or \
-                pooling_window(node) != window:
+                pooling_window(node, conv) != window:
             return None
         maps, pooled, gz = node.inputs[:3]
-        conv = pool.inputs[0].owner
         if maps is not pool.inputs[0] or pooled is not pool.outputs[0] or gz is maps:
             return None
-        found = {"filters": [], "images": []}
+        found = {"filters": [], "images": [], "bias": []}
         for client, index in node.outputs[0].clients:
-            if client == "output" or index != 1:
+            if client == "output":
                 return None
+            if sums_to_bias(client, node.outputs[0]):
+                found["bias"].append(client.outputs[0])
+                continue
             images, filters = conv.inputs
             if type(client.op) is AbstractConv2d_gradWeights and client.inputs[0] is images:
                 name = "filters"
@@ -164,7 +215,9 @@ class ConvPoolRewrite(CpuRewrite):
                 name = "images"
             else:
                 return None
-            if not plain_convolution(client.op) or client.op.filter_flip != conv.op.filter_flip:
+            if (index != 1 or not plain_convolution(client.op) or
+                    client.op.border_mode != conv.op.border_mode or
+                    client.op.filter_flip != conv.op.filter_flip):
                 return None
             found[name].append(client.outputs[0])
         return gz, found
@@ -364,6 +417,7 @@ def register():
     if "lenet_ops_convpool" in optdb.__db__:
         return
     tags = ("fast_run", "lenet_ops")
+    optdb.register("lenet_ops_pool_first", PoolFirstRewrite(), 48.4, *tags)
     # before Theano chooses how to compute a convolution (48.6)
     optdb.register("lenet_ops_convpool", ConvPoolRewrite(), 48.5, *tags)
     # before Theano fuses (49), after every rewrite that looks for a tanh

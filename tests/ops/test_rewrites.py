@@ -28,6 +28,13 @@ def optimized(inputs, outputs, *excluding):
     return [node.op for node in function.maker.fgraph.toposort()]
 
 
+def compiled(inputs, outputs):
+    """Functions with the ops and without."""
+    mode = theano.compile.get_default_mode()
+    return [theano.function(inputs, outputs, mode=mode.excluding(*excluded))
+            for excluded in ((), ("lenet_ops",))]
+
+
 def names(ops):
     return [type(op).__name__ for op in ops]
 
@@ -106,6 +113,11 @@ def pooled(x, w, window=(2, 2), conv=None, **pool):
     lambda x, w: pooled(x, w, stride=(2, 2), pad=(0, 0)),
     lambda x, w: pooled(x, w, conv={"border_mode": (0, 0)}),
     lambda x, w: pooled(x, w, conv={"filter_flip": False}),
+    lambda x, w: pooled(x, w, conv={"border_mode": "full"}),
+    lambda x, w: pooled(x, w, conv={"border_mode": "half"}),
+    lambda x, w: pooled(x, w, conv={"border_mode": (1, 0)}),
+    lambda x, w: pooled(x, w, conv={"input_shape": (None, 3, 12, 9), "filter_shape": (2, 3, 5, 4)},
+                        ignore_border=False),
     lambda x, w: pooled(x, w, (4, 8))])
 def test_patterns_that_are_fused(make):
     x, w, _ = parameters()
@@ -116,18 +128,16 @@ def test_patterns_that_are_fused(make):
 
 @pytest.mark.parametrize("make", [
     lambda x, w: pooled(x, w, ignore_border=False),
+    lambda x, w: pooled(x, w, conv={"input_shape": (None, 3, 12, 8), "filter_shape": (2, 3, 5, 4)},
+                        ignore_border=False),
     lambda x, w: pooled(x, w, stride=(1, 2)),
     lambda x, w: pooled(x, w, pad=(1, 0)),
     lambda x, w: pooled(x, w, mode="sum"),
     lambda x, w: pooled(x, w, mode="average_exc_pad"),
     lambda x, w: pooled(x, w, (6, 6)),
-    lambda x, w: pooled(x, w, conv={"border_mode": "full"}),
-    lambda x, w: pooled(x, w, conv={"border_mode": "half"}),
-    lambda x, w: pooled(x, w, conv={"border_mode": (1, 0)}),
     lambda x, w: pooled(x, w, conv={"subsample": (2, 1)}),
     lambda x, w: pooled(x, w, conv={"filter_dilation": (2, 2)}),
     lambda x, w: pooled(x, w, conv={"num_groups": 2}),
-    lambda x, w: pool_2d(T.tanh(conv2d(x, w)), (2, 2), ignore_border=True),
     lambda x, w: pool_2d(x, (2, 2), ignore_border=True).sum() + w.sum(),
     lambda x, w: conv2d(x, w)])
 def test_patterns_that_are_left(make):
@@ -135,6 +145,21 @@ def test_patterns_that_are_left(make):
     assert not {"ConvPool", "ConvPoolGrad"} & set(names(optimized([x, w], make(x, w))))
     gradients = T.grad(make(x, w).sum(), [x, w])
     assert not {"ConvPool", "ConvPoolGrad"} & set(names(optimized([x, w], gradients)))
+
+
+@pytest.mark.parametrize("border_mode", ["valid", "full", "half", (2, 1), ((1, 0), (0, 2))])
+@pytest.mark.parametrize("shapes", [
+    {}, {"input_shape": (None, 2, 9, 8), "filter_shape": (4, 2, 3, 4)}])
+def test_border_of_a_convolution(border_mode, shapes):
+    x, w, _ = parameters()
+    z = pooled(x, w, (3, 2), conv=dict(shapes, border_mode=border_mode))
+    outputs = [z] + T.grad((z ** 2).sum(), [x, w])
+    with_ops, without = compiled([x, w], outputs)
+    assert "ConvPoolGrad" in names(node.op for node in with_ops.maker.fgraph.toposort())
+    rng = numpy.random.RandomState(5)
+    values = [rng.randn(*shape).astype(FLOATX) for shape in ((3, 2, 9, 8), (4, 2, 3, 4))]
+    for a, b in zip(with_ops(*values), without(*values)):
+        numpy.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
 
 
 def test_unpooled_maps_used_elsewhere():
