@@ -13,6 +13,7 @@ from theano.compile.debugmode import DebugMode
 
 from lenet.ops.activation import Activation, ActivationGrad
 from lenet.ops.convpool import ConvPool, ConvPoolGrad
+from lenet.ops.convpool_bias import ConvPoolBiasGrad
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -43,6 +44,7 @@ import theano
 import theano.tensor as T
 from lenet.ops.activation import Activation, ActivationGrad
 from lenet.ops.convpool import ConvPool, ConvPoolGrad
+from lenet.ops.convpool_bias import ConvPoolBiasGrad
 rng = numpy.random.RandomState(0)
 x, w, b = T.tensor4('x', 'float32'), T.tensor4('w', 'float32'), T.vector('b', 'float32')
 z, record = ConvPool((2, 2), record=True)(x, w)
@@ -112,9 +114,10 @@ def test_debug_mode():
     y = Activation("tanh")(z, b)
     gz, gb = ActivationGrad("tanh")(y * 2, y)
     gw, gx = ConvPoolGrad((2, 2))(x, w, gz, record)
+    unpooled_gb = ConvPoolBiasGrad((2, 2))(gz, record)
     own = theano.compile.optdb.query(theano.gof.Query(include=["lenet_ops"]))
     mode = DebugMode(optimizer=own, stability_patience=1, check_preallocated_output="ALL")
-    function = theano.function([x, w, b], [y, gb, gw, gx], mode=mode)
+    function = theano.function([x, w, b], [y, gb, gw, gx, unpooled_gb], mode=mode)
     assert any(node.op == ActivationGrad("tanh", inplace=True)
                for node in function.maker.fgraph.apply_nodes)
     rng = numpy.random.RandomState(7)
