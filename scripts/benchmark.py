@@ -51,8 +51,11 @@ def main():
     options = parser.add_argument_group("of --peers")
     options.add_argument("--peer", action="append", metavar="NAME", choices=peers.PEERS,
                          help="measure this one only, or several: " + ", ".join(peers.PEERS))
+    options.add_argument("--network", choices=peers.NETWORKS, default="lenet5",
+                         help="measure another network than the tutorial's LeNet-5")
     options.add_argument("--minibatches", type=whole, nargs="+", metavar="N",
-                         default=[10, 100, 500, 2000], help="examples per minibatch")
+                         help="examples per minibatch; by default 10, 100, 500 and 2000, and "
+                         "those of its script for another network")
     options.add_argument("--threads", type=whole, nargs="+", metavar="N",
                          help="numbers of threads; one and all by default")
     options.add_argument("--isa", choices=peers.ISAS,
@@ -77,7 +80,8 @@ def main():
         file = arguments.json and stack.enter_context(write_beside(arguments.json))
         if arguments.peers:
             result = peers.run(arguments.peer, arguments.minibatches, nkerns, arguments.threads,
-                               arguments.rounds, arguments.torch_python, arguments.isa)
+                               arguments.rounds, arguments.torch_python, arguments.isa,
+                               arguments.network)
             machine = result["machine"]
             lines = ["{name}, instruction set: {isa}".format(**machine),
                      *(f"sgemm with {threads} threads: {speed:.0f} GFLOP/s"
@@ -100,8 +104,9 @@ def main():
     if arguments.output and arguments.scaling:
         plots.finish(scaling.draw(result), arguments.output)
     elif arguments.output:
-        size = 500 if 500 in arguments.minibatches else arguments.minibatches[-1]
-        plots.finish(picture.draw(result["rows"], size, nkerns[0]), arguments.output)
+        sizes = [row["minibatch"] for row in result["rows"]]
+        plots.finish(picture.draw(result["rows"], 500 if 500 in sizes else sizes[-1],
+                                  result["rows"][0]["nkerns"]), arguments.output)
 
 
 def whole(text):

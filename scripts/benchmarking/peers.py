@@ -1,11 +1,11 @@
-"""LeNet-5 of this package beside the same network in plain Theano and in PyTorch, in turn.
+"""A network of this package beside the same one in plain Theano and in PyTorch, in turn.
 
 All compute on the device that Theano has, in float32, PyTorch without TF32, from the same data,
 first parameters and order of minibatches. What else happens on the machine affects all alike:
 
     for each number of threads                    (new processes: libraries read it once)
       for each nkerns and size of a minibatch
-        all compile, and make the same first steps: their costs have to fall, and to agree
+        all compile, and make the same first steps: their costs have to agree
         for each round, for each step (train, evaluate), for each peer: some tenths of a second
 
 A ratio is taken within a round, between medians of the round. A step's floating-point operations
@@ -13,7 +13,7 @@ are counted as dense multiplications: 2 for each weight of a convolution at each
 maps, 2 for each weight of a matrix product; three times that for training (forward, gradient of
 the weights, gradient of the input), twice in the first layer, whose input needs no gradient.
 "Of sgemm" is their number per second over that of a product of two square matrices, whose turn
-comes after the steps.
+comes after the steps. They are counted for the tutorial's LeNet-5 only.
 """
 import contextlib
 import itertools
@@ -28,14 +28,13 @@ from functools import partial
 
 import numpy
 import theano
-import theano.tensor as T
 
-from benchmarking.lenet_peer import SGEMM_SIZE
+from benchmarking.lenet_peer import SGEMM_SIZE, build
 from benchmarking.start import machine_name
 from benchmarking.worker import Process, in_turn, ratio, say
-from lenet.convolutional_mlp import LeNet5
 from lenet.data import load_arrays
 from lenet.errors import TrainingError, UsageError
+from lenet.lenet5_1998 import TABLE_I, bitmaps
 from lenet.theano_start.threads import thread_count
 
 TORCH = {
@@ -45,6 +44,8 @@ TORCH = {
     "torch-compile-channels_last": {"layout": "channels_last", "compiled": True},
 }
 PEERS = ["lenet", "theano", *TORCH]
+# The minibatches that each network is measured with: those of its script, but for LeNet-5.
+NETWORKS = {"lenet5": [10, 100, 500, 2000], "network3": [10], "mlp": [20], "lenet5_1998": [10]}
 STEPS = ("train", "evaluate", "sgemm")  # the last of lenet only
 SECONDS = 0.3  # of a turn; three steps are made even if they take longer
 SGEMM_FLOP = 2 * SGEMM_SIZE ** 3
@@ -65,8 +66,10 @@ ISAS = {"avx2": {
 }}
 
 
-def run(names, minibatches, nkerns, threads, rounds, torch_python, isa=None):
-    """{"machine": what was measured on, "rows": as of ``to_rows``}"""
+def run(names, minibatches, nkerns, threads, rounds, torch_python, isa=None, network="lenet5"):
+    """{"machine": what was measured on, "network": its name, "rows": as of ``to_rows``}"""
+    if network != "lenet5":  # these have one size, and their scripts compute with one thread
+        nkerns, threads = [[]], threads or [1]
     names = installed([name for name in PEERS if name in (names or PEERS)], torch_python)
     if not threads:
         threads = sorted({1, thread_count()})[0 if theano.config.device == "cpu" else -1:]
@@ -82,16 +85,17 @@ def run(names, minibatches, nkerns, threads, rounds, torch_python, isa=None):
             turns = {(name, step): partial(peers[name].ask, f"time_step(peer.{step}, {SECONDS})")
                      for step in STEPS for name in names if name == "lenet" or step != "sgemm"}
             for pair in nkerns:
-                data = write_data(os.path.join(folder, "data.npz"), pair)
-                for size in minibatches:
-                    say(f"minibatches of {size}, nkerns {pair[0]} {pair[1]}, threads: {count}")
+                data = write_data(os.path.join(folder, "data.npz"), pair, network)
+                for size in minibatches or NETWORKS[network]:
+                    say(" ".join([f"{network}, minibatches of {size}, threads: {count}",
+                                  *map(str, pair and ["nkerns", *pair])]))
                     settings = {"minibatch": size, "nkerns": pair, "data": data, "threads": count,
-                                "device": torch_device()}
+                                "device": torch_device(), "network": network}
                     answers = {}
                     for name, peer in peers.items():
                         own = dict(settings, **TORCH.get(name, {}))
                         answers[name] = peer.ask(f"first_steps(peer := Peer(**{own}), 12)")
-                    check_answers(answers)
+                    check_answers(answers, falls=network == "lenet5")
                     times = in_turn(turns, rounds)
                     new = to_rows(times, count, pair, size)
                     say("\n".join(table(new)))
@@ -102,7 +106,7 @@ def run(names, minibatches, nkerns, threads, rounds, torch_python, isa=None):
             machine["sgemm_gflops"][str(count)] = statistics.median(speeds)
     for answer in answers.values():
         machine.update(answer["versions"])
-    return {"machine": machine, "rows": rows}
+    return {"machine": machine, "network": network, "rows": rows}
 
 
 def installed(names, torch_python):
@@ -123,18 +127,22 @@ def torch_device():
     return re.sub(r"(\d+)$", r":\1", theano.config.device)
 
 
-def write_data(path, nkerns):
-    """Write the images, the labels and the first parameters of LeNet-5 for PyTorch."""
+def write_data(path, nkerns, network="lenet5"):
+    """Write the images, the labels and the first parameters of a network for PyTorch."""
     arrays = {}
     for name, (images, labels) in zip(("", "valid_"), load_arrays("mnist.pkl.gz")):
         arrays[name + "x"] = numpy.asarray(images, "float32").reshape(-1, 1, 28, 28)
         arrays[name + "y"] = numpy.asarray(labels, "int64")
-    model = LeNet5(numpy.random.RandomState(23455), T.matrix(), nkerns=nkerns)
-    W3, b3, W2, b2, W1, b1, W0, b0 = (p.get_value() for p in model.params)
-    # PyTorch does not rotate filters by 180 degrees, and multiplies by the transposed matrix.
-    W0, W1 = W0[:, :, ::-1, ::-1], W1[:, :, ::-1, ::-1]
-    for i, parameter in enumerate((W0, b0, W1, b1, W2.T, b2, W3.T, b3)):
-        arrays[f"parameter{i}"] = parameter
+    parameters = [p.get_value() for p in build(network, nkerns)[0].params]
+    if network == "lenet5":  # the tutorial's list begins with the last layer: W, b, W, b, ...
+        parameters = [p for i in (6, 4, 2, 0) for p in parameters[i:i + 2]]
+    for i, p in enumerate(parameters):
+        # PyTorch does not rotate filters by 180 degrees, and multiplies by the transposed matrix.
+        arrays[f"parameter{i}"] = p[:, :, ::-1, ::-1] if p.ndim == 4 else p.T
+    if network == "lenet5_1998":
+        arrays["mask"] = numpy.array([[[[m in maps]] for m in range(6)] for maps in TABLE_I],
+                                     "float32")
+        arrays["centres"] = bitmaps()
     numpy.savez(path, **arrays)
     return path
 
@@ -148,12 +156,13 @@ def process_of(name, threads, torch_python, isa=None):
     return Process(name, "lenet_peer", **own, LENET_OPS="1" if name == "lenet" else "0")
 
 
-def check_answers(answers):
-    """Raise a TrainingError unless parameters and costs agree, and the costs fall."""
+def check_answers(answers, falls=True):
+    """Raise a TrainingError unless parameters and costs agree, and the costs fall; those of the
+    other networks take longer to."""
     first, expected = next(iter(answers.items()))
     for name, answer in answers.items():
         costs = answer["costs"]
-        if not statistics.mean(costs[-4:]) < costs[0]:
+        if falls and not statistics.mean(costs[-4:]) < costs[0]:
             raise TrainingError(f"{name} does not learn: costs {costs}")
         if answer["parameters"] != expected["parameters"]:
             raise TrainingError(f"{name} has {answer['parameters']} parameters, "
@@ -179,12 +188,15 @@ def to_rows(times, threads, nkerns, minibatch):
     for (name, step), turns in times.items():
         if step == "sgemm":
             continue
-        work = flop(step, minibatch, nkerns)
         lower, ms, upper = statistics.quantiles(sum(turns, []), method="inclusive")
         row = {"name": name, "step": step, "minibatch": minibatch, "nkerns": list(nkerns),
-               "threads": threads, "ms": ms, "ms_quartiles": [lower, upper], "gflop": work / 1e9}
+               "threads": threads, "ms": ms, "ms_quartiles": [lower, upper]}
+        if nkerns:
+            work = flop(step, minibatch, nkerns)
+            row["gflop"] = work / 1e9
+            if ("lenet", "sgemm") in times:
+                row["sgemm_share"] = work / SGEMM_FLOP * ratio(times["lenet", "sgemm"], turns)[0]
         if ("lenet", step) in times:
-            row["sgemm_share"] = work / SGEMM_FLOP * ratio(times["lenet", "sgemm"], turns)[0]
             row["ratio"] = ratio(times["lenet", step], turns)
         rows.append(row)
     return rows
@@ -194,7 +206,8 @@ def table(rows):
     """Lines of text: for each setting and step the peers, and lenet's ratio to each."""
     lines = []
     for (threads, nkerns, minibatch, step), group in itertools.groupby(rows, SETTING):
-        lines.append(f"{step}, minibatches of {minibatch}, nkerns {nkerns[0]} {nkerns[1]}, "
+        filters = f"nkerns {nkerns[0]} {nkerns[1]}, " if nkerns else ""
+        lines.append(f"{step}, minibatches of {minibatch}, {filters}"
                      f"{threads} thread{'s' * (threads > 1)}")
         group = list(group)
         best = min((row["ms"] for row in group if row["name"] in TORCH), default=None)

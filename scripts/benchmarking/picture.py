@@ -23,6 +23,6 @@ def draw(rows, minibatch, nkerns):
         axes.set_title(f"{group[0]['step']}, {threads} thread{'s' * (threads > 1)}",
                        fontsize=10, loc="left")
         axes.spines[["top", "right"]].set_visible(False)
-    figure.supxlabel(f"ms per minibatch of {minibatch}, nkerns {nkerns[0]} {nkerns[1]} "
-                     "(shorter is better)", fontsize=10)
+    filters = f", nkerns {nkerns[0]} {nkerns[1]}" if nkerns else ""
+    figure.supxlabel(f"ms per minibatch of {minibatch}{filters} (shorter is better)", fontsize=10)
     return figure

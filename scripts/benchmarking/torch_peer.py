@@ -1,4 +1,4 @@
-"""The same LeNet-5 as someone who writes PyTorch writes it.
+"""The same networks as someone who writes PyTorch writes them.
 
 Its Python need not have Theano, so nothing of lenet is imported. Data and first parameters come
 from a file that ``peers.py`` writes, so that the costs are those of the other peers.
@@ -25,21 +25,105 @@ class LeNet5(torch.nn.Module):
         return self.softmax(torch.tanh(self.hidden(x.flatten(1))))
 
 
+    rate = 0.1
+
+    def cost(self, output, y):
+        return F.cross_entropy(output, y)
+
+
+class Network3(LeNet5):
+    """One convolution, sigmoid; parameters as in ``lenet.network3.conv_network``."""
+
+    def __init__(self, _):
+        torch.nn.Module.__init__(self)
+        self.conv = torch.nn.Conv2d(1, 20, 5)
+        self.hidden = torch.nn.Linear(20 * 12 * 12, 100)
+        self.softmax = torch.nn.Linear(100, 10)
+
+    def forward(self, x):
+        x = torch.sigmoid(F.max_pool2d(self.conv(x), 2))
+        return self.softmax(torch.sigmoid(self.hidden(x.flatten(1))))
+
+
+class MLP(LeNet5):
+    rate = 0.01
+
+    def __init__(self, _):
+        torch.nn.Module.__init__(self)
+        self.hidden = torch.nn.Linear(784, 500)
+        self.softmax = torch.nn.Linear(500, 10)
+
+    def forward(self, x):
+        return self.softmax(torch.tanh(self.hidden(x.flatten(1))))
+
+    def cost(self, output, y):
+        squares = sum((layer.weight ** 2).sum() for layer in (self.hidden, self.softmax))
+        return F.cross_entropy(output, y) + 0.0001 * squares
+
+
+def squash(x):
+    return 1.7159 * torch.tanh(2 / 3 * x)
+
+
+class Subsampling(torch.nn.Module):
+    def __init__(self, maps):
+        super().__init__()
+        self.coefficient = torch.nn.Parameter(torch.empty(maps, 1, 1))
+        self.bias = torch.nn.Parameter(torch.empty(maps, 1, 1))
+
+    def forward(self, x):
+        return squash(4 * F.avg_pool2d(x, 2) * self.coefficient + self.bias)
+
+
+class LeNet5_1998(LeNet5):
+    """The mask of C3 and the centres of the output come with the data."""
+
+    rate = 0.002
+
+    def __init__(self, _):
+        torch.nn.Module.__init__(self)
+        self.c1, self.s2 = torch.nn.Conv2d(1, 6, 5), Subsampling(6)
+        self.c3, self.s4 = torch.nn.Conv2d(6, 16, 5), Subsampling(16)
+        self.c5, self.f6 = torch.nn.Conv2d(16, 120, 5), torch.nn.Linear(120, 84)
+        self.register_buffer("mask", torch.empty(16, 6, 1, 1))
+        self.register_buffer("centres", torch.empty(10, 84))
+
+    def forward(self, x):
+        x = F.pad(1.275 * x - 0.1, (2, 2, 2, 2), value=-0.1)
+        x = self.s2(squash(self.c1(x)))
+        x = self.s4(squash(F.conv2d(x, self.c3.weight * self.mask, self.c3.bias)))
+        x = squash(self.f6(squash(self.c5(x)).flatten(1)))
+        distances = (x ** 2).sum(1, keepdim=True) - 2 * x @ self.centres.T \
+            + (self.centres ** 2).sum(1)
+        return -distances
+
+    def cost(self, output, y):
+        close = torch.log(numpy.exp(-1) + torch.exp(output).sum(1))
+        return (close - output.gather(1, y[:, None])[:, 0]).mean()
+
+
+NETWORKS = {"lenet5": LeNet5, "network3": Network3, "mlp": MLP, "lenet5_1998": LeNet5_1998}
+
+
 class Peer:
-    def __init__(self, minibatch, nkerns, data, layout, compiled, threads, device):
+    def __init__(self, minibatch, nkerns, data, layout, compiled, threads, device,
+                 network="lenet5"):
         torch.set_num_threads(threads)
         layout = getattr(torch, layout)
         arrays = {name: torch.from_numpy(array) for name, array in numpy.load(data).items()}
-        model = LeNet5(nkerns)
+        model = NETWORKS[network](nkerns)
         with torch.no_grad():
             for i, parameter in enumerate(model.parameters()):
-                parameter.copy_(arrays[f"parameter{i}"])
+                parameter.copy_(arrays[f"parameter{i}"].reshape(parameter.shape))
+            for name, buffer in model.named_buffers():
+                buffer.copy_(arrays[name])
         model.to(device, memory_format=layout)
         self.minibatch = minibatch
         self.x, self.valid_x = (arrays[name].to(device, memory_format=layout)
                                 for name in ("x", "valid_x"))
         self.y, self.valid_y = (arrays[name].to(device) for name in ("y", "valid_y"))
-        self.optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        self.optimizer = torch.optim.SGD(model.parameters(), lr=model.rate)
+        self.cost = model.cost
         self.facts = {"parameters": sum(p.numel() for p in model.parameters()),
                       "versions": {"torch": torch.__version__}}
         if compiled:
@@ -50,7 +134,7 @@ class Peer:
         start = i % (len(self.x) // self.minibatch) * self.minibatch
         part = slice(start, start + self.minibatch)
         self.optimizer.zero_grad(set_to_none=True)
-        cost = F.cross_entropy(self.model(self.x[part]), self.y[part])
+        cost = self.cost(self.model(self.x[part]), self.y[part])
         cost.backward()
         self.optimizer.step()
         return cost.item()

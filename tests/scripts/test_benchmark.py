@@ -91,6 +91,19 @@ def test_pytorch_trains_the_same_network(tmp_path):
     assert process.stdout.count("PyTorch's best") == 2
 
 
+@needs_torch
+@pytest.mark.parametrize("network", ["network3", "mlp", "lenet5_1998"])
+def test_pytorch_trains_the_other_networks(network):
+    """Parameters and costs agree here, too, and there are rows without filters to count."""
+    found = peers.run(["lenet", "torch-nchw"], [20], [[20, 50]], None, 1, TORCH_PYTHON,
+                      network=network)
+    assert found["network"] == network
+    assert [(row["name"], row["step"], row["threads"]) for row in found["rows"]] == [
+        (name, step, 1) for step in ("train", "evaluate") for name in ("lenet", "torch-nchw")]
+    assert peers.table(found["rows"])[0] == "train, minibatches of 20, 1 thread"
+    assert all("gflop" not in row and len(row["ratio"]) == 3 for row in found["rows"])
+
+
 def test_a_peer_that_is_not_installed_is_left_out_by_name(capsys):
     names = ["lenet", "theano", "torch-nchw", "torch-compile-nchw"]
     assert peers.installed(names[:2], "no-such-python") == ["lenet", "theano"]
