@@ -147,7 +147,7 @@ class Client(Checked, tornado.websocket.WebSocketHandler):
             self.close(1013, "too many windows")
             return
         self.server.clients.append(self)
-        self.sender = asyncio.ensure_future(self.send_forever())
+        self.sender = asyncio.ensure_future(self.send_until_closed())
         for key, message in (await self.server.compute(self.server.page.greeting)).items():
             self.send(key, message)
 
@@ -173,10 +173,10 @@ class Client(Checked, tornado.websocket.WebSocketHandler):
         self.unsent[key] = message
         self.something_to_send.set()
 
-    async def send_forever(self):
+    async def send_until_closed(self):
         with contextlib.suppress(tornado.websocket.WebSocketClosedError,
                                  tornado.iostream.StreamClosedError):
-            while True:
+            while self in self.server.clients:
                 await self.something_to_send.wait()
                 self.something_to_send.clear()
                 while self.unsent:
@@ -187,7 +187,8 @@ class Client(Checked, tornado.websocket.WebSocketHandler):
     def on_close(self):
         if self in self.server.clients:
             self.server.clients.remove(self)
-            self.sender.cancel()
+            self.unsent.clear()
+            self.something_to_send.set()
 
 
 class Server:
@@ -271,6 +272,7 @@ class Server:
         tasks = [asyncio.ensure_future(self.answer_forever()),
                  asyncio.ensure_future(self.look_forever())]
         await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+        loop.set_exception_handler(lambda *_: None)  # of messages that are cut off
         http.stop()
         for client in list(self.clients):
             client.close(1001, "the server has ended")
