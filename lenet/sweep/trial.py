@@ -116,8 +116,11 @@ def train(state, channel, printed):
     begun = os.path.exists(os.path.join(state.folder, "last.safetensors"))
     if not begun:  # killed before its first state was whole
         shutil.rmtree(state.folder, ignore_errors=True)
+    # A worker that mpiexec started is a rank, but its trial is not.
+    environment = {name: value for name, value in os.environ.items()
+                   if not name.startswith(("PMI", "OMPI_"))}
     # Dask sets both in its workers.
-    environment = dict(os.environ, OMP_NUM_THREADS=str(state.threads),
+    environment.update(OMP_NUM_THREADS=str(state.threads),
                        OPENBLAS_NUM_THREADS=str(state.threads))
     if state.device:
         flags = [os.environ.get("THEANO_FLAGS"), f"device={state.device}"]

@@ -187,3 +187,10 @@ def test_an_orphan_is_waited_for(pretend, tmp_path):
     channel = LetsItGo()
     assert trial.experiment(state_of(tmp_path), channel)["reason"] == "next"
     assert channel.asked and not alive(orphan)
+
+
+def test_a_trial_is_no_rank_of_the_worker(pretend, tmp_path, monkeypatch):
+    monkeypatch.setenv("PMI_SIZE", "4")
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "4")
+    pretend("print([name for name in os.environ if 'SIZE' in name]); sys.exit(1)")
+    assert trial.experiment(state_of(tmp_path), Channel())["reason"] == "[]"
