@@ -13,19 +13,16 @@
 //       for each band of pooled rows: interleave the images' rows
 //         for each tile of maps
 //           for each group of whole windows in the band
-//             for each 4 positions of the group            the values of a 2 x 2 window, say
-//               sums of 4 positions x 6 maps = 24 registers                          multiply()
-//               for each tap c, i, j:    4 loads, 6 broadcast scalars, 24 multiply-adds
+//             for each 2 positions of the group            a row of a 2 x 2 window, say
+//               sums of 2 positions x 6 maps = 12 registers                          multiply()
+//               for each tap c, i, j:    2 loads, 6 broadcast scalars, 12 multiply-adds
 //             the largest value of each window, and the bits that say which equal it     pool()
 //           scatter the tile's pooled maps back:  [m][y][x][lane] -> (n, m, y, x)
 //
 //                position 0   1                     map   0  1  2  3  4  5
 //                  +-----+-----+          position 0      s  s  s  s  s  s
 //                  |  x  |  x  |                   1      s  s  s  s  s  s   s += x[p] * w[map]
-//                  +-----+-----+                   2      s  s  s  s  s  s
-//                  |  x  |  x  |                   3      s  s  s  s  s  s
 //                  +-----+-----+
-//                position 2   3
 //
 // Backward, by hits (Backward)
 // ----------------------------
@@ -71,16 +68,16 @@
 // Where a filter or an image is not finite, hits with gradient 0 are listed as well: 0 times
 // infinity is NaN, as it is in Theano's own ops.
 
-// LENET_TILE: maps per register tile; 4 positions x LENET_TILE sums have to fit the registers.
-// LENET_SUMS: sums that the backward kernels keep in registers.
+// LENET_TILE: maps per register tile.  2 positions x 6 maps, 2 loads and a scalar are 15 of the 16
+// registers that AVX2 has, and 12 sums keep two units busy whose results take 4 cycles each.
+// LENET_SUMS: sums that the backward kernels keep in registers; 13 and three factors are 16.
 // LENET_DENSE_MAPS: maps whose sums of 5 taps, with 1 + LENET_DENSE_MAPS factors, fit them.
-#if defined(__AVX512F__) || defined(__aarch64__)
 #define LENET_TILE 6
+#if defined(__AVX512F__) || defined(__aarch64__)
 #define LENET_SUMS 16
 #define LENET_DENSE_MAPS 4
 #else
-#define LENET_TILE 3
-#define LENET_SUMS 8
+#define LENET_SUMS 13
 #define LENET_DENSE_MAPS 2
 #endif
 
@@ -172,32 +169,32 @@ void deinterleave(const S *from, long n, D *to, long stride, long lanes) {
 
 // ------------------------------------------------------------------------------------- forward
 
-// out[position][map] = sum over taps of x[at[position] + tap] * w[tap][map]: 4 positions, M maps
+// out[position][map] = sum over taps of x[at[position] + tap] * w[tap][map]: 2 positions, M maps
 template <typename T, int M>
 void multiply(const Shape &s, const T *x, const long *at, long plane, const T *w, T *out) {
   typedef typename Simd<T>::Vec V;
   const int N = Simd<T>::N;
-  V sum[4][M];
-#pragma GCC unroll 4
-  for (int p = 0; p < 4; p++)
+  V sum[2][M];
 #pragma GCC unroll 8
-    for (int m = 0; m < M; m++) sum[p][m] = V();
-  const T *x0 = x + at[0], *x1 = x + at[1], *x2 = x + at[2], *x3 = x + at[3];
+  for (int m = 0; m < M; m++) sum[0][m] = sum[1][m] = V();
+  const T *x0 = x + at[0], *x1 = x + at[1];
   for (long c = 0; c < s.channels; c++)
     for (long ky = 0; ky < s.fh; ky++) {
       const long row = c * plane + ky * s.width * N;
       for (long k = row; k < row + s.fw * N; k += N, w += M) {
-        V a[4] = {load<V>(x0 + k), load<V>(x1 + k), load<V>(x2 + k), load<V>(x3 + k)};
+        const V a = load<V>(x0 + k), b = load<V>(x1 + k);
 #pragma GCC unroll 8
-        for (int m = 0; m < M; m++)
-#pragma GCC unroll 4
-          for (int p = 0; p < 4; p++) sum[p][m] += a[p] * w[m];
+        for (int m = 0; m < M; m++) {
+          sum[0][m] += a * w[m];
+          sum[1][m] += b * w[m];
+        }
       }
     }
-#pragma GCC unroll 4
-  for (int p = 0; p < 4; p++)
 #pragma GCC unroll 8
-    for (int m = 0; m < M; m++) store(out + (p * M + m) * N, sum[p][m]);
+  for (int m = 0; m < M; m++) {
+    store(out + m * N, sum[0][m]);
+    store(out + (M + m) * N, sum[1][m]);
+  }
 }
 
 // multiply() for 1 to M maps
@@ -257,7 +254,7 @@ template <typename T, typename R> struct ForwardBlock {
 
   explicit ForwardBlock(const Shape &shape) : s(shape) {
     elements = s.wh * s.ww;
-    group = elements % 4 == 0 ? 1 : elements % 2 == 0 ? 2 : 4;
+    group = elements % 2 == 0 ? 1 : 2;  // an even number of positions
     groups = divide_up(s.pw, group);
     // at most half a megabyte of image rows, for the second-level cache
     const long row = s.channels * s.width * N * sizeof(T);
@@ -296,7 +293,7 @@ template <typename T, typename R> struct ForwardBlock {
         for (long y = y0; y < y1; y++)
           for (long g = 0; g < groups; g++) {
             const T *const top = rows + (y - y0) * s.wh * s.width * N;
-            for (long i = 0; i < group * elements; i += 4)
+            for (long i = 0; i < group * elements; i += 2)
               multiply_tile<T, LENET_TILE>(maps, s, top, at + g * group * elements + i, plane,
                                            w.packed + m0 * w.taps, values + i * maps * N);
             for (long px = g * group; px < smaller(s.pw, (g + 1) * group); px++)
@@ -367,31 +364,28 @@ void add_runs(const Hit<T> *hit, const Hit<T> *end, const T *x, long step, T *su
   typedef typename Simd<T>::Vec V;
   const int N = Simd<T>::N;
   V sum[ROWS][RUN];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int k = 0; k < ROWS; k++)
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int r = 0; r < RUN; r++) sum[k][r] = load<V>(sums + k * sums_step + r * N);
   for (; hit < end; hit++) {
     const T *run = x + hit->at;
     const T g = hit->g;
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int k = 0; k < ROWS; k++)
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (int r = 0; r < RUN; r++) sum[k][r] += g * load<V>(run + k * step + r * N);
   }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int k = 0; k < ROWS; k++)
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int r = 0; r < RUN; r++) store(sums + k * sums_step + r * N, sum[k][r]);
 }
 
 template <typename T> struct AddRuns {
   typedef void (*Function)(const Hit<T> *, const Hit<T> *, const T *, long, T *, long);
-  // filter rows taken together for a run of this many vectors
-  static int rows(int run) {
-    static const int best[] = {5, 5, 5, 4, 3, 2, 2, 2};
-    return larger(1, smaller(best[run - 1], LENET_SUMS / run));
-  }
+  enum { MOST = 5 };  // filter rows taken together
+  static int rows(int run) { return smaller(MOST, LENET_SUMS / run); }
   // the function for a run, of RUN vectors at most, and for rows, of ROWS at most
   template <int RUN, int ROWS> static Function of_rows(int rows) {
     if (ROWS == 1 || rows == ROWS) return add_runs<T, RUN, ROWS>;
@@ -399,10 +393,10 @@ template <typename T> struct AddRuns {
   }
   template <int RUN> static Function of_run(int run, int rows) {
     if (RUN == 1 || run == RUN)
-      return of_rows<RUN, (LENET_SUMS / RUN < 5 ? LENET_SUMS / RUN : 5)>(rows);
+      return of_rows<RUN, (LENET_SUMS / RUN < MOST ? LENET_SUMS / RUN : MOST)>(rows);
     return of_run<(RUN > 1 ? RUN - 1 : 1)>(run, rows);
   }
-  static Function get(int run, int rows) { return of_run<8>(run, rows); }
+  static Function get(int run, int rows) { return of_run<LENET_SUMS>(run, rows); }
 };
 
 template <typename T> bool all_finite(const T *x, long n) {
@@ -458,7 +452,7 @@ template <typename T, typename R> struct Backward {
   Backward(const Shape &shape, bool gw, bool gx)
       : s(shape), want_w(gw), want_x(gx), w(0), finite(true) {
     length = s.fw * s.channels;
-    strips = divide_up(length, 8 * N);
+    strips = divide_up(length, LENET_SUMS * N);
     run = divide_up(length, strips * N);
     padded = strips * run * N;
     size = s.height * s.width * s.channels;
