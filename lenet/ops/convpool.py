@@ -24,9 +24,10 @@ the empty borders of MNIST's digits. Evaluation needs no record and writes none.
     gw = correlation of the images with it,   gx = convolution of it with the filters
 
 ``ConvPoolGrad`` computes both from the record, or one of them (the first layer's images need none).
-The kernels, their data layout and loops are explained at the top of convpool.h; the ops here check
-types and shapes and tell Theano shapes and gradients. ``perform`` does the same in NumPy, where
-there is no compiler.
+The kernels, their data layout and loops are explained at the top of convpool_forward.h,
+convpool_transforms.h (fewer multiplications), convpool_hits.h and convpool_dense.h (gradients). The
+ops here check types and shapes and tell Theano shapes and gradients. ``perform`` does the same in
+NumPy, where there is no compiler.
 """
 
 import numpy
@@ -48,7 +49,8 @@ def record_dtype(window):
 
 
 class ConvPoolBase(CompiledOp):
-    source_files = ("simd.h", "convpool.h")
+    source_files = ("simd.h", "convpool_transforms.h", "convpool_forward.h", "convpool_dense.h",
+                    "convpool_hits.h", "convpool.h")
     python_file = "convpool.py"
     __props__ = ("window", "filter_flip")
     # run-time values for the C code: one compiled module serves all windows of a record type

@@ -9,6 +9,10 @@
 
 #include "lenet/ops/simd.h"
 #include "lenet/ops/activation.h"
+#include "lenet/ops/convpool_transforms.h"
+#include "lenet/ops/convpool_forward.h"
+#include "lenet/ops/convpool_dense.h"
+#include "lenet/ops/convpool_hits.h"
 #include "lenet/ops/convpool.h"
 
 using lenet::Shape;
