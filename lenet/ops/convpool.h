@@ -13,7 +13,7 @@ template <typename T> int gradient_points(const Shape &s) {
   long least = s.ph * s.pw * N * (8 + 2 * s.fh * divide_up(s.fw * s.channels, (long)N));
   for (int points = 4; points <= 8 && s.fw > 1; points += 2) {
     const long outputs = points - s.fw + 1, taps = s.channels * s.fh;
-    if (outputs < 1 || s.maps * taps > 1024) continue;
+    if (outputs < 1 || outputs > 4 || s.maps * taps > 1024) continue;
     const long cost = s.ph * s.wh * divide_up(s.pw * s.ww, outputs) * points * (taps + 6);
     if (cost < least) {
       least = cost;
