@@ -7,6 +7,7 @@ import pytest
 import theano
 import theano.tensor as T
 from conftest import REPOSITORY
+from numpy.lib.stride_tricks import sliding_window_view
 from test_convpool import reference, types
 
 from lenet.convolutional_mlp import LeNet5
@@ -78,3 +79,23 @@ def test_errors_are_at_most_three_times_those_of_a_direct_sum(trained):
             error = results(x, w, gz, record)[0] - exact
             assert (error ** 2).mean() <= 9 * (own ** 2).mean(), (x.shape, w.shape, record)
 
+
+def test_winners_of_real_windows(trained):
+    """In at most one of 100,000 windows of layer 1 is the maximum elsewhere than in float64."""
+    images, filters = types("float32", "x", "w")
+    pooled = theano.function([images, filters], ConvPool((2, 2), record=True)(images, filters))
+    # As in training, which keeps the ties of layer 0: flat places stay flat.
+    maps = numpy.tanh(pooled(*trained["layer 0"])[0])
+    weights = trained["layer 1"][1]
+    _, record = pooled(maps, weights)
+
+    patches = sliding_window_view(maps.astype("float64"), (5, 5), axis=(2, 3))
+    sums = numpy.einsum("nchwij,mcij->nmhw", patches, weights[:, :, ::-1, ::-1].astype("float64"),
+                        optimize=True)
+    # (500, 50, 8, 8) -> (500, 50, 4, 4, 4): the elements of each window in the order of the bits.
+    windows = sums.reshape(500, 50, 4, 2, 4, 2).transpose(0, 1, 2, 4, 3, 5)
+    windows = windows.reshape(500, 50, 4, 4, 4)
+    largest = windows == windows.max(axis=-1, keepdims=True)
+    expected = (largest << numpy.arange(4)).sum(axis=-1)
+    assert record.shape == (500, 50, 4, 4) and (largest.sum(axis=-1) > 1).any()
+    assert (record != expected).sum() <= record.size / 100000
