@@ -1,8 +1,10 @@
 """Train a network many times, with each choice of options, on one machine or many."""
 
 import argparse
+import signal
 
 from lenet import commands
+from lenet.errors import Interrupted, TrainingError
 from lenet.installed import as_typed
 from lenet.sweep import picture, table
 from lenet.sweep.study import SCRIPTS, Study, parser_of, swept_actions
@@ -16,6 +18,7 @@ def options():
     parser.add_argument("study", metavar="STUDY",
                         help="the folder: a new one, or that of a sweep to go on with")
     first = argparse.ArgumentParser(add_help=False)
+    first.error = parser.error
     for of in (first, parser):
         of.add_argument("--script", choices=SCRIPTS, default="convolutional_mlp",
                         help="what to train")
@@ -57,10 +60,15 @@ def main():
                   arguments["halving"])
     from lenet.sweep.engine import sweep  # needs distributed, which --help does without
 
-    rows = sweep(study, arguments["study"], arguments["workers"], arguments["gpus"],
-                 arguments["scheduler"])
+    try:
+        rows = sweep(study, arguments["study"], arguments["workers"], arguments["gpus"],
+                     arguments["scheduler"])
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted; the same command goes on", signal.SIGINT) from None
     print(f"\n{table.as_text(rows)}")
     picture.write(arguments["study"], {option: values[option] for option in study.varied}, rows)
+    if all(row["validation"] is None for row in rows):
+        raise TrainingError(f"no trial could be trained; the first one: {rows[0]['reason']}")
 
 
 if __name__ == "__main__":

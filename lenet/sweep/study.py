@@ -90,8 +90,11 @@ class Study:
 
     def words(self, option, text):
         """A value as it stands on a command line: ["--nkerns", "20", "50"] for "20,50"."""
-        takes_several = self.actions[option].nargs is not None
-        return [option] + (text.split(",") if takes_several else [text])
+        n = self.actions[option].nargs
+        words = [text] if n is None else text.split(",")
+        if isinstance(n, int) and len(words) != n:
+            raise UsageError(f"{option} {text}; expected {n} numbers with a comma, such as 20,50")
+        return [option] + words
 
     def trial(self, point):
         """The Trial of a point of the grid, numbered from 0; the last option varies fastest."""
@@ -152,7 +155,7 @@ class Study:
             if begun_with.get(name) != asked.get(name):
                 raise UsageError(f"{folder}: a study of other options ({name} "
                                  f"{shown(begun_with.get(name))}, not {shown(asked.get(name))}); "
-                                 "give the same ones, or name another folder")
+                                 "give the same ones, or name another folder, or delete this one")
         return lock, threads
 
     def save(self, folder, threads):
@@ -197,6 +200,8 @@ def swept_actions(parser):
 
 def shown(value):
     """The value of an option, as it is typed."""
+    if value is None:
+        return "left out"
     if isinstance(value, list):
         value = " ".join(value)
     return f"{value!s:.100}"

@@ -207,12 +207,20 @@ def test_no_distributed(script, tmp_path, monkeypatch):
 def test_wrong_use(script, tmp_path):
     study = tmp_path / "study"
     assert_refused(script("sweep.py", study, "--workers", 0), 2, "--workers: 0; expected")
+    assert_refused(script("sweep.py", study, "--script", "predict"), 2, "--script", "'predict'")
     assert_refused(script("sweep.py", study, "--pooling", "max", "min"), 2,
                    "argument --pooling: invalid choice: 'min'")
     assert not study.exists()
     study.mkdir()
     (study / "letter.txt").write_text("")
     assert_refused(script("sweep.py", study), 2, "holds letter.txt, but no study")
+
+
+def test_a_sweep_without_a_result_fails(script, small_dataset, tmp_path):
+    process = script("sweep.py", tmp_path / "study", "--script", "logistic_sgd", "--workers", 1,
+                     "--dataset", small_dataset, "--learning-rate", "-1", "0")
+    assert_refused(process, 1, "no trial could be trained", "learning rate")
+    assert "failed: learning rate -1.0" in process.stdout
 
 
 def test_threads_of_a_trial():

@@ -67,6 +67,7 @@ def test_rungs(n, epochs, expected):
     (("mlp", {"--seed": ["1", "2"]}, 0), "--random 0"),
     (("lenet5_1998", {"--seed": ["1", "2"]}, None, 0, True), "lenet5_1998.py cannot"),
     (("network3", {"--epochs": ["1", "2"]}, None, 0, True), "give --epochs one value"),
+    (("convolutional_mlp", {"--nkerns": ["20", "50"]}), "--nkerns 20; expected 2 .* such as 20,50"),
 ])
 def test_wrong_use(arguments, words):
     with pytest.raises(UsageError, match=words):
@@ -74,7 +75,6 @@ def test_wrong_use(arguments, words):
 
 
 @pytest.mark.parametrize("script, option, text, words", [
-    ("convolutional_mlp", "--nkerns", "20", "argument --nkerns: expected 2 arguments"),
     ("convolutional_mlp", "--filter-size", "7,3,2", "3 sizes; expected one for both layers"),
     ("network3", "--conv-layers", "3", "argument --conv-layers: invalid choice: 3"),
     ("mlp", "--learning-rate", "0.1,0.2", "argument --learning-rate: invalid float value"),
@@ -100,7 +100,7 @@ def test_a_folder_is_of_one_study(tmp_path):
     for other, words in [
             (Study("mlp", {"--seed": ["1", "3"]}), "--seed 1 2, not 1 3"),
             (Study("mlp", {"--seed": ["1", "2"], "--momentum": ["0.5"]}),
-             "--momentum None, not 0.5"),
+             "--momentum left out, not 0.5"),
             (Study("network3", {"--seed": ["1", "2"]}), "script mlp, not network3"),
             (Study("mlp", {"--seed": ["1", "2"]}, halving=True), "halving False, not True")]:
         with pytest.raises(UsageError, match="a study of other options .*" + words):
