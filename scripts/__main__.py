@@ -28,6 +28,7 @@ def main():
         for command, path in known.items():
             print(f"  {command:18} {summary(path)}")
         return 0
+    name = name.replace("_", "-")
     if name not in known:
         print(f"lenet: {name} is not a command; see lenet --help", file=sys.stderr)
         return 2

@@ -118,3 +118,7 @@ def test_a_wheel_runs_outside_a_clone(wheel, tmp_path):
     assert process.stdout == f"{wheel / 'lenet' / '__init__.py'}\n50000\n", process.stderr
     with open(str(next(wheel.glob("*.dist-info")) / "entry_points.txt")) as file:
         assert "lenet = lenet_theano.scripts.__main__:main" in file.read()
+
+
+def test_a_command_by_the_name_of_its_script():
+    assert "maxpool_demo.py" in run_python(SCRIPTS, "maxpool_demo", "--help").stdout
