@@ -102,7 +102,8 @@ def write_text(results, top, threshold):
     for path, classes, distance in results:
         if classes:
             print(path + ": " + ", ".join(f"{name} ({100 * probability:.1f} %)"
-                                          for name, probability in classes))
+                                          for name, probability in classes)
+                  + (f"; distance {distance:.3g} of {threshold:.3g}" if threshold else ""))
         elif classes is not None:
             print(f"{path}: rejected (distance {distance:.3g}, more than {threshold:.3g})")
 
