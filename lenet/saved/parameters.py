@@ -64,7 +64,8 @@ def read(path):
         with safetensors.safe_open(path, framework="numpy") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
     except FileNotFoundError:
-        raise DataError(f"{path}: not found; give the path of a .safetensors file") from None
+        raise DataError(f"{path}: not found; give the folder of a run, or a .safetensors file"
+                        ) from None
     except OSError as error:
         raise unreadable(path, error) from None
     except (safetensors.SafetensorError, TypeError, AttributeError) as error:

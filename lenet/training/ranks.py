@@ -269,7 +269,7 @@ def start():
         from mpi4py import MPI
     except ImportError as error:
         raise UsageError(f"{expected} processes need the package mpi4py and an MPI ({error}); "
-                         "install them: pip install lenet-theano[mpi]") from None
+                         "install them: pip install 'lenet-theano[mpi]'") from None
     world = Ranks(MPI)
     if world.rank:
         be_silent()
@@ -355,8 +355,8 @@ def own_shards(number, batch_size):
         The shards would not be of one size, or the ranks would not have the same number of them.
     """
     if number < 1 or number % world.size:
-        raise UsageError(f"--shards {number} with {world.size} process(es); expected a positive "
-                         "number that the number of processes divides")
+        raise UsageError(f"--shards {number} in {world.size} processes; expected a multiple of "
+                         f"{world.size}, such as --shards {world.size}")
     if number == 1:
         return None
     if batch_size < number or batch_size % number:

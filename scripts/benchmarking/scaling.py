@@ -61,7 +61,7 @@ def ranked(n, cases):
         process = subprocess.run([*python, "-m", "benchmarking.ranked", *cases], text=True,
                                  stdout=subprocess.PIPE, env=environment)
     except FileNotFoundError:
-        raise UsageError("no mpiexec found; install one: pip install lenet-theano[mpi]") from None
+        raise UsageError("no mpiexec found; install one: pip install 'lenet-theano[mpi]'") from None
     if process.returncode:
         raise TrainingError(f"the steps on {n} rank(s) failed; the message is above")
     return json.loads(process.stdout)
