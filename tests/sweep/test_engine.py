@@ -1,6 +1,7 @@
 """lenet.sweep.engine: workers and schedulers may die, the table is that of trainings one by one."""
 
 import csv
+import functools
 import itertools
 import json
 import math
@@ -53,7 +54,9 @@ def python(*arguments):
     return subprocess.Popen(
         [sys.executable, *map(str, arguments)], text=True, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, env=environment(PYTHONPATH=os.pathsep.join(sys.path),
-                                                OMP_NUM_THREADS="2"))
+                                                OMP_NUM_THREADS="2"),
+        # A shell lets what runs in its background ignore Ctrl-C.
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL))
 
 
 def wait_for(condition, process):
@@ -179,7 +182,7 @@ def test_ctrl_c_saves_and_stops(small_dataset, tmp_path):
     sweep.send_signal(signal.SIGINT)
     _, errors = sweep.communicate(timeout=300)
     assert sweep.returncode == 130
-    assert errors == "sweep.py: interrupted\n"
+    assert errors == "sweep.py: interrupted; the same command goes on\n"
 
 
 def test_one_worker_for_each_gpu(small_dataset, tmp_path):
