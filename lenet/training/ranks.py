@@ -355,8 +355,8 @@ def own_shards(number, batch_size):
         The shards would not be of one size, or the ranks would not have the same number of them.
     """
     if number < 1 or number % world.size:
-        raise UsageError(f"--shards {number} in {world.size} processes; expected a multiple of "
-                         f"{world.size}, such as --shards {world.size}")
+        raise UsageError(f"--shards {number} in {world.size} process{'es' * (world.size > 1)}; "
+                         f"expected a multiple of {world.size}, such as --shards {world.size}")
     if number == 1:
         return None
     if batch_size < number or batch_size % number:
