@@ -16,8 +16,8 @@ def begin_with(source, fine_tune, model, image_shape):
     source : str or None
         A model file, or the folder of a run; None to leave the parameters as they are.
     fine_tune : bool
-        Whether training changes all layers; if not, only those of the last layer are left in
-        ``model.params``.
+        Whether training changes all layers; if not, only the parameters of the last one are left
+        in ``model.params``, and the others are in ``model.frozen``.
     model
         A new network of the same kind, with layers of the same shapes except for the last.
     image_shape : tuple of 3 ints
@@ -28,7 +28,7 @@ def begin_with(source, fine_tune, model, image_shape):
     DataError
         The file cannot be read, or its network takes other images.
     """
-    last = list(networks.layers_of(model).values())[-1]
+    *_, last = networks.layers_of(model).values()
     if source is not None:
         saved = networks.load_model(source, type(model).__name__)
         if saved.image_shape != tuple(image_shape):
@@ -40,4 +40,5 @@ def begin_with(source, fine_tune, model, image_shape):
             if param not in last.params:
                 param.set_value(trained[name].get_value(borrow=True))
     if not fine_tune:
+        model.frozen = [param for param in model.params if param not in last.params]
         model.params = last.params

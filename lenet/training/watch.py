@@ -74,8 +74,8 @@ class OneStart(Observer):
     def __init__(self, model, train_set):
         ranks.world.begun = False
         ranks.world.check_same({"a dataset of checksum": train_set.fingerprint})
-        self.state = [*model.params, *getattr(model, "velocities", ()),
-                      *getattr(model, "random_states", ())]
+        self.state = [*model.params, *getattr(model, "frozen", ()),
+                      *getattr(model, "velocities", ()), *getattr(model, "random_states", ())]
 
     def training_begins(self, n_train_batches, n_epochs, result):
         reached, values = ranks.world.share(

@@ -73,6 +73,19 @@ def test_parameters_are_equal_bit_by_bit_on_1_2_and_4_ranks(tmp_path, small_data
     assert len(found[0][0][1]) == 3 and "... loading data" in found[0][1] + ["... loading data"]
 
 
+@needs_mpi
+def test_layers_that_do_not_learn_are_resumed_on_all_ranks(tmp_path, small_dataset):
+    other, whole, part = tmp_path / "other", tmp_path / "whole", tmp_path / "part"
+    run(1, *LENET, "--dataset", small_dataset, "--output", other)
+    training = [LENET[0], "--from", other, "--batch-size", 40, "--dataset", small_dataset,
+                "--shards", 4]
+    run(1, *training, "--n-epochs", 2, "--output", whole)
+    run(1, *training, "--n-epochs", 1, "--output", part)
+    process = run(2, LENET[0], "--resume", part, "--n-epochs", 2)
+    assert process.returncode == 0, process.stderr
+    assert contents(part) == contents(whole)
+
+
 TOGETHER = """
 import lenet, numpy, sys
 from lenet.training import ranks
