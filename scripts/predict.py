@@ -18,7 +18,6 @@ from lenet.data.files import write_beside
 from lenet.errors import UsageError
 from lenet.saved.predict import Predictor, find_images
 from lenet.saved.rejection import Distance
-from lenet.saved.run import dataset_of
 
 
 def main():
@@ -73,6 +72,8 @@ def main():
     if arguments.reject is None:
         function, threshold = predictor.probabilities, None
     else:
+        from lenet.saved.run import dataset_of  # draws curves, which is slow to import
+
         distance = Distance(predictor, open_arrays(arguments.dataset
                                                    or dataset_of(arguments.model)))
         threshold = distance.threshold(arguments.reject)

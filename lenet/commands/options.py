@@ -182,10 +182,11 @@ class Parser(argparse.ArgumentParser):
         if run is not None:
             run.settings = dict(options, command=self.prog)
         if self.of_network:
-            from lenet.saved.transfer import begin_with
-
             source, fine_tune = options.pop("from"), options.pop("fine_tune")
-            if source is not None:  # a run that is resumed has the parameters itself
+            if source is not None:
+                from lenet.saved.transfer import begin_with
+
+                # A run that is resumed has the parameters itself.
                 options["begin_with"] = functools.partial(
                     begin_with, source if folder is None else None, fine_tune)
         return dict(options, run=run)
