@@ -41,7 +41,7 @@ class Distance:
         networks.check_images(predictor, datasets)
         self.predictor, self.datasets = predictor, datasets
         hidden = networks.feature_maps(predictor.model)
-        last = list(networks.layers_of(predictor.model).values())[-1]
+        *_, last = networks.layers_of(predictor.model).values()
         if isinstance(last, RBFLayer):
             distances = theano.function([predictor.model.input], last.output)
             self.of = lambda images: predictor.evaluate(distances, images).min(axis=1)
@@ -52,17 +52,17 @@ class Distance:
         else:
             self.features = lambda images: as_floats(images.reshape(len(images), -1))
         self.learned = self.features(datasets[0][0])
+        self.squares = (self.learned ** 2).sum(axis=1)
         self.of = self.to_nearest
 
     def to_nearest(self, images, batch=500):
         """The distance of each image to the nearest of the training, in the last hidden layer."""
-        lengths = (self.learned ** 2).sum(axis=1)
         nearest = []
         for start in range(0, len(images), batch):
             part = self.features(images[start:start + batch])
             # |a - b|^2 = |a|^2 - 2 a b + |b|^2; rounding may take it below 0.
-            squares = lengths - 2 * part.dot(self.learned.T)
-            nearest.append(squares.min(axis=1) + (part ** 2).sum(axis=1))
+            differences = self.squares - 2 * part.dot(self.learned.T)
+            nearest.append(differences.min(axis=1) + (part ** 2).sum(axis=1))
         return numpy.sqrt(numpy.maximum(numpy.concatenate(nearest), 0))
 
     def threshold(self, fraction):
