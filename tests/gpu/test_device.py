@@ -228,6 +228,24 @@ def test_the_benchmark_starts_the_device_again(machine):
     numpy.testing.assert_allclose(float(cost), numpy.log(10), rtol=TOLERANCE)
 
 
+SUMS_OF_WINDOWS = """
+import lenet, json, sys, theano, theano.tensor as T
+from theano.tensor.signal import pool
+x, gradient = T.tensor4(), T.tensor4()
+sums = pool.pool_2d(x, (2, 3), ignore_border=True, mode="sum")
+f = theano.function([x, gradient], T.grad((sums * gradient).sum(), x))
+assert "GpuAveragePoolGrad" in {type(node.op).__name__ for node in f.maker.fgraph.toposort()}
+x, gradient = (theano._asarray(value, "float32") for value in json.loads(sys.argv[1]))
+print(json.dumps(f(x, gradient).tolist()))
+"""
+
+
+def test_the_gradient_of_pooling_by_sums(machine, rng):
+    x, gradient = rng.rand(2, 3, 4, 6), rng.rand(2, 3, 2, 2).round(4)
+    found = output(run(machine, "-c", SUMS_OF_WINDOWS, json.dumps([x.tolist(), gradient.tolist()])))
+    numpy.testing.assert_allclose(found, numpy.kron(gradient, numpy.ones((2, 3))), rtol=TOLERANCE)
+
+
 TOO_MANY = """
 import lenet, numpy, theano, theano.tensor as T
 from theano.tensor.nnet import conv2d

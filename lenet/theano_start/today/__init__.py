@@ -6,6 +6,7 @@
     dtypes.py         what NumPy 2 changed about types of numbers (NEP 50)
     generated.py      the C++ that Theano writes, with generated.h in front
     scan.py           the loop of theano.scan
+    gpu_pool.py       the gradient of pooling by sums on a GPU
     old_interface.py  what the tutorials call under its old name
 
 Theano's files stay as they are, and the rest of the process sees the real NumPy and Python:
@@ -22,6 +23,7 @@ def apply():
     from lenet.theano_start.today import (
         dtypes,
         generated,
+        gpu_pool,
         numpy_names,
         old_interface,
         python,
@@ -31,4 +33,5 @@ def apply():
     numpy_names.show()
     python.show()
     scan.refuse_old_cython()
-    view.install(numpy_names.MENDS + dtypes.MENDS + generated.MENDS + old_interface.MENDS)
+    view.install(numpy_names.MENDS + dtypes.MENDS + generated.MENDS + gpu_pool.MENDS
+                 + old_interface.MENDS)
