@@ -12,17 +12,20 @@ KERNEL void image_columns(GLOBAL_MEM const T *images, ga_size images_offset,
     columns = (GLOBAL_MEM T *)((GLOBAL_MEM char *)columns + columns_offset);
     const ga_uint out_height = height - ROWS + 1, out_width = width - COLUMNS + 1;
     const ga_uint size = n_images * out_height * out_width;
-    for (ga_uint tap = GID_1; tap < channels * ROWS * COLUMNS; tap += GDIM_1) {
-        const ga_uint i = tap / COLUMNS % ROWS, j = tap % COLUMNS;
-        const ga_uint row = FLIP ? ROWS - 1 - i : i, column = FLIP ? COLUMNS - 1 - j : j;
-        const ga_uint c = tap / (ROWS * COLUMNS);
+    for (ga_uint c = GID_1; c < channels; c += GDIM_1)
         for (ga_uint p = GID_0 * LDIM_0 + LID_0; p < size; p += GDIM_0 * LDIM_0) {
             const ga_uint x = p % out_width, y = p / out_width % out_height;
             const ga_uint n = p / out_width / out_height;
-            columns[(ga_size)tap * size + p] =
-                images[(((ga_size)n * channels + c) * height + y + row) * width + x + column];
+            GLOBAL_MEM const T *from =
+                images + (((ga_size)n * channels + c) * height + y) * width + x;
+            GLOBAL_MEM T *to = columns + (ga_size)c * ROWS * COLUMNS * size + p;
+            for (ga_uint i = 0; i < ROWS; i++)
+                for (ga_uint j = 0; j < COLUMNS; j++, to += size) {
+                    const ga_uint row = FLIP ? ROWS - 1 - i : i;
+                    const ga_uint column = FLIP ? COLUMNS - 1 - j : j;
+                    *to = from[row * width + column];
+                }
         }
-    }
 }
 
 // images[n][c][y][x] = sum of the columns that image_columns would copy it to
@@ -37,15 +40,16 @@ KERNEL void column_images(GLOBAL_MEM const T *columns, ga_size columns_offset,
         for (ga_uint p = GID_0 * LDIM_0 + LID_0; p < n_images * height * width;
              p += GDIM_0 * LDIM_0) {
             const ga_uint x = p % width, y = p / width % height, n = p / width / height;
+            GLOBAL_MEM const T *from = columns + (ga_size)c * ROWS * COLUMNS * size +
+                                       ((ga_size)n * out_height + y) * out_width + x;
             T sum = 0;
             for (ga_uint i = 0; i < ROWS; i++)
-                for (ga_uint j = 0; j < COLUMNS; j++) {
+                for (ga_uint j = 0; j < COLUMNS; j++, from += size) {
                     const ga_uint row = FLIP ? ROWS - 1 - i : i;
                     const ga_uint column = FLIP ? COLUMNS - 1 - j : j;
                     // unsigned: a difference below 0 is a large number
                     if (y - row < out_height && x - column < out_width)
-                        sum += columns[((ga_size)c * ROWS * COLUMNS + i * COLUMNS + j) * size +
-                                       ((ga_size)n * out_height + y - row) * out_width + x - column];
+                        sum += *(from - row * out_width - column);
                 }
             images[(((ga_size)n * channels + c) * height + y) * width + x] = sum;
         }

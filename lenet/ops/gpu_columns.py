@@ -39,7 +39,7 @@ class GpuColumns(GpuKernelBase, Columns):
         return super().c_header_dirs() + [gpuarray_helper_inc_dir()]
 
     def c_code_cache_version(self):
-        return (3, kernel_text())
+        return (4, kernel_text())
 
     def gpu_kernels(self, node, name):
         dtype = node.inputs[0].dtype
@@ -75,7 +75,7 @@ class GpuColumns(GpuKernelBase, Columns):
         if (n && channels) {
             blocks[0] = (positions + 255) / 256;
             if (blocks[0] > 65535) blocks[0] = 65535;
-            blocks[1] = %(blocks)s;
+            blocks[1] = channels;
             if (blocks[1] > 65535) blocks[1] = 65535;
             err = %(kernel)s_call(2, blocks, threads, 0, %(x)s->ga.data, %(x)s->ga.offset,
                                   %(z)s->ga.data, %(z)s->ga.offset, (npy_uint32)n,
@@ -88,7 +88,7 @@ class GpuColumns(GpuKernelBase, Columns):
         }
         """ % dict(x=inputs[0], z=outputs[0], fail=sub["fail"], context=sub["params"], name=name,
                    op=type(self).__name__, kernel=self.kernel, rows=self.rows,
-                   columns=self.columns, impossible=self.c_impossible, blocks=self.c_blocks,
+                   columns=self.columns, impossible=self.c_impossible,
                    shapes=self.c_shapes % dict(rows=self.rows, columns=self.columns))
 
 
@@ -102,7 +102,6 @@ class GpuImageColumns(GpuColumns, ImageColumns):
         numbers = out[0] * positions;"""
     # sizes are unsigned: what is below 0 is large
     c_impossible = "out[2] > height || out[3] > width || !out[2] || !out[3]"
-    c_blocks = "out[0]"
 
 
 class GpuColumnImages(GpuColumns, ColumnImages):
@@ -114,7 +113,6 @@ class GpuColumnImages(GpuColumns, ColumnImages):
         positions = n * height * width;
         numbers = in[0] * n * in[2] * in[3];"""
     c_impossible = "!in[2] || !in[3]"
-    c_blocks = "channels"
 
 
 def definitions(rows, columns, flip, ctype):
