@@ -43,6 +43,8 @@ TORCH = {
     "torch-compile-nchw": {"layout": "contiguous_format", "compiled": True},
     "torch-compile-channels_last": {"layout": "channels_last", "compiled": True},
 }
+if theano.config.device != "cpu":
+    TORCH["torch-cuda-graph"] = {"layout": "contiguous_format", "compiled": False, "graph": True}
 PEERS = ["lenet", "theano", *TORCH]
 # The minibatches that each network is measured with: those of its script, but for LeNet-5.
 NETWORKS = {"lenet5": [10, 100, 500, 2000], "network3": [10], "mlp": [20], "lenet5_1998": [10]}

@@ -107,7 +107,7 @@ NETWORKS = {"lenet5": LeNet5, "network3": Network3, "mlp": MLP, "lenet5_1998": L
 
 class Peer:
     def __init__(self, minibatch, nkerns, data, layout, compiled, threads, device,
-                 network="lenet5"):
+                 network="lenet5", graph=False):
         torch.set_num_threads(threads)
         layout = getattr(torch, layout)
         arrays = {name: torch.from_numpy(array) for name, array in numpy.load(data).items()}
@@ -129,17 +129,52 @@ class Peer:
         if compiled:
             torch._dynamo.reset()
         self.model = torch.compile(model, dynamic=False) if compiled else model
+        if graph:
+            self.step = captured(self.step, self.x[:minibatch], self.y[:minibatch], model)
+            self.errors = captured(self.errors, self.valid_x[:minibatch],
+                                   self.valid_y[:minibatch], model)
 
     def train(self, i):
         start = i % (len(self.x) // self.minibatch) * self.minibatch
         part = slice(start, start + self.minibatch)
-        self.optimizer.zero_grad(set_to_none=True)
-        cost = self.cost(self.model(self.x[part]), self.y[part])
-        cost.backward()
-        self.optimizer.step()
-        return cost.item()
+        return self.step(self.x[part], self.y[part]).item()
 
     def evaluate(self, i):
+        return self.errors(self.valid_x[:self.minibatch], self.valid_y[:self.minibatch]).item()
+
+    def step(self, x, y):
+        self.optimizer.zero_grad(set_to_none=True)
+        cost = self.cost(self.model(x), y)
+        cost.backward()
+        self.optimizer.step()
+        return cost.detach()
+
+    def errors(self, x, y):
         with torch.no_grad():
-            y_pred = self.model(self.valid_x[:self.minibatch]).argmax(1)
-            return (y_pred != self.valid_y[:self.minibatch]).sum().item()
+            return (self.model(x).argmax(1) != y).sum()
+
+
+def captured(function, x, y, model):
+    """A function of a minibatch as a CUDA graph, whose kernels are launched together."""
+    x, y = x.clone(), y.clone()
+    before = [p.detach().clone() for p in model.parameters()]
+    aside = torch.cuda.Stream()
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(aside):
+        for _ in range(3):  # so that libraries have started and chosen their kernels
+            function(x, y)
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        result = function(x, y)
+    with torch.no_grad():
+        for parameter, value in zip(model.parameters(), before):
+            parameter.copy_(value)
+
+    def replay(new_x, new_y):
+        x.copy_(new_x)
+        y.copy_(new_y)
+        graph.replay()
+        return result
+
+    return replay
