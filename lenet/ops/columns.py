@@ -34,8 +34,6 @@ from theano.tensor.nnet.abstract_conv import (
 )
 from theano.tensor.signal.pool import MaxPoolGrad, Pool
 
-from lenet.ops.rewrites import plain_convolution
-
 KERNELS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "columns.cuh")
 
 
@@ -114,6 +112,12 @@ class ColumnImages(Columns):
 
 
 # --- the rewrites ---------------------------------------------------------------------------
+
+
+def plain_convolution(op):
+    """Whether a convolution has stride 1, no dilation, one group, shared filters."""
+    return (op.convdim == 2 and tuple(op.subsample) == (1, 1) and
+            tuple(op.filter_dilation) == (1, 1) and op.num_groups == 1 and not op.unshared)
 
 
 def filter_size(op):

@@ -7,6 +7,7 @@ instance, is softplus by then:
     1     canonicalize, 1.5 stabilize, 2 specialize                   (Theano)
     48.4  lenet_ops_pool_first  pool_2d(tanh(conv2d(x, w) + bias)): pooling comes first
     48.5  lenet_ops_convpool    pool_2d(conv2d(x, w)) and the gradients that come through it
+    48.5  lenet_ops_convolution conv2d(x, w) that is left, and its gradients
     48.6  AbstractConv2d -> CorrMM                                    (Theano)
     48.9  lenet_ops_activation  tanh(x + bias), its gradient, the bias' gradient
     49    successive element-wise ops become one loop                 (Theano)
@@ -50,6 +51,8 @@ from theano.tensor.signal.pool import MaxPoolGrad, Pool
 
 from lenet.ops import pool_first
 from lenet.ops.activation import Activation, ActivationBase, ActivationGrad
+from lenet.ops.columns import filter_size, plain_convolution
+from lenet.ops.convolution import KINDS, Convolution, as_products
 from lenet.ops.convpool import ConvPool, ConvPoolGrad, record_dtype
 from lenet.ops.convpool_bias import ConvPoolBiasGrad
 
@@ -60,12 +63,6 @@ FUNCTIONS = {theano.scalar.Tanh: "tanh", ScalarSigmoid: "sigmoid"}
 def on_cpu():
     """Whether graphs are compiled to C++ for the CPU."""
     return theano.config.device == "cpu" and bool(theano.config.cxx)
-
-
-def plain_convolution(op):
-    """Whether a convolution has stride 1, no dilation, one group, shared filters."""
-    return (op.convdim == 2 and tuple(op.subsample) == (1, 1) and
-            tuple(op.filter_dilation) == (1, 1) and op.num_groups == 1 and not op.unshared)
 
 
 def is_convolution(variable):
@@ -221,6 +218,32 @@ class ConvPoolRewrite(CpuRewrite):
                 return None
             found[name].append(client.outputs[0])
         return gz, found
+
+
+class ConvolutionRewrite(CpuRewrite):
+    """What is left of convolutions -> Convolution, or products of matrices."""
+
+    def rewrite(self, fgraph):
+        for node in fgraph.toposort():
+            if type(node.op) in KINDS:
+                self.replace(fgraph, self.replacement(node))
+
+    @staticmethod
+    def replacement(node):
+        op, (a, b) = node.op, node.inputs[:2]
+        if (filter_size(op) is None or op.imshp is None or None in op.imshp[1:] or
+                op.kshp[0] is None or a.dtype != b.dtype or a.dtype not in FLOATS):
+            return None
+        _, channels, height, width = op.imshp
+        maps, _, rows, columns = op.kshp
+        kind = KINDS[type(op)]
+        if (rows, columns) == (height, width):
+            new = as_products(kind, op.filter_flip, a, b, (int(channels), rows, columns))
+        elif maps <= 16 and 2 * columns <= width:
+            new = Convolution(kind, op.filter_flip)(a, b)
+        else:  # CorrMM is faster
+            return None
+        return [(node.outputs[0], new)]
 
 
 def is_elemwise(variable, *scalar_ops):
@@ -420,6 +443,7 @@ def register():
     optdb.register("lenet_ops_pool_first", PoolFirstRewrite(), 48.4, *tags)
     # before Theano chooses how to compute a convolution (48.6)
     optdb.register("lenet_ops_convpool", ConvPoolRewrite(), 48.5, *tags)
+    optdb.register("lenet_ops_convolution", ConvolutionRewrite(), 48.55, *tags)
     # before Theano fuses (49), after every rewrite that looks for a tanh
     optdb.register("lenet_ops_activation", ActivationRewrite(), 48.9, *tags)
     # with the other in-place ops, after Theano's fusion (49)

@@ -9,6 +9,7 @@
 
 #include "lenet/ops/simd.h"
 #include "lenet/ops/activation.h"
+#include "lenet/ops/convolution.h"
 #include "lenet/ops/convpool_transforms.h"
 #include "lenet/ops/convpool_forward.h"
 #include "lenet/ops/convpool_dense.h"
@@ -137,6 +138,51 @@ template <typename T> bool check_convpool(double tolerance) {
   return true;
 }
 
+template <typename T> bool check_convolution(double tolerance) {
+  for (int k = 0; k < 40; k++) {
+    lenet::Sizes s;
+    s.images = random_int(1, 35), s.channels = random_int(1, 9), s.maps = random_int(1, 20);
+    s.fh = random_int(1, 6), s.fw = random_int(1, 6);
+    s.oh = random_int(1, 12), s.ow = random_int(1, 30);
+    s.height = s.oh + s.fh - 1, s.width = s.ow + s.fw - 1;
+    vector<T> x = random_values<T>(s.images * s.channels * s.height * s.width);
+    vector<T> w = random_values<T>(s.maps * s.channels * s.fh * s.fw);
+    const vector<T> gy = random_values<T>(s.images * s.maps * s.oh * s.ow);
+    const bool flip = k % 2;
+    vector<double> y(gy.size()), gw(w.size()), gx(x.size());
+    for (long at = 0; at < (long)gy.size(); at++)
+      for (long c = 0; c < s.channels; c++)
+        for (long t = 0; t < s.fh * s.fw; t++) {
+          const long column = at % s.ow, row = at / s.ow % s.oh, map = at / s.ow / s.oh;
+          const long p = ((map / s.maps * s.channels + c) * s.height + row + t / s.fw) * s.width +
+                         column + t % s.fw;
+          const long q = (map % s.maps * s.channels + c) * s.fh * s.fw +
+                         (flip ? s.fh * s.fw - 1 - t : t);
+          y[at] += (double)x[p] * w[q], gw[q] += (double)gy[at] * x[p];
+          gx[p] += (double)gy[at] * w[q];
+        }
+    vector<T> found[3][2];
+    for (int i = 0; i < 2; i++) {
+      found[0][i].resize(y.size()), found[1][i].resize(gw.size()), found[2][i].resize(gx.size());
+      lenet::convolve(s, x.data(), w.data(), flip, found[0][i].data(), 1 + 2 * i);
+      lenet::gradient_of_filters(s, x.data(), gy.data(), flip, found[1][i].data(), 1 + 2 * i);
+      lenet::gradient_of_images(s, w.data(), gy.data(), flip, found[2][i].data(), 1 + 2 * i);
+    }
+    const double worst = fmax(distance(found[0][0], y), fmax(distance(found[1][0], gw),
+                                                             distance(found[2][0], gx)));
+    if (!(worst <= tolerance) || found[0][0] != found[0][1] || found[1][0] != found[1][1] ||
+        found[2][0] != found[2][1]) {
+      printf("off by %g: images %ld x %ld x %ld x %ld, filters %ld of %ld x %ld, no windows\n",
+             worst, s.images, s.channels, s.height, s.width, s.maps, s.fh, s.fw);
+      return false;
+    }
+    x[0] = w[0] = (T)INFINITY;  // the other ways through the gradients
+    lenet::gradient_of_filters(s, x.data(), gy.data(), flip, found[1][0].data(), 1);
+    lenet::gradient_of_images(s, w.data(), gy.data(), flip, found[2][0].data(), 1);
+  }
+  return true;
+}
+
 template <typename T, typename F> bool check_activation(double (*exact)(double), double tolerance) {
   for (int k = 0; k < 40; k++) {
     lenet::Rows s = {random_int(1, 40), random_int(1, 9), random_int(1, 40), 0};
@@ -160,6 +206,7 @@ static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 
 int main() {
   if (!check_convpool<float>(1e-5) || !check_convpool<double>(1e-13)) return 1;
+  if (!check_convolution<float>(1e-5) || !check_convolution<double>(1e-13)) return 1;
   if (!check_activation<float, lenet::Tanh>(tanh, 3e-7) ||
       !check_activation<double, lenet::Tanh>(tanh, 1e-15) ||
       !check_activation<float, lenet::Sigmoid>(sigmoid, 3e-7) ||
