@@ -8,6 +8,7 @@ a graph that is compiled for the CPU with the ``fast_run`` optimisations (Theano
 
 * ``convpool.py``: convolution and max-pooling as one op, and both its gradients as another;
 * ``pool_first.py``, ``convpool_bias.py``: the same for graphs that pool after the activation;
+* ``convolution.py``, ``pool_sum.py``: convolutions without pooling, and pooling by sums or means;
 * ``activation.py``: tanh and sigmoid, with the bias before them and its gradient;
 * ``rewrites.py``: the patterns, and how they enter Theano's optimisation database.
 

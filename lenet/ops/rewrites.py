@@ -8,6 +8,7 @@ instance, is softplus by then:
     48.4  lenet_ops_pool_first  pool_2d(tanh(conv2d(x, w) + bias)): pooling comes first
     48.5  lenet_ops_convpool    pool_2d(conv2d(x, w)) and the gradients that come through it
     48.5  lenet_ops_convolution conv2d(x, w) that is left, and its gradients
+    48.5  lenet_ops_pool_sum    pool_2d(x) that takes sums or means, and its gradient
     48.6  AbstractConv2d -> CorrMM                                    (Theano)
     48.9  lenet_ops_activation  tanh(x + bias), its gradient, the bias' gradient
     49    successive element-wise ops become one loop                 (Theano)
@@ -47,7 +48,7 @@ from theano.tensor.nnet.abstract_conv import (
 )
 from theano.tensor.nnet.sigm import ScalarSigmoid
 from theano.tensor.opt import Shape_i
-from theano.tensor.signal.pool import MaxPoolGrad, Pool
+from theano.tensor.signal.pool import AveragePoolGrad, MaxPoolGrad, Pool
 
 from lenet.ops import pool_first
 from lenet.ops.activation import Activation, ActivationBase, ActivationGrad
@@ -55,9 +56,11 @@ from lenet.ops.columns import filter_size, plain_convolution
 from lenet.ops.convolution import KINDS, Convolution, as_products
 from lenet.ops.convpool import ConvPool, ConvPoolGrad, record_dtype
 from lenet.ops.convpool_bias import ConvPoolBiasGrad
+from lenet.ops.pool_sum import SumPool, SumPoolGrad
 
 FLOATS = ("float32", "float64")
 FUNCTIONS = {theano.scalar.Tanh: "tanh", ScalarSigmoid: "sigmoid"}
+SUM_POOLS = {Pool: SumPool, AveragePoolGrad: SumPoolGrad}
 
 
 def on_cpu():
@@ -72,15 +75,18 @@ def is_convolution(variable):
             conv.inputs[0].dtype == conv.inputs[1].dtype and conv.inputs[0].dtype in FLOATS)
 
 
-def pooling_window(node, conv):
-    """The window of a `Pool` or `MaxPoolGrad` of a convolution that `ConvPool` can do, or None."""
-    op = node.op
-    if op.mode != "max" or op.ndim != 2:
-        return None
-    if not all(isinstance(v, Constant) for v in node.inputs[-3:]):
+def side_by_side(node):
+    """The window of a `Pool` or its gradient if windows lie side by side, else None."""
+    if node.op.ndim != 2 or not all(isinstance(v, Constant) for v in node.inputs[-3:]):
         return None
     window, stride, pad = (tuple(int(i) for i in v.data) for v in node.inputs[-3:])
-    if window != stride or pad != (0, 0) or min(window) < 1 or record_dtype(window) is None:
+    return window if window == stride and pad == (0, 0) and min(window) >= 1 else None
+
+
+def pooling_window(node, conv):
+    """The window of a `Pool` or `MaxPoolGrad` of a convolution that `ConvPool` can do, or None."""
+    op, window = node.op, side_by_side(node)
+    if op.mode != "max" or window is None or record_dtype(window) is None:
         return None
     if not op.ignore_border:  # all windows have to be full ones
         conv = conv.op
@@ -243,6 +249,24 @@ class ConvolutionRewrite(CpuRewrite):
             new = Convolution(kind, op.filter_flip)(a, b)
         else:  # CorrMM is faster
             return None
+        return [(node.outputs[0], new)]
+
+
+class SumPoolRewrite(CpuRewrite):
+    """Pool and AveragePoolGrad of sums or means -> SumPool and SumPoolGrad."""
+
+    def rewrite(self, fgraph):
+        for node in fgraph.toposort():
+            if type(node.op) in SUM_POOLS:
+                self.replace(fgraph, self.replacement(node))
+
+    @staticmethod
+    def replacement(node):
+        op, window, maps = node.op, side_by_side(node), node.inputs[0]
+        if (op.mode == "max" or window is None or not op.ignore_border or maps.ndim != 4 or
+                maps.dtype not in FLOATS or any(v.dtype != maps.dtype for v in node.inputs[:-3])):
+            return None
+        new = SUM_POOLS[type(op)](window, mean=op.mode != "sum")(*node.inputs[:-3])
         return [(node.outputs[0], new)]
 
 
@@ -444,6 +468,7 @@ def register():
     # before Theano chooses how to compute a convolution (48.6)
     optdb.register("lenet_ops_convpool", ConvPoolRewrite(), 48.5, *tags)
     optdb.register("lenet_ops_convolution", ConvolutionRewrite(), 48.55, *tags)
+    optdb.register("lenet_ops_pool_sum", SumPoolRewrite(), 48.56, *tags)
     # before Theano fuses (49), after every rewrite that looks for a tanh
     optdb.register("lenet_ops_activation", ActivationRewrite(), 48.9, *tags)
     # with the other in-place ops, after Theano's fusion (49)

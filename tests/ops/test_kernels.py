@@ -12,8 +12,10 @@ from conftest import REPOSITORY, run_python
 from theano.compile.debugmode import DebugMode
 
 from lenet.ops.activation import Activation, ActivationGrad
+from lenet.ops.convolution import Convolution
 from lenet.ops.convpool import ConvPool, ConvPoolGrad
 from lenet.ops.convpool_bias import ConvPoolBiasGrad
+from lenet.ops.pool_sum import SumPool, SumPoolGrad
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -43,15 +45,21 @@ import numpy
 import theano
 import theano.tensor as T
 from lenet.ops.activation import Activation, ActivationGrad
+from lenet.ops.convolution import Convolution
 from lenet.ops.convpool import ConvPool, ConvPoolGrad
 from lenet.ops.convpool_bias import ConvPoolBiasGrad
+from lenet.ops.pool_sum import SumPool, SumPoolGrad
 rng = numpy.random.RandomState(0)
 x, w, b = T.tensor4('x', 'float32'), T.tensor4('w', 'float32'), T.vector('b', 'float32')
 z, record = ConvPool((2, 2), record=True)(x, w)
 y = Activation('tanh')(z, b)
 gz, gb = ActivationGrad('tanh')(y, y)
 gw, gx = ConvPoolGrad((2, 2))(x, w, gz, record)
-f = theano.function([x, w, b], [y, record, gb, gw, gx], mode=theano.Mode('cvm', None))
+maps = Convolution('output')(x, w)
+sums = SumPool((2, 2))(maps)
+g = SumPoolGrad((2, 2))(maps, sums / 1000)
+f = theano.function([x, w, b], [y, record, gb, gw, gx, sums, Convolution('filters')(x, g),
+                                Convolution('images')(w, g)], mode=theano.Mode('cvm', None))
 """
 
 VALUES = GRAPH + """
@@ -115,9 +123,12 @@ def test_debug_mode():
     gz, gb = ActivationGrad("tanh")(y * 2, y)
     gw, gx = ConvPoolGrad((2, 2))(x, w, gz, record)
     unpooled_gb = ConvPoolBiasGrad((2, 2))(gz, record)
+    maps = Convolution("output")(x, w)
+    g = SumPoolGrad((2, 2), mean=True)(maps, SumPool((2, 2), mean=True)(maps))
+    gradients = [Convolution("filters")(x, g), Convolution("images", False)(w, g)]
     own = theano.compile.optdb.query(theano.gof.Query(include=["lenet_ops"]))
     mode = DebugMode(optimizer=own, stability_patience=1, check_preallocated_output="ALL")
-    function = theano.function([x, w, b], [y, gb, gw, gx, unpooled_gb], mode=mode)
+    function = theano.function([x, w, b], [y, gb, gw, gx, unpooled_gb] + gradients, mode=mode)
     assert any(node.op == ActivationGrad("tanh", inplace=True)
                for node in function.maker.fgraph.apply_nodes)
     rng = numpy.random.RandomState(7)
