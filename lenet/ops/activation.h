@@ -22,7 +22,7 @@
 // units are maps or neurons and inner is the area of a map (1 after a matrix product).
 //
 //            unit 0        unit 1        unit 2
-//     row 0  # # # # # #   # # # # # #   # # # # # #     y = function(x + wide)
+//     row 0  # # # # # #   # # # # # #   # # # # # #     y = function(scale * (x + wide))
 //     row 1  # # # # # #   # # # # # #   # # # # # #     wide: the bias, each number `inner` times
 //     ...    # # # # # #   # # # # # #   # # # # # #     gx = gy * slope(y);  sums += gx
 //     sums   + + + + + +   + + + + + +   + + + + + +     one per block of rows; their sum over
@@ -167,26 +167,26 @@ template <typename T> LENET_INLINE void store_some(T *p, typename Simd<T>::Vec v
   memcpy(p, &v, n * sizeof(T));
 }
 
-// y = f(x + bias[unit]); wide: the bias as a whole row, or null; y may be x
+// y = f(scale * (x + bias[unit])); wide: the bias as a whole row, or null; y may be x
 template <typename T, typename F>
-void activate_row(const T *x, const T *wide, T *y, long n) {
+void activate_row(const T *x, const T *wide, T scale, T *y, long n) {
   typedef typename Simd<T>::Vec V;
   const int N = Simd<T>::N;
   long i = 0;
   for (; i + N <= n; i += N) {
     V v = load<V>(x + i);
     if (wide) v += load<V>(wide + i);
-    store(y + i, F::template value<T>(v));
+    store(y + i, F::template value<T>(v * scale));
   }
   if (i < n) {
     V v = load_some(x + i, n - i);
     if (wide) v += load_some(wide + i, n - i);
-    store_some(y + i, F::template value<T>(v), n - i);
+    store_some(y + i, F::template value<T>(v * scale), n - i);
   }
 }
 
 template <typename T, typename F>
-bool activate(const Rows &s, const T *x, const T *bias, T *y, int threads) {
+bool activate(const Rows &s, const T *x, const T *bias, T scale, T *y, int threads) {
   Scratch scratch(bias ? Scratch::size<T>(s.length) : 0);
   if (scratch.failed()) return false;
   T *wide = 0;
@@ -203,7 +203,7 @@ bool activate(const Rows &s, const T *x, const T *bias, T *y, int threads) {
   for (long j = 0; j < s.rows * pieces; j++) {
     const long begin = j / pieces * s.length + j % pieces * piece;
     const long n = smaller(piece, s.length - j % pieces * piece);
-    activate_row<T, F>(x + begin, wide, y + begin, n);
+    activate_row<T, F>(x + begin, wide, scale, y + begin, n);
   }
   return true;
 }
@@ -244,10 +244,16 @@ bool activate_grad(const Rows &s, const T *gy, const T *y, T *gx, T *gbias, int 
       gradient_row<T, F>(gy + r * s.length, y + r * s.length, gx + r * s.length, own, s.length);
   }
   for (long u = 0; gbias && u < s.units; u++) {
-    double total = 0;
-    for (long b = 0; b < blocks; b++)
-      for (long i = 0; i < s.inner; i++) total += sums[b * part + u * s.inner + i];
-    gbias[u] = (T)total;
+    double totals[8] = {0};  // one chain of additions would wait for each of them
+    for (long b = 0; b < blocks; b++) {
+      const T *const sum = sums + b * part + u * s.inner;
+      long i = 0;
+      for (; i + 8 <= s.inner; i += 8)
+        for (int k = 0; k < 8; k++) totals[k] += sum[i + k];
+      for (; i < s.inner; i++) totals[0] += sum[i];
+    }
+    for (int k = 1; k < 8; k++) totals[0] += totals[k];
+    gbias[u] = (T)totals[0];
   }
   return true;
 }
@@ -275,7 +281,7 @@ inline bool output_like(PyArrayObject **out, PyArrayObject *x, bool inplace) {
 
 // Both return false with a Python error set.  bias is NULL where there is none.
 template <typename T, typename F>
-bool activation(PyArrayObject *x, PyArrayObject *bias, PyArrayObject **y, bool inplace) {
+bool activation(PyArrayObject *x, PyArrayObject *bias, T scale, PyArrayObject **y, bool inplace) {
   Rows s = rows_of(x);
   if (bias && PyArray_DIMS(bias)[0] != s.units) {
     PyErr_Format(PyExc_ValueError, "Activation: a bias of %ld for %ld units",
@@ -288,7 +294,7 @@ bool activation(PyArrayObject *x, PyArrayObject *bias, PyArrayObject **y, bool i
   if (xs.failed || biases.failed) return false;
   bool done;
   Py_BEGIN_ALLOW_THREADS
-  done = activate<T, F>(s, xs.data, biases.data, data_of<T>(y), threads());
+  done = activate<T, F>(s, xs.data, biases.data, scale, data_of<T>(y), threads());
   Py_END_ALLOW_THREADS
   if (!done) PyErr_NoMemory();
   return done;

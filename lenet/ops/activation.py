@@ -2,6 +2,7 @@
 
     y = Activation("tanh")(x, bias)                 tanh(x + bias.dimshuffle("x", 0, "x", "x"))
     y = Activation("tanh", bias=False)(x)           tanh(x)
+    y = Activation("tanh", bias=False, scale=2)(x)  tanh(2 * x)
     gx, gbias = ActivationGrad("tanh")(gy, y)       gx = gy * (1 - y ** 2), gbias = its sum
 
     x (images, units, ...)      bias (units,): one number per index of the second dimension,
@@ -72,7 +73,7 @@ class ActivationBase(CompiledOp):
 
 
 class Activation(ActivationBase):
-    """``function(x + bias.dimshuffle('x', 0, 'x', ...))``, or ``function(x)``.
+    """``function(scale * (x + bias.dimshuffle('x', 0, 'x', ...)))``, or ``function(scale * x)``.
 
     Parameters
     ----------
@@ -82,7 +83,14 @@ class Activation(ActivationBase):
         the maps of (images, maps, rows, columns), the units of (images, units).
     inplace : bool
         Whether the output overwrites x.
+    scale : float
     """
+
+    __props__ = ("function", "bias", "inplace", "scale")
+
+    def __init__(self, function, bias=True, inplace=False, scale=1.0, openmp=None):
+        super().__init__(function, bias, inplace, openmp)
+        self.scale = float(scale)
 
     def make_node(self, x, *bias):
         x = self.check_input(x, "x")
@@ -99,7 +107,9 @@ class Activation(ActivationBase):
 
     def grad(self, inputs, gradients):
         y = self(*inputs)
-        return ActivationGrad(self.function, self.bias)(gradients[0], y, return_list=True)
+        scale = numpy.asarray(self.scale, y.dtype)
+        return [scale * g for g in ActivationGrad(self.function, self.bias)(
+            gradients[0], y, return_list=True)]
 
     def perform(self, node, inputs, outputs):
         x = inputs[0]
@@ -107,7 +117,8 @@ class Activation(ActivationBase):
             if x.shape[1] != len(inputs[1]):
                 raise ValueError(f"Activation: a bias of {len(inputs[1])} for {x.shape[1]} units")
             x = x + inputs[1].reshape((-1,) + (1,) * (x.ndim - 2))
-        y = numpy.asarray(FUNCTIONS[self.function][0](x), x.dtype)
+        y = numpy.asarray(FUNCTIONS[self.function][0](x * numpy.asarray(self.scale, x.dtype)),
+                          x.dtype)
         if self.inplace:
             inputs[0][...] = y
             y = inputs[0]
@@ -115,7 +126,8 @@ class Activation(ActivationBase):
 
     def c_code(self, node, name, inputs, outputs, sub):
         bias = inputs[1] if self.bias else "NULL"
-        return self.c_call("activation", node, f"{inputs[0]}, {bias}, &{outputs[0]}", sub)
+        arguments = f"{inputs[0]}, {bias}, {self.scale!r}, &{outputs[0]}"
+        return self.c_call("activation", node, arguments, sub)
 
 
 class ActivationGrad(ActivationBase):

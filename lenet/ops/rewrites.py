@@ -10,7 +10,7 @@ instance, is softplus by then:
     48.5  lenet_ops_convolution conv2d(x, w) that is left, and its gradients
     48.5  lenet_ops_pool_sum    pool_2d(x) that takes sums or means, and its gradient
     48.6  AbstractConv2d -> CorrMM                                    (Theano)
-    48.9  lenet_ops_activation  tanh(x + bias), its gradient, the bias' gradient
+    48.9  lenet_ops_activation  tanh(c * (x + bias)), its gradient, the bias' gradient
     49    successive element-wise ops become one loop                 (Theano)
     76    lenet_ops_inplace     Activation and ActivationGrad overwrite their input
 
@@ -334,7 +334,7 @@ class ActivationRewrite(CpuRewrite):
     """tanh(x + bias) -> Activation, and its gradient -> ActivationGrad."""
 
     def rewrite(self, fgraph):
-        for step in (before_reshape, activation, activation_grad):
+        for step in (before_reshape, activation, bias_grad, activation_grad):
             last = loops_of_theano(fgraph)
             for node in fgraph.toposort():
                 if node in last and node in fgraph.apply_nodes:
@@ -360,16 +360,31 @@ def before_reshape(node, last):
     return [(node.outputs[0], tensor.reshape(y, shape, ndim=node.outputs[0].ndim))]
 
 
+def split_scale(variable):
+    """(c, x) if `variable` is a constant c times x, else (1, variable)."""
+    if is_elemwise(variable, theano.scalar.Mul) and len(variable.owner.inputs) == 2:
+        for c, x in (variable.owner.inputs, variable.owner.inputs[::-1]):
+            if isinstance(c, Constant) and c.data.size == 1 and x.type == variable.type:
+                return c.data.item(), x
+    return 1, variable
+
+
+def scaled_and_shifted(variable):
+    """(c, [x, bias]) if `variable` is c * (x + bias) with a constant c; (1, [x]) for x alone."""
+    scale, x = split_scale(variable)
+    x, bias = split_bias(x)
+    return scale, [x] if bias is None else [x, bias]
+
+
 def activation(node, last):
-    """tanh(x + bias) -> Activation(x, bias)."""
+    """tanh(x + bias) or tanh(constant * (x + bias)) -> Activation(x, bias)."""
     if not is_activation_of_theano(node):
         return None
-    x, bias = split_bias(node.inputs[0])
-    alone = last[node] is node and last.get(x.owner) is not node
+    scale, inputs = scaled_and_shifted(node.inputs[0])
+    alone = last[node] is node and last.get(inputs[0].owner) is not node
     if not alone and vector_unit_runs(last, last[node]):
         return None
-    inputs = [x] if bias is None else [x, bias]
-    op = Activation(FUNCTIONS[type(node.op.scalar_op)], bias=bias is not None)
+    op = Activation(FUNCTIONS[type(node.op.scalar_op)], bias=len(inputs) == 2, scale=scale)
     return [(node.outputs[0], op(*inputs))]
 
 
@@ -397,12 +412,13 @@ def is_one_minus_sigmoid(variable, y):
     """Whether `variable` is 1 - y for a sigmoid y; specialize writes it as sigmoid(-x)."""
     v = one_minus(variable)
     if v is not None:
-        return is_activation(v, "sigmoid") and v.owner.inputs == y.owner.inputs
+        return is_activation(v, "sigmoid") and (v.owner.op, v.owner.inputs) == (y.owner.op,
+                                                                                y.owner.inputs)
     if not is_elemwise(variable, ScalarSigmoid) or \
             not is_elemwise(variable.owner.inputs[0], theano.scalar.Neg):
         return False
-    x, bias = split_bias(variable.owner.inputs[0].owner.inputs[0])
-    return y.owner.inputs == ([x] if bias is None else [x, bias])
+    return (y.owner.op.scale, y.owner.inputs) == scaled_and_shifted(
+        variable.owner.inputs[0].owner.inputs[0])
 
 
 def find_slope(terms):
@@ -427,33 +443,56 @@ def sums_to_bias(node, x):
             tuple(sorted(node.op.axis)) == (0,) + tuple(range(2, x.ndim)))
 
 
-def activation_grad(node, last):
-    """gy * (1 - sqr(y)) -> ActivationGrad(gy, y) for y = tanh; likewise for sigmoid.
+def bias_sums(variable):
+    """The sums of a variable over all dimensions but the second."""
+    return [client.outputs[0] for client, _ in variable.clients if sums_to_bias(client, variable)]
 
-    Where the gradient of a bias is wanted, this saves the loop of its sum. Elsewhere it must not
-    break a loop up.
-    """
-    old = node.outputs[0]
-    found = find_slope(factors(old))
-    if found is None or not found[1]:
-        return None
-    y, rest = found
-    sums = [client.outputs[0] for client, _ in old.clients
-            if y.owner.op.bias and sums_to_bias(client, old)]
-    if not sums and (last[node] is not node or any(last.get(v.owner) is node for v in rest)):
-        return None
-    gy = rest[0] if len(rest) == 1 else tensor.mul(*rest)
+
+def gradient_by(y, terms, old):
+    """`ActivationGrad` of a product of `terms`, or None if it cannot be in the place of `old`."""
+    gy = terms[0] if len(terms) == 1 else tensor.mul(*terms)
     if gy.type != y.type or y.type != old.type:
         return None
-    new = ActivationGrad(y.owner.op.function, y.owner.op.bias)(gy, y, return_list=True)
-    return [(old, new[0])] + [(total, new[1]) for total in sums]
+    return ActivationGrad(y.owner.op.function, y.owner.op.bias)(gy, y, return_list=True)
+
+
+def bias_grad(node, last):
+    """gy * (1 - sqr(y)) and its sum -> ActivationGrad(gy, y) for y = tanh; likewise for sigmoid.
+
+    This saves the loop of the sum. Products of gy, the slope and more, such as the scale of the
+    activation or weights, are made of the result.
+    """
+    old = node.outputs[0]
+    y, terms = find_slope(factors(old)) or (None, None)
+    sums = bias_sums(old)
+    if not sums or not terms or not y.owner.op.bias:
+        return None
+    new = gradient_by(y, terms, old)
+    if new is None:
+        return None
+    pairs = [(old, new[0])] + [(total, new[1]) for total in sums]
+    for other in [client.outputs[0] for client, _ in terms[0].clients if client != "output"]:
+        found = find_slope(factors(other))
+        if found and found[0] is y and set(terms) < set(found[1]) and not bias_sums(other):
+            pairs.append((other, tensor.mul(new[0], *(v for v in found[1] if v not in terms))))
+    return pairs
+
+
+def activation_grad(node, last):
+    """gy * (1 - sqr(y)) -> ActivationGrad(gy, y), likewise, where it breaks no loop up."""
+    old = node.outputs[0]
+    y, terms = find_slope(factors(old)) or (None, None)
+    if not terms or last[node] is not node or any(last.get(v.owner) is node for v in terms):
+        return None
+    new = gradient_by(y, terms, old)
+    return new and [(old, new[0])]
 
 
 @local_optimizer([Activation, ActivationGrad], inplace=True)
 def local_activation_inplace(node):
     op = node.op
     if isinstance(op, ActivationBase) and not op.inplace:
-        new = type(op)(op.function, op.bias, inplace=True, openmp=op.openmp)(
+        new = type(op)(**dict(op._props_dict(), inplace=True), openmp=op.openmp)(
             *node.inputs, return_list=True)
         copy_stack_trace(node.outputs, new)
         return new

@@ -189,11 +189,11 @@ template <typename T, typename F> bool check_activation(double (*exact)(double),
     s.length = s.units * s.inner;
     const vector<T> x = random_values<T>(s.rows * s.length), bias = random_values<T>(s.units);
     vector<T> y(x.size()), gx(x.size()), gbias(bias.size());
-    lenet::activate<T, F>(s, x.data(), bias.data(), y.data(), 2);
+    lenet::activate<T, F>(s, x.data(), bias.data(), T(0.5), y.data(), 2);
     lenet::activate_grad<T, F>(s, y.data(), y.data(), gx.data(), gbias.data(), 2);
     vector<double> expected(x.size());
     for (size_t i = 0; i < x.size(); i++)
-      expected[i] = exact((double)x[i] + bias[(long)i / s.inner % s.units]);
+      expected[i] = exact(0.5 * ((double)x[i] + bias[(long)i / s.inner % s.units]));
     if (!(distance(y, expected) <= tolerance)) {
       printf("an activation is off by %g\n", distance(y, expected));
       return false;

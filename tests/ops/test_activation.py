@@ -128,6 +128,19 @@ def test_verify_grad():
                                   rng=rng, mode=RAW)
 
 
+def test_scale():
+    rng = numpy.random.RandomState(6)
+    x, b = T.tensor4("x", "float64"), T.vector("b", "float64")
+    xv, bv = rng.randn(5, 3, 4, 2), rng.randn(3)
+    for name, exact in EXACT.items():
+        op = Activation(name, scale=2. / 3)
+        for mode in (RAW, theano.Mode("py", None)):
+            found = theano.function([x, b], op(x, b), mode=mode)(xv, bv)
+            expected = exact((xv + bv[:, None, None]) * 2 / 3)
+            numpy.testing.assert_allclose(found, expected, rtol=1e-12)
+        theano.tensor.verify_grad(op, [xv, bv], rng=rng, mode=RAW)
+
+
 def test_perform_is_the_kernel():
     rng = numpy.random.RandomState(5)
     x, b, gy = T.tensor4("x", "float64"), T.vector("b", "float64"), T.tensor4("gy", "float64")

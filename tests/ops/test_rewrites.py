@@ -252,6 +252,33 @@ def test_gradient_of_a_bias_costs_no_loop():
     assert "Sum" not in found and "ActivationGrad" in found
 
 
+@pytest.mark.parametrize("function", [T.tanh, T.nnet.sigmoid])
+def test_scaled_activation_and_its_gradients(function):
+    """As in LeNet-5 of 1998: A tanh(S (c x + b)), with a coefficient and a bias for each map."""
+    x, g, b, c = T.tensor4("x"), T.tensor4("g"), T.vector("b"), T.vector("c")
+    inputs = [x, g, b, c]
+    y = 1.7 * function(0.6 * (x * c.dimshuffle("x", 0, "x", "x") + b.dimshuffle("x", 0, "x", "x")))
+    outputs = [y] + T.grad(None, [x, b, c], known_grads={y: g})
+    with_ops, without = compiled(inputs, outputs)
+    found = names(node.op for node in with_ops.maker.fgraph.toposort())
+    # one gradient for x and b, and one for c, in which c's factor is summed as well
+    assert [found.count(name) for name in ("Activation", "ActivationGrad", "Sum")] == [1, 2, 0]
+    rng = numpy.random.RandomState(5)
+    values = [rng.randn(*shape).astype(FLOATX) for shape in 2 * [(7, 3, 6, 5)] + 2 * [(3,)]]
+    for a, b in zip(with_ops(*values), without(*values)):
+        numpy.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5 * abs(b).max())
+
+
+def test_activations_of_other_scales_are_no_slope():
+    x = T.matrix("x")
+    for other in (1 - T.nnet.sigmoid(2 * x), T.nnet.sigmoid(-2 * x), T.nnet.sigmoid(2 * x)):
+        outputs = [T.nnet.sigmoid(x), T.nnet.sigmoid(x) * other * x, T.nnet.sigmoid(2 * x)]
+        with_ops, without = compiled([x], outputs)
+        value = numpy.random.RandomState(6).randn(4, 5).astype(FLOATX)
+        for a, b in zip(with_ops(value), without(value)):
+            numpy.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
 def test_bias_that_is_broadcast_is_added_by_theano():
     x = T.tensor4("x")
     one = theano.shared(numpy.ones(1, FLOATX), broadcastable=(True,))
