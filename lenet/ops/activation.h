@@ -187,14 +187,12 @@ void activate_row(const T *x, const T *wide, T scale, T *y, long n) {
 
 template <typename T, typename F>
 bool activate(const Rows &s, const T *x, const T *bias, T scale, T *y, int threads) {
-  Scratch scratch(bias ? Scratch::size<T>(s.length) : 0);
-  if (scratch.failed()) return false;
   T *wide = 0;
-  if (bias) {
-    wide = scratch.take<T>(s.length);
-    for (long u = 0; u < s.units; u++)
-      for (long i = 0; i < s.inner; i++) wide[u * s.inner + i] = bias[u];
-  }
+  Scratch scratch;
+  if (bias) scratch.add(&wide, s.length);
+  if (!scratch.allocate()) return false;
+  for (long u = 0; bias && u < s.units; u++)
+    for (long i = 0; i < s.inner; i++) wide[u * s.inner + i] = bias[u];
   if (s.rows * s.length < 30000) threads = 1;
   // without a bias, rows mean nothing: pieces of one size
   const long piece = bias ? s.length : smaller(s.length, 4096);
@@ -231,10 +229,11 @@ void gradient_row(const T *gy, const T *y, T *gx, T *sums, long n) {
 template <typename T, typename F>
 bool activate_grad(const Rows &s, const T *gy, const T *y, T *gx, T *gbias, int threads) {
   const long block = larger(1, divide_up(s.rows, 32)), blocks = divide_up(s.rows, block);
-  Scratch scratch(gbias ? blocks * Scratch::size<T>(s.length) : 0);
-  if (scratch.failed()) return false;
-  const long part = (long)(Scratch::size<T>(s.length) / sizeof(T));
-  T *const sums = gbias ? scratch.take<T>(blocks * part) : 0;
+  const long part = divide_up(s.length, 16) * 16;  // whole cache lines
+  T *sums = 0;
+  Scratch scratch;
+  if (gbias) scratch.add(&sums, blocks * part);
+  if (!scratch.allocate()) return false;
   if (s.rows * s.length < 30000) threads = 1;
   LENET_PRAGMA(omp parallel for schedule(static) num_threads(threads))
   for (long b = 0; b < blocks; b++) {

@@ -152,20 +152,23 @@ bool sum_taps(long images, long channels, long rows, long columns, const T *from
   const long reach = positions + (fh - 1) * width + fw - 1;
   const long plane = larger(reach, front + rows * width), taps = channels * fh * fw;
   const long n_tiles = divide_up(maps, LENET_TILE_MAPS);
-  Scratch shared(Scratch::size<long>(taps));
-  if (shared.failed()) return false;
-  long *const at = shared.take<long>(taps);
+  long *at;
+  Scratch shared;
+  shared.add(&at, taps);
+  if (!shared.allocate()) return false;
   for (long t = 0; t < taps; t++)
     at[t] = t / fw % channels * plane + t / (fw * channels) * width + t % fw;
   bool failed = false;
   LENET_PRAGMA(omp parallel for schedule(static) num_threads(threads))
   for (long i = 0; i < images; i++) {
-    Scratch scratch(Scratch::size<T>(channels * plane) + Scratch::size<T>(maps * positions));
-    if (scratch.failed()) {
+    T *x, *sums;
+    Scratch scratch;
+    scratch.add(&x, channels * plane);
+    scratch.add(&sums, maps * positions);
+    if (!scratch.allocate()) {
       failed = true;
       continue;
     }
-    T *const x = scratch.take<T>(channels * plane), *const sums = scratch.take<T>(maps * positions);
     memset(x, 0, channels * plane * sizeof(T));
     for (long c = 0; c < channels; c++)
       for (long r = 0; r < rows; r++)
@@ -194,9 +197,10 @@ bool sum_taps(long images, long channels, long rows, long columns, const T *from
 template <typename T>
 bool convolve(const Sizes &s, const T *x, const T *w, bool flip, T *y, int threads) {
   const long area = s.fh * s.fw, taps = s.channels * area;
-  Scratch scratch(Scratch::size<T>(taps * s.maps));
-  if (scratch.failed()) return false;
-  T *const packed = scratch.take<T>(taps * s.maps);
+  T *packed;
+  Scratch scratch;
+  scratch.add(&packed, taps * s.maps);
+  if (!scratch.allocate()) return false;
   for (long m = 0; m < s.maps; m++)
     for (long c = 0; c < s.channels; c++)
       for (long k = 0; k < area; k++)
@@ -223,9 +227,10 @@ bool gradient_of_images(const Sizes &s, const T *w, const T *gy, bool flip, T *g
         }
     return true;
   }
-  Scratch scratch(Scratch::size<T>(taps * s.channels));
-  if (scratch.failed()) return false;
-  T *const packed = scratch.take<T>(taps * s.channels);
+  T *packed;
+  Scratch scratch;
+  scratch.add(&packed, taps * s.channels);
+  if (!scratch.allocate()) return false;
   for (long m = 0; m < s.maps; m++)
     for (long c = 0; c < s.channels; c++)
       for (long k = 0; k < area; k++)
@@ -262,10 +267,12 @@ bool gradient_of_filters(const Sizes &s, const T *x, const T *gy, bool flip, T *
   const long block = larger(1, (1 << 18) / (long)sizeof(T) / larger(1, image + gradient));
   const long group = block * larger(1, divide_up(divide_up(s.images, block), 32L));
   const long groups = divide_up(s.images, group), slack = Simd<T>::N + s.fw;
-  Scratch shared(Scratch::size<long>(tap_tiles * TILE) + Scratch::size<T>(groups * s.maps * taps));
-  if (shared.failed()) return false;
-  long *const at = shared.take<long>(tap_tiles * TILE);
-  T *const sums = shared.take<T>(groups * s.maps * taps);
+  long *at;
+  T *sums;
+  Scratch shared;
+  shared.add(&at, tap_tiles * TILE);
+  shared.add(&sums, groups * s.maps * taps);
+  if (!shared.allocate()) return false;
   for (long t = 0; t < tap_tiles * TILE; t++)
     at[t] = t < taps ? t / area * pixels + t / s.fw % s.fh * s.width + t % s.fw : 0;
   memset(sums, 0, groups * s.maps * taps * sizeof(T));
@@ -273,12 +280,14 @@ bool gradient_of_filters(const Sizes &s, const T *x, const T *gy, bool flip, T *
   LENET_PRAGMA(omp parallel for schedule(static) num_threads(threads))
   for (long k = 0; k < groups; k++) {
     const long most = smaller(block, s.images);
-    Scratch scratch(Scratch::size<T>(most * image + slack) + Scratch::size<T>(most * gradient));
-    if (scratch.failed()) {
+    T *xs, *g;
+    Scratch scratch;
+    scratch.add(&xs, most * image + slack);
+    scratch.add(&g, most * gradient);
+    if (!scratch.allocate()) {
       failed = true;
       continue;
     }
-    T *const xs = scratch.take<T>(most * image + slack), *const g = scratch.take<T>(most * gradient);
     memset(xs + most * image, 0, slack * sizeof(T));
     memset(g, 0, most * gradient * sizeof(T));
     for (long i = k * group; i < smaller(s.images, (k + 1) * group); i += block) {

@@ -3,33 +3,12 @@
 
 namespace lenet {
 
-// The number of points of the transform for the gradient of the filters, 1 where hits are better:
-// where the sums of all lanes would leave the second-level cache, or would do more work.  Costs are
-// vector multiply-adds for a window of N images; each product of a tile costs some 6 more for the
-// transform.
-template <typename T> int gradient_points(const Shape &s) {
-  const int N = Simd<T>::N;
-  int best = 1;
-  long least = s.ph * s.pw * N * (8 + 2 * s.fh * divide_up(s.fw * s.channels, (long)N));
-  for (int points = 4; points <= 8 && s.fw > 1; points += 2) {
-    const long outputs = points - s.fw + 1, taps = s.channels * s.fh;
-    if (outputs < 1 || outputs > 4 || s.maps * taps > 1024) continue;
-    const long cost = s.ph * s.wh * divide_up(s.pw * s.ww, outputs) * points * (taps + 6);
-    if (cost < least) {
-      least = cost;
-      best = points;
-    }
-  }
-  return best;
-}
-
 // gw: maps x channels x fh x fw or null; gx: images x channels x height x width or null.  False if
 // there is not enough memory.
 template <typename T, typename R>
 bool convpool_backward(const Shape &s, const T *x, const T *w, bool flip, const T *gz,
                        const R *record, T *gw, T *gx, int threads) {
   ByHits<T, R> by_hits(s);
-  if (!by_hits.fits()) return false;
   if (s.channels * s.fh * s.fw * s.maps == 0) {
     if (gx) memset(gx, 0, s.images * s.channels * s.height * s.width * sizeof(T));
     return true;
@@ -44,28 +23,25 @@ bool convpool_backward(const Shape &s, const T *x, const T *w, bool flip, const 
   const long images = unit * larger(1, divide_up(divide_up(s.images, unit), most));
   const long blocks = divide_up(s.images, images);
   const long parts = dense && blocks < 8 ? smaller(4, s.maps) : 1;  // of a block's maps
-  Scratch shared(Scratch::size<T>(size) * (gw ? blocks + 1 : 1));
-  if (shared.failed()) return false;
-  by_hits.w = shared.take<T>(size);
+  T *sums = 0;
+  Scratch shared;
+  shared.add(&by_hits.w, size);
+  if (gw) shared.add(&sums, blocks * size);
+  if (!shared.allocate()) return false;
   if (gx) by_hits.pack(w, flip);
-  T *const sums = gw ? shared.take<T>(blocks * size) : 0;
 
   bool failed = false;
   const double work = (double)s.images * s.maps * s.ph * s.pw * s.channels * area;
   if (work < 1e6) threads = 1;
   LENET_PRAGMA(omp parallel for schedule(dynamic) num_threads(threads))
   for (long i = 0; i < blocks * parts; i++) {
-    Scratch scratch(by_hits.bytes() + (dense ? all.bytes() : 0));
-    if (scratch.failed()) {
-      failed = true;
-      continue;
-    }
     const long block = i / parts, part = i % parts;
     const long from = block * images, to = smaller(s.images, from + images);
     const long m0 = part * s.maps / parts, m1 = (part + 1) * s.maps / parts;
     T *const own = gw ? sums + block * size : 0;
-    if (!dense || !all.run_block(x, gz, record, from, to, m0, m1, own, by_hits.padded, scratch))
-      by_hits.run_block(x, gz, record, from, to, m0, m1, own, gx, scratch);
+    if (!(dense && all.run_block(x, gz, record, from, to, m0, m1, own, by_hits.padded)) &&
+        !by_hits.run_block(x, gz, record, from, to, m0, m1, own, gx))
+      failed = true;
   }
   if (failed || !gw) return !failed;
   const long map = s.fh * by_hits.padded;

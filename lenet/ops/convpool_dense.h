@@ -8,9 +8,9 @@
 //     gradient, record  ->  d [row][x][lane], a map's row of windows  ->  points [q][m][tile][y]
 //
 //     for each block of images, for each LENET_DENSE_MAPS maps, for each point q
-//       for each channel c, for each tile, for 5 rows i of a filter at a time
-//         sums over rows y of d[q][m][tile][y] * x[q][c][tile][y + i]                   correlate()
-//             4 maps x 5 rows = 20 registers; for each y: 4 loads of d, 5 of x, 20 multiply-adds
+//       for each channel c, for 5 rows i of a filter at a time
+//         sums over rows y and tiles of d[q][m][y][tile] * x[q][c][y + i][tile]         correlate()
+//             4 maps x 5 rows = 20 registers; at each place 4 loads of d, 5 of x, 20 multiply-adds
 //     at the end the lanes are added up, and points become columns of the filters
 
 // Maps whose sums of 5 filter rows, with 1 + LENET_DENSE_MAPS factors, fit the registers.
@@ -22,9 +22,9 @@
 
 namespace lenet {
 
-// sums[m][k] += sum over n positions p of d[m][p] * x[p + k]; each is a vector of lanes
+// sums[m][k] += sum over n positions p of d[m][p] * x[k][p]; each is a vector of lanes
 template <typename T, int M, int K>
-void correlate(const T *d, long d_step, const T *x, long n, T *sums, long sums_step) {
+void correlate(const T *d, long map, const T *x, long row, long n, T *sums, long sums_step) {
   typedef typename Simd<T>::Vec V;
   const int N = Simd<T>::N;
   V sum[M][K];
@@ -35,10 +35,10 @@ void correlate(const T *d, long d_step, const T *x, long n, T *sums, long sums_s
   for (long p = 0; p < n; p++, d += N, x += N) {
     V g[M];
 #pragma GCC unroll 4
-    for (int m = 0; m < M; m++) g[m] = load<V>(d + m * d_step);
+    for (int m = 0; m < M; m++) g[m] = load<V>(d + m * map);
 #pragma GCC unroll 5
     for (int k = 0; k < K; k++) {
-      const V a = load<V>(x + k * N);
+      const V a = load<V>(x + k * row);
 #pragma GCC unroll 4
       for (int m = 0; m < M; m++) sum[m][k] += g[m] * a;
     }
@@ -49,10 +49,18 @@ void correlate(const T *d, long d_step, const T *x, long n, T *sums, long sums_s
     for (int k = 0; k < K; k++) store(sums + m * sums_step + k * N, sum[m][k]);
 }
 
+// The number of points of the transform, 1 where hits are better: where the sums of all lanes would
+// leave the second-level cache, or would take more multiply-adds for a window of N images.
+template <typename T> int gradient_points(const Shape &s) {
+  const long N = Simd<T>::N, vectors = s.fh * divide_up(s.fw * s.channels, N);
+  if (s.maps * s.channels * s.fh > 1024) return 1;
+  return cheapest_points(s, s.ph * s.pw * N * (8 + 2 * vectors), 0);
+}
+
 template <typename T, typename R> struct Dense {
   typedef typename Simd<T>::Int Int;
   typedef typename Simd<T>::IntVec IntVec;
-  typedef void (*Function)(const T *, long, const T *, long, T *, long);
+  typedef void (*Function)(const T *, long, const T *, long, long, T *, long);
   enum { N = Simd<T>::N, MAPS = LENET_DENSE_MAPS, ROWS = 5 };
   const Shape &s;
   Transform<T> transform;
@@ -67,15 +75,8 @@ template <typename T, typename R> struct Dense {
     pooled = s.ph * s.pw;
     image = s.channels * s.height * s.width;
     taps = s.channels * s.fh;
-    map = tiles * rows * N;
-    plane = tiles * s.height * N;
-  }
-  size_t bytes() const {
-    const int P = transform.points;
-    return Scratch::size<T>(pooled * N) + Scratch::size<Int>(pooled * N) +
-           Scratch::size<T>(s.wh * width * N) + Scratch::size<T>(P * MAPS * map) +
-           Scratch::size<T>((image + 8) * N) + Scratch::size<T>(P * s.channels * plane) +
-           Scratch::size<T>(s.maps * P * taps * N);
+    map = rows * tiles * N;
+    plane = s.height * tiles * N;
   }
 
   // d[row of the window][column] = g where the element equals the maximum, else 0
@@ -99,17 +100,22 @@ template <typename T, typename R> struct Dense {
   }
 
   // images from ... to - 1, maps m0 ... m1 - 1; gw: [map][ky][kx, channel], rows of padded numbers.
-  // False if an image or a gradient is not finite, which a transform would spread.
+  // False if an image or a gradient is not finite, which a transform would spread, or if there is
+  // not enough memory.
   bool run_block(const T *x, const T *gz, const R *record, long from, long to, long m0, long m1,
-                 T *gw, long padded, Scratch &scratch) const {
+                 T *gw, long padded) const {
     const int P = transform.points;
-    T *const g = scratch.take<T>(pooled * N);
-    Int *const masks = scratch.take<Int>(pooled * N);
-    T *const d = scratch.take<T>(s.wh * width * N);
-    T *const d_points = scratch.take<T>(P * MAPS * map);
-    T *const images = scratch.take<T>((image + 8) * N);
-    T *const x_points = scratch.take<T>(P * s.channels * plane);
-    T *const sums = scratch.take<T>(s.maps * P * taps * N);  // [map][point][channel, row]
+    T *g, *d, *d_points, *images, *x_points, *sums;  // sums: [map][point][channel, row]
+    Int *masks;
+    Scratch scratch;
+    scratch.add(&g, pooled * N);
+    scratch.add(&masks, pooled * N);
+    scratch.add(&d, s.wh * width * N);
+    scratch.add(&d_points, P * MAPS * map);
+    scratch.add(&images, (image + 8) * N);
+    scratch.add(&x_points, P * s.channels * plane);
+    scratch.add(&sums, (m1 - m0) * P * taps * N);
+    if (!scratch.allocate()) return false;
     memset(d, 0, s.wh * width * N * sizeof(T));  // the columns that are in no window
     memset(images + image * N, 0, 8 * N * sizeof(T));  // the last tile may reach beyond
     memset(sums, 0, (m1 - m0) * P * taps * N * sizeof(T));
@@ -117,10 +123,9 @@ template <typename T, typename R> struct Dense {
       const long lanes = smaller(N, to - first), stride = s.maps * pooled;
       interleave(x + first * image, image, lanes, image, images);
       if (!all_finite(images, image * N)) return false;
-      for (long i = 0; i < s.channels * s.height; i++)
-        transform.in(images + i * s.width * N, tiles, transform.outputs,
-                     x_points + i / s.height * plane + i % s.height * N, s.channels * plane,
-                     s.height * N);
+      for (long y = 0; y < s.channels * s.height; y++)
+        transform.in(images + y * s.width * N, tiles, transform.outputs, x_points + y * tiles * N,
+                     s.channels * plane);
       for (long m = m0; m < m1; m += MAPS) {
         const long maps = smaller(MAPS, m1 - m);
         for (long k = 0; k < maps; k++) {
@@ -132,16 +137,15 @@ template <typename T, typename R> struct Dense {
             const long row = y / s.wh * s.pw * N;
             if (y % s.wh == 0) unpool(g + row, masks + row, d);
             transform.out_back(d + y % s.wh * width * N, tiles, transform.outputs,
-                               d_points + k * map + y * N, MAPS * map, rows * N);
+                               d_points + k * map + y * tiles * N, MAPS * map);
           }
         }
         for (long q = 0; q < P; q++)
           for (long i = 0; i < taps; i += smaller(ROWS, s.fh - i % s.fh))
-            for (long k = 0; k < tiles; k++)
-              of_maps<MAPS>(maps, smaller(ROWS, s.fh - i % s.fh))(
-                  d_points + q * MAPS * map + k * rows * N, map,
-                  x_points + (q * s.channels + i / s.fh) * plane + (k * s.height + i % s.fh) * N,
-                  rows, sums + ((m - m0) * P * taps + q * taps + i) * N, P * taps * N);
+            of_maps<MAPS>(maps, smaller(ROWS, s.fh - i % s.fh))(
+                d_points + q * MAPS * map, map,
+                x_points + (q * s.channels + i / s.fh) * plane + i % s.fh * tiles * N, tiles * N,
+                rows * tiles, sums + ((m - m0) * P * taps + q * taps + i) * N, P * taps * N);
       }
     }
     for (long i = 0; i < (m1 - m0) * taps; i++) {

@@ -75,109 +75,104 @@ template <typename T> struct Transpose<T, 0> {
   static LENET_INLINE void run(typename Simd<T>::Vec *) {}
 };
 
-// to[i][lane] = from[lane][i], 0 in lanes without an image; S may be narrower than D
-template <typename S, typename D>
-void interleave(const S *from, long stride, long lanes, long n, D *to) {
-  typedef typename Simd<D>::Vec V;
-  const int N = Simd<D>::N;
-  typedef S Narrow __attribute__((vector_size(N * sizeof(S))));
-  long i = 0;
-  if (lanes == N)
-    for (; i + N <= n; i += N) {
-      V r[N];
+template <typename S, typename D, bool NARROWER = sizeof(S) < sizeof(D)> struct Wider {
+  typedef D Type;
+};
+template <typename S, typename D> struct Wider<S, D, false> { typedef S Type; };
+
+// to[j][i] = from[i][j], N x N numbers: reads `rows` rows of from, 0 below, writes `columns` of to
+template <typename S, typename D, bool WHOLE>
+LENET_INLINE void transpose_square(const S *from, long from_row, long rows, long columns, D *to,
+                                   long to_row) {
+  typedef typename Wider<S, D>::Type W;
+  typedef typename Simd<W>::Vec V;
+  const int N = Simd<W>::N;
+  typedef S From __attribute__((vector_size(N * sizeof(S))));
+  typedef D To __attribute__((vector_size(N * sizeof(D))));
+  V r[N];
 #pragma GCC unroll 16
-      for (int l = 0; l < N; l++)
-        r[l] = __builtin_convertvector(load<Narrow>(from + l * stride + i), V);
-      Transpose<D>::run(r);
+  for (int l = 0; l < N; l++) {
+    const bool read = WHOLE || l < rows;
+    r[l] = read ? __builtin_convertvector(load<From>(from + l * from_row), V) : V();
+  }
+  Transpose<W>::run(r);
 #pragma GCC unroll 16
-      for (int l = 0; l < N; l++) store(to + (i + l) * N, r[l]);
-    }
-  for (; i < n; i++)
-    for (int l = 0; l < N; l++) to[i * N + l] = l < lanes ? (D)from[l * stride + i] : D(0);
+  for (int l = 0; l < N; l++)
+    if (WHOLE || l < columns) store(to + l * to_row, __builtin_convertvector(r[l], To));
 }
 
-// to[lane][i] = from[i][lane]; D may be narrower than S
+// to[j][i] = from[i][j] in squares, of which the last ones overlap the previous ones; number by
+// number where the shorter side is less than N.  Lanes do not count as a side: there are always N.
+template <typename S, typename D>
+void transpose(const S *from, long from_row, long rows, long columns, D *to, long to_row,
+               long side) {
+  const long N = Simd<typename Wider<S, D>::Type>::N;
+  if (side < N) {
+    for (long j = 0; j < columns; j++)
+      for (long i = 0; i < rows; i++) to[j * to_row + i] = (D)from[i * from_row + j];
+    return;
+  }
+  for (long i = 0; i < rows; i += N)
+    for (long j = 0; j < columns; j += N) {
+      const long i0 = larger(0, smaller(i, rows - N)), j0 = larger(0, smaller(j, columns - N));
+      (rows >= N && columns >= N ? transpose_square<S, D, true> : transpose_square<S, D, false>)(
+          from + i0 * from_row + j0, from_row, rows, columns, to + j0 * to_row + i0, to_row);
+    }
+}
+
+// to[i][lane] = from[lane][i], 0 in lanes without an image
+template <typename S, typename D>
+void interleave(const S *from, long stride, long lanes, long n, D *to) {
+  if (lanes < Simd<D>::N) memset(to, 0, n * Simd<D>::N * sizeof(D));
+  transpose(from, stride, lanes, n, to, Simd<D>::N, n);
+}
+
+// to[lane][i] = from[i][lane]
 template <typename S, typename D>
 void deinterleave(const S *from, long n, D *to, long stride, long lanes) {
-  typedef typename Simd<S>::Vec V;
-  const int N = Simd<S>::N;
-  typedef D Narrow __attribute__((vector_size(N * sizeof(D))));
-  long i = 0;
-  if (lanes == N)
-    for (; i + N <= n; i += N) {
-      V r[N];
-#pragma GCC unroll 16
-      for (int l = 0; l < N; l++) r[l] = load<V>(from + (i + l) * N);
-      Transpose<S>::run(r);
-#pragma GCC unroll 16
-      for (int l = 0; l < N; l++)
-        store(to + l * stride + i, __builtin_convertvector(r[l], Narrow));
-    }
-  for (; i < n; i++)
-    for (int l = 0; l < lanes; l++) to[l * stride + i] = (D)from[i * N + l];
+  transpose(from, Simd<S>::N, n, lanes, to, stride, n);
 }
 
 // False as well where numbers are so large that a transform might overflow.
 template <typename T> bool all_finite(const T *x, long n) {
-  typedef typename Simd<T>::Vec V;
-  const int N = Simd<T>::N;
-  const T big = 1 << 20;
-  V nan = V();
-  long i = 0;
-  for (; i + N <= n; i += N) {
-    const V v = load<V>(x + i) * big;
-    nan += v - v;
-  }
-  T sum = 0;
-  for (int l = 0; l < N; l++) sum += nan[l];
-  for (; i < n; i++) sum += x[i] * big - x[i] * big;
-  return sum == sum;
+  const T most = std::numeric_limits<T>::max() / (1 << 20);
+  typename Simd<T>::Int other = 0;  // as wide as T, so that the loop uses vectors
+  for (long i = 0; i < n; i++) other |= !(std::abs(x[i]) <= most);
+  return !other;
 }
 
 // ------------------------------------------------------------------------------------- forward
 
-// The taps of a sum: rows of `run` neighbours, in x at at[row] and in a filter w_row apart.
-struct Taps {
-  long rows, run, w_row;
-  const long *at;
-};
-
-// out[position][map] = sum over taps of x[at[position] + tap] * w[map][tap]: 2 positions, M maps
+// out[position][map] = sum over taps of x[position][tap[k]] * w[map][k]: 2 positions, M maps
 template <typename T, int M>
-__attribute__((noinline)) void multiply(const Taps &taps, const T *x, const long *at, const T *w,
-                                        long w_map, T *out, long out_position, long out_map) {
+__attribute__((noinline)) void multiply(const T *x0, const T *x1, const long *tap, long taps,
+                                        const T *w, T *out) {
   typedef typename Simd<T>::Vec V;
   const int N = Simd<T>::N;
-  const T *const x0 = x + at[0], *const x1 = x + at[1];
-  const long rows = taps.rows, run = taps.run, w_row = taps.w_row, *const row = taps.at;
   V sum[2][M];
 #pragma GCC unroll 8
   for (int m = 0; m < M; m++) sum[0][m] = sum[1][m] = V();
-  for (long r = 0; r < rows; r++, w += w_row) {
-    const T *a = x0 + row[r], *b = x1 + row[r];
-    for (const T *v = w; v < w + run; v++, a += N, b += N) {
-      const V left = load<V>(a), right = load<V>(b);
+  for (long k = 0; k < taps; k++) {
+    const V left = load<V>(x0 + tap[k]), right = load<V>(x1 + tap[k]);
 #pragma GCC unroll 8
-      for (int m = 0; m < M; m++) {
-        sum[0][m] += left * v[m * w_map];
-        sum[1][m] += right * v[m * w_map];
-      }
+    for (int m = 0; m < M; m++) {
+      sum[0][m] += left * w[m * taps + k];
+      sum[1][m] += right * w[m * taps + k];
     }
   }
 #pragma GCC unroll 8
   for (int m = 0; m < M; m++) {
-    store(out + m * out_map, sum[0][m]);
-    store(out + m * out_map + out_position, sum[1][m]);
+    store(out + m * N, sum[0][m]);
+    store(out + (M + m) * N, sum[1][m]);
   }
 }
 
 // multiply() for 1 to M maps
 template <typename T, int M>
-void multiply_tile(long maps, const Taps &taps, const T *x, const long *at, const T *w, long w_map,
-                   T *out, long out_position, long out_map) {
-  if (M == 1 || maps == M)
-    return multiply<T, M>(taps, x, at, w, w_map, out, out_position, out_map);
-  multiply_tile<T, (M > 1 ? M - 1 : 1)>(maps, taps, x, at, w, w_map, out, out_position, out_map);
+void multiply_tile(long maps, const T *x0, const T *x1, const long *tap, long taps, const T *w,
+                   T *out) {
+  if (M == 1 || maps == M) return multiply<T, M>(x0, x1, tap, taps, w, out);
+  multiply_tile<T, (M > 1 ? M - 1 : 1)>(maps, x0, x1, tap, taps, w, out);
 }
 
 // The largest of a window's values, and bit e set where value e equals it, for some maps.  As in
@@ -208,100 +203,18 @@ void pool(const T *value, const long *at, long elements, T scale, long maps, T *
   }
 }
 
-// How the values of a row of windows are computed: with a transform, or without (1 point).
-template <typename T> struct Plan {
-  enum { N = Simd<T>::N };
-  Transform<T> transform;
-  const T *w;                            // filters or their points, [q][map][channel, ...]
-  long w_point, w_map;                   // from one point to the next, from one map to the next
-  long tiles, windows, groups, per_row;  // tiles of a row of windows; windows of a group; groups
-                                         // of a row; tiles of a group's row
-  long positions;                        // of a group
-  long point, points_size;               // numbers of a point's plane, of all in scratch
-  long x_step, y_step;                   // to the next tile, to the next row
-  long element[32];                      // of a window: its place among the values
-  long per_channel, taps, run, channel;  // rows of taps of a channel, of all; their length; to
-                                         // the next channel
-  struct Work {
-    T *points, *products, *values;
-    long *at;  // of each position of each group
-    Taps taps;
-  };
-
-  Plan(const Shape &s, int number, long rows) : transform(number, s.fw) {
-    const long outputs = transform.outputs;
-    tiles = divide_up(s.pw * s.ww, outputs);
-    windows = 1;  // as many as make whole tiles and an even number of positions
-    while (windows * s.ww % outputs || s.wh * windows * s.ww / outputs % 2) windows++;
-    groups = divide_up(s.pw, windows);
-    per_row = windows * s.ww / outputs;
-    positions = s.wh * per_row;
-    for (long e = 0; e < s.wh * s.ww; e++) element[e] = e / s.ww * windows * s.ww + e % s.ww;
-    per_channel = number == 1 ? s.fh : 1;
-    taps = s.channels * per_channel;
-    run = number == 1 ? s.fw : s.fh;
-    channel = rows * (number == 1 ? s.width : tiles) * N;
-    x_step = number == 1 ? N : rows * N;
-    y_step = number == 1 ? s.width * N : N;
-    point = s.channels * channel;
-    points_size = number == 1 ? 0 : number * point;
-    w_map = taps * run;
-    w_point = divide_up(s.maps * w_map, N) * N;
-  }
-  size_t bytes() const {
-    const long values = positions * LENET_TILE * N;
-    return Scratch::size<T>(points_size) + Scratch::size<long>(taps) +
-           Scratch::size<long>(groups * positions) +
-           Scratch::size<T>(transform.points * values) +
-           Scratch::size<T>(transform.outputs * values);
-  }
-  Work take(Scratch &scratch) const {
-    const long values = positions * LENET_TILE * N;
-    Work work;
-    work.points = scratch.take<T>(points_size);
-    work.products = scratch.take<T>(transform.points * values);
-    work.values = scratch.take<T>(transform.outputs * values);
-    work.at = scratch.take<long>(groups * positions);
-    for (long i = 0; i < groups * positions; i++) {
-      const long tile = i / positions * per_row + i % per_row;
-      work.at[i] = smaller(tile, tiles - 1) * x_step + i % positions / per_row * y_step;
-    }
-    long *const rows = scratch.take<long>(taps);
-    for (long i = 0; i < taps; i++) rows[i] = i / per_channel * channel + i % per_channel * y_step;
-    work.taps.rows = taps;
-    work.taps.run = work.taps.w_row = run;
-    work.taps.at = rows;
-    return work;
-  }
-  // values[row of the window][column][map] of a group; x: the points of its first row of images
-  const T *values(const Work &work, const T *x, long group, long map, long maps) const {
-    for (int q = 0; q < transform.points; q++)
-      for (long i = 0; i < positions; i += 2)
-        multiply_tile<T, LENET_TILE>(
-            maps, work.taps, x + q * point, work.at + group * positions + i,
-            w + q * w_point + map * w_map, w_map, work.products + (q * positions + i) * maps * N,
-            maps * N, N);
-    if (transform.points == 1) return work.products;
-    transform.out(work.products, positions * maps * N, positions, maps, transform.outputs,
-                  work.values);
-    return work.values;
-  }
-};
-
-// The number of points of the forward transform, 1 for none.
+// The number of points of the transform of a map's rows, 1 for none.
 //
-// Costs are vector multiply-adds for a row of windows of a map.  With a transform, each product
-// of a tile costs some 6 more for in(), out() and the way through memory.  Where a record is kept,
-// tiles may not reach into the next window: a tie of a window whose inputs are all equal (the
-// empty border of a digit) would be lost to rounding errors from inputs that it does not see.
-// Rounding errors grow with the outputs of a tile: up to 4 they are at most twice a plain sum's.
-inline int forward_points(const Shape &s, bool record) {
+// Costs are vector multiply-adds for a map; each product of a tile takes some 6 more for the
+// transform and the way through memory.  `least`: without a transform.  Rounding errors grow with
+// the outputs of a tile: up to 4 they are at most twice a plain sum's.  The outputs divide `whole`.
+inline int cheapest_points(const Shape &s, long least, long whole) {
   int best = 1;
-  long least = s.pw * s.ww * s.channels * s.fh * s.fw;
-  for (int points = 4; points <= 8; points += 2) {
+  for (int points = 4; points <= 8 && s.fw > 1; points += 2) {
     const long outputs = points - s.fw + 1;
-    if (s.fw < 2 || outputs < 1 || outputs > 4 || (record && s.ww % outputs)) continue;
-    const long cost = divide_up(s.pw * s.ww, outputs) * points * (s.channels * s.fh + 6);
+    if (outputs < 1 || outputs > 4 || whole % outputs) continue;
+    const long tiles = s.ph * s.wh * divide_up(s.pw * s.ww, outputs);
+    const long cost = tiles * points * (s.channels * s.fh + 6);
     if (cost < least) {
       least = cost;
       best = points;
@@ -310,69 +223,94 @@ inline int forward_points(const Shape &s, bool record) {
   return best;
 }
 
-// Lanes are images image ...; maps are those of tiles from ... to - 1.
-template <typename T, typename R> struct ForwardBlock {
+// Pooled maps of N images, by a transform or, with 1 point, by plain sums.
+template <typename T, typename R> struct Forward {
   typedef typename Simd<T>::Int Int;
   enum { N = Simd<T>::N };
   const Shape &s;
-  long band, rows_size, map_tiles;  // pooled rows per band; of a band of images; of all maps
-  Plan<T> direct, fast;
+  Transform<T> transform;
+  long map_tiles, band;       // of all maps; rows of windows at a time
+  long x_channel;             // numbers of a channel of a band of images
+  long tiles, positions;      // of a row of windows; positions rounded up to an even number
+  long row, channel, point;   // numbers of a row of tiles, of a channel, of a point
+  long taps, w_point;         // of a map's filters at a point; numbers of a point of all filters
+  long element[32];           // of a window: its place among the values
+  std::vector<long> at, tap;  // where positions and taps begin, relative to the first row
+  std::vector<T> w;           // filters or their points, [q][map][tap]
 
-  ForwardBlock(const Shape &shape, int points)
-      : s(shape), band(rows_per_band(shape, points)), map_tiles(divide_up(s.maps, LENET_TILE)),
-        direct(s, 1, band * s.wh + s.fh - 1), fast(s, points, band * s.wh + s.fh - 1) {
-    rows_size = direct.point + 8 * N;
-  }
-  // at most half a megabyte of image rows, or of their points, for the second-level cache
-  static long rows_per_band(const Shape &s, int points) {
-    const long elements = points == 1 ? s.width : points * Plan<T>(s, points, 1).tiles;
-    const long row = s.channels * elements * N * sizeof(T);
-    return smaller(s.ph, larger(1, ((1 << 19) / row - s.fh + 1) / s.wh));
-  }
-  size_t bytes() const {
-    return Scratch::size<T>(rows_size) + direct.bytes() + fast.bytes() +
-           Scratch::size<T>(LENET_TILE * band * s.pw * N) +
-           Scratch::size<Int>(LENET_TILE * band * s.pw * N);
+  Forward(const Shape &shape, int points) : s(shape), transform(points, s.fw) {
+    map_tiles = divide_up(s.maps, LENET_TILE);
+    // at most half a megabyte of image rows, for the second-level cache
+    const long most = (1 << 19) / (s.channels * s.width * N * (long)sizeof(T));
+    band = smaller(s.ph, larger(1, (most - s.fh + 1) / s.wh));
+    const long rows = band * s.wh + s.fh - 1, run = points == 1 ? s.fw : 1;
+    x_channel = rows * s.width * N;
+    tiles = divide_up(s.pw * s.ww, transform.outputs);
+    positions = divide_up(s.wh * tiles, 2) * 2;
+    row = (points == 1 ? s.width : tiles) * N;
+    channel = rows * row;
+    point = s.channels * channel;
+    taps = s.channels * s.fh * run;
+    w_point = divide_up(s.maps * taps, N) * N;
+    for (long e = 0; e < s.wh * s.ww; e++)
+      element[e] = e / s.ww * tiles * transform.outputs + e % s.ww;
+    for (long i = 0; i < positions; i++) {
+      const long p = smaller(i, s.wh * tiles - 1);
+      at.push_back(p / tiles * row + p % tiles * N);
+    }
+    for (long k = 0; k < taps; k++)
+      tap.push_back(k / (s.fh * run) * channel + k / run % s.fh * row + k % run * N);
+    w.resize(points * w_point);
   }
 
-  void run(const T *x, T *z, R *record, long image, long from, long to, Scratch &scratch) const {
+  // Lanes are images image ...; maps are those of tiles from ... to - 1.  False if there is not
+  // enough memory, or if an image is not finite, which a transform would spread.
+  bool run(const T *x, T *z, R *record, long image, long from, long to) const {
     const long lanes = smaller(N, s.images - image), area = s.height * s.width;
-    T *const rows = scratch.take<T>(rows_size);
-    T *const pooled = scratch.take<T>(LENET_TILE * band * s.pw * N);
-    Int *const masks = scratch.take<Int>(LENET_TILE * band * s.pw * N);
-    const typename Plan<T>::Work by_taps = direct.take(scratch), by_points = fast.take(scratch);
+    const long P = transform.points, values_size = positions * LENET_TILE * N;
+    T *rows, *points, *products, *sums, *pooled;
+    Int *masks;
+    Scratch scratch;
+    scratch.add(&rows, s.channels * x_channel + 8 * N);
+    scratch.add(&points, P == 1 ? 0 : P * point);
+    scratch.add(&products, P * values_size);
+    scratch.add(&sums, transform.outputs * values_size);
+    scratch.add(&pooled, LENET_TILE * band * s.pw * N);
+    scratch.add(&masks, LENET_TILE * band * s.pw * N);
+    if (!scratch.allocate()) return false;
+    const T scale = 1 / transform.scale, *const in = P == 1 ? rows : points;
     for (long y0 = 0; y0 < s.ph; y0 += band) {
       const long y1 = smaller(s.ph, y0 + band), n = (y1 - y0) * s.wh + s.fh - 1;
-      bool transformed = fast.w != 0;
       for (long c = 0; c < s.channels; c++) {
-        T *const plane = rows + c * direct.channel;
+        T *const plane = rows + c * x_channel;
         interleave(x + (image * s.channels + c) * area + y0 * s.wh * s.width, s.channels * area,
                    lanes, n * s.width, plane);
         memset(plane + n * s.width * N, 0, 8 * N * sizeof(T));  // the last tile may reach beyond
-        transformed = transformed && all_finite(plane, n * s.width * N);
+        if (P == 1) continue;
+        if (!all_finite(plane, n * s.width * N)) return false;
+        for (long y = 0; y < n; y++)
+          transform.in(plane + y * s.width * N, tiles, transform.outputs,
+                       points + c * channel + y * row, point);
       }
-      for (long i = 0; transformed && i < s.channels * n; i++)
-        fast.transform.in(rows + i / n * direct.channel + i % n * s.width * N, fast.tiles,
-                          fast.transform.outputs,
-                          by_points.points + i / n * fast.channel + i % n * N, fast.point,
-                          fast.x_step);
-      const Plan<T> &plan = transformed ? fast : direct;
-      const T scale = 1 / plan.transform.scale, *const in = transformed ? by_points.points : rows;
+      const long size = (y1 - y0) * s.pw;  // pooled elements of a map in this band
       for (long tile = from; tile < to; tile++) {
         const long m0 = tile * s.maps / map_tiles, maps = (tile + 1) * s.maps / map_tiles - m0;
-        const long size = (y1 - y0) * s.pw;  // pooled elements of a map in this band
-        for (long y = 0; y < y1 - y0; y++)
-          for (long g = 0; g < plan.groups; g++) {
-            const T *const values = plan.values(transformed ? by_points : by_taps,
-                                                in + y * s.wh * plan.y_step, g, m0, maps);
-            const long first = g * plan.windows;
-            for (long px = first; px < smaller(s.pw, first + plan.windows); px++) {
-              const long to = (y * s.pw + px) * N;
-              (s.wh * s.ww == 4 ? pool<T, 4> : pool<T, 0>)(
-                  values + (px - first) * s.ww * maps * N, plan.element, s.wh * s.ww, scale, maps,
-                  pooled + to, record ? masks + to : 0, size * N);
-            }
-          }
+        for (long i = 0; i < size; i += s.pw) {
+          const T *const first = in + i / s.pw * s.wh * row;
+          for (long q = 0; q < P; q++)
+            for (long p = 0; p < positions; p += 2)
+              multiply_tile<T, LENET_TILE>(maps, first + q * point + at[p],
+                                           first + q * point + at[p + 1], &tap[0], taps,
+                                           &w[q * w_point + m0 * taps],
+                                           products + (q * positions + p) * maps * N);
+          if (P > 1)
+            transform.out(products, positions * maps * N, positions, maps, transform.outputs, sums);
+          const T *const values = P == 1 ? products : sums;
+          for (long px = 0; px < s.pw; px++)
+            (s.wh * s.ww == 4 ? pool<T, 4> : pool<T, 0>)(
+                values + px * s.ww * maps * N, element, s.wh * s.ww, scale, maps,
+                pooled + (i + px) * N, record ? masks + (i + px) * N : 0, size * N);
+        }
         for (long m = 0; m < maps; m++) {
           const long stride = s.maps * s.ph * s.pw;
           const long offset = image * stride + (m0 + m) * s.ph * s.pw + y0 * s.pw;
@@ -381,51 +319,40 @@ template <typename T, typename R> struct ForwardBlock {
         }
       }
     }
+    return true;
   }
 };
-
-// to[map][channel][row, column]: filters as correlation takes them
-template <typename T> void as_correlation(const Shape &s, const T *w, bool flip, T *to) {
-  const long area = s.fh * s.fw;
-  for (long first = 0; first < s.maps * s.channels * area; first += area)
-    for (long k = 0; k < area; k++) to[first + k] = w[first + (flip ? area - 1 - k : k)];
-}
 
 // z and record (or null): images x maps x ph x pw.  False if there is not enough memory.
 template <typename T, typename R>
 bool convpool_forward(const Shape &s, const T *x, const T *w, bool flip, T *z, R *record,
                       int threads) {
   if (s.images * s.maps * s.ph * s.pw == 0) return true;
-  ForwardBlock<T, R> block(s, forward_points(s, record != 0));
-  const long filters = s.maps * s.channels * s.fh * s.fw;
-  const long points = block.fast.transform.points * block.fast.w_point;
-  Scratch shared(Scratch::size<T>(filters) + Scratch::size<T>(points));
-  if (shared.failed()) return false;
-  T *const own = shared.take<T>(filters), *const own_points = shared.take<T>(points);
-  as_correlation(s, w, flip, own);
-  block.direct.w = own;
-  block.fast.w = 0;
-  if (block.fast.transform.points > 1 && all_finite(own, filters)) {
-    block.fast.transform.filters(own, s.maps * s.channels * s.fh, s.fw, own_points,
-                                 block.fast.w_point);
-    block.fast.w = own_points;
-  }
-  const long blocks = divide_up(s.images, Simd<T>::N);
+  // Where a record is kept, tiles may not reach into the next window: a tie of a window whose inputs
+  // are all equal (the empty border of a digit) would be lost to rounding errors from inputs that it
+  // does not see.
+  const long area = s.fh * s.fw, products = s.oh * s.ow * s.channels * area;
+  const int points = cheapest_points(s, s.ph * s.wh * s.pw * s.ww * s.channels * area,
+                                     record ? s.ww : 0);
+  Forward<T, R> direct(s, 1), fast(s, points);
+  for (long i = 0; i < s.maps * direct.taps; i += area)  // filters as correlation takes them
+    for (long k = 0; k < area; k++) direct.w[i + k] = w[i + (flip ? area - 1 - k : k)];
+  const bool transformed = points > 1 && all_finite(&direct.w[0], s.maps * direct.taps);
+  if (transformed)
+    fast.transform.filters(&direct.w[0], s.maps * fast.taps, s.fw, &fast.w[0], fast.w_point);
   // few blocks: threads share a block's maps, each with images of its own in its scratch
-  const long share = blocks >= 4 * threads ? 1 : smaller(block.map_tiles, threads);
-  const double work = (double)s.images * s.maps * s.oh * s.ow * s.channels * s.fh * s.fw;
+  const long blocks = divide_up(s.images, Simd<T>::N), tiles = direct.map_tiles;
+  const long share = blocks >= 4 * threads ? 1 : smaller(tiles, threads);
+  // 4e6: 80 microseconds; less is not worth waking a thread up
+  if ((double)s.images * s.maps * products < 4e6) threads = 1;
   bool failed = false;
-  if (work < 4e6) threads = 1;  // 80 microseconds: less is not worth waking a thread up
   LENET_PRAGMA(omp parallel for schedule(dynamic) num_threads(threads))
   for (long i = 0; i < blocks * share; i++) {
-    Scratch scratch(block.bytes());
-    if (scratch.failed()) {
+    const long image = i / share * Simd<T>::N;
+    const long from = i % share * tiles / share, to = (i % share + 1) * tiles / share;
+    if (!(transformed && fast.run(x, z, record, image, from, to)) &&
+        !direct.run(x, z, record, image, from, to))
       failed = true;
-      continue;
-    }
-    const long part = i % share;
-    block.run(x, z, record, i / share * Simd<T>::N, part * block.map_tiles / share,
-              (part + 1) * block.map_tiles / share, scratch);
   }
   return !failed;
 }

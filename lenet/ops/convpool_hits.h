@@ -42,100 +42,58 @@ template <typename T> struct Hit {
   T g;
 };
 
-// sums[row][.] += sum over hits of g * x[at + row * step + .]
-template <typename T, int RUN, int ROWS>
-void add_runs(const Hit<T> *hit, const Hit<T> *end, const T *x, long step, T *sums,
-              long sums_step) {
+// sums[.] += sum over hits of g * x[at + .]: a run of RUN vectors
+template <typename T, int RUN>
+void add_runs(const Hit<T> *hit, const Hit<T> *end, const T *x, T *sums) {
   typedef typename Simd<T>::Vec V;
   const int N = Simd<T>::N;
-  V sum[ROWS][RUN];
+  V sum[RUN];
 #pragma GCC unroll 16
-  for (int k = 0; k < ROWS; k++)
-#pragma GCC unroll 16
-    for (int r = 0; r < RUN; r++) sum[k][r] = load<V>(sums + k * sums_step + r * N);
+  for (int r = 0; r < RUN; r++) sum[r] = load<V>(sums + r * N);
   for (; hit < end; hit++) {
-    const T *run = x + hit->at;
-    const T g = hit->g;
 #pragma GCC unroll 16
-    for (int k = 0; k < ROWS; k++)
-#pragma GCC unroll 16
-      for (int r = 0; r < RUN; r++) sum[k][r] += g * load<V>(run + k * step + r * N);
+    for (int r = 0; r < RUN; r++) sum[r] += hit->g * load<V>(x + hit->at + r * N);
   }
 #pragma GCC unroll 16
-  for (int k = 0; k < ROWS; k++)
-#pragma GCC unroll 16
-    for (int r = 0; r < RUN; r++) store(sums + k * sums_step + r * N, sum[k][r]);
+  for (int r = 0; r < RUN; r++) store(sums + r * N, sum[r]);
 }
 
-template <typename T> struct AddRuns {
-  typedef void (*Function)(const Hit<T> *, const Hit<T> *, const T *, long, T *, long);
-  enum { MOST = 5 };  // filter rows taken together
-  static int rows(int run) { return smaller(MOST, LENET_SUMS / run); }
-  // the function for a run, of RUN vectors at most, and for rows, of ROWS at most
-  template <int RUN, int ROWS> static Function of_rows(int rows) {
-    if (ROWS == 1 || rows == ROWS) return add_runs<T, RUN, ROWS>;
-    return of_rows<RUN, (ROWS > 1 ? ROWS - 1 : 1)>(rows);
+// add_runs() for a run of 1 to RUN vectors
+template <typename T, int RUN> struct AddRuns {
+  typedef void (*Function)(const Hit<T> *, const Hit<T> *, const T *, T *);
+  static Function of(long run) {
+    return run == RUN ? add_runs<T, RUN> : AddRuns<T, RUN - 1>::of(run);
   }
-  template <int RUN> static Function of_run(int run, int rows) {
-    if (RUN == 1 || run == RUN)
-      return of_rows<RUN, (LENET_SUMS / RUN < MOST ? LENET_SUMS / RUN : MOST)>(rows);
-    return of_run<(RUN > 1 ? RUN - 1 : 1)>(run, rows);
-  }
-  static Function get(int run, int rows) { return of_run<LENET_SUMS>(run, rows); }
 };
-
-// to[j][i] = from[i][j], in squares, of which the last ones overlap the previous ones
-template <typename T> void transpose(const T *from, long rows, long columns, T *to) {
-  typedef typename Simd<T>::Vec V;
-  const int N = Simd<T>::N;
-  if (rows < N || columns < N) {
-    for (long i = 0; i < rows; i++)
-      for (long j = 0; j < columns; j++) to[j * rows + i] = from[i * columns + j];
-    return;
-  }
-  for (long j = 0; j < columns; j += N)
-    for (long i = 0; i < rows; i += N) {
-      const long i0 = smaller(i, rows - N), j0 = smaller(j, columns - N);
-      V r[N];
-#pragma GCC unroll 16
-      for (int l = 0; l < N; l++) r[l] = load<V>(from + (i0 + l) * columns + j0);
-      Transpose<T>::run(r);
-#pragma GCC unroll 16
-      for (int l = 0; l < N; l++) store(to + (j0 + l) * rows + i0, r[l]);
-    }
-}
+template <typename T> struct AddRuns<T, 0> {
+  static typename AddRuns<T, 1>::Function of(long) { return 0; }
+};
 
 // Visits only the elements of the unpooled maps that received gradient.
 template <typename T, typename R> struct ByHits {
-  typedef typename AddRuns<T>::Function Function;
   enum { N = Simd<T>::N };
   const Shape &s;
-  long length, strips, run, padded;  // filter row: elements; strips of run vectors; padded elements
-  long size, step;                   // elements of an image; from an image row to the next
-  long rows, positions;              // filter rows taken together; positions of an unpooled map
-  long together;                     // images whose hits are listed together
-  Function add[2];                   // for rows and for the rows that are left at the end
-  T *w;                              // filters, [ky][map][kx, channel], rows padded with 0
-  bool finite;                       // are they all
+  long length, run, padded;  // filter row: elements; vectors taken together; padded elements
+  long size, step;           // elements of an image; from an image row to the next
+  long positions;            // of an unpooled map
+  long together;             // images whose hits are listed together
+  typename AddRuns<T, LENET_SUMS>::Function add_run;
+  T *w;         // filters, [ky][map][kx, channel], rows padded with 0
+  bool finite;  // are they all
 
   explicit ByHits(const Shape &shape) : s(shape), w(0), finite(true) {
     length = s.fw * s.channels;
-    strips = divide_up(length, LENET_SUMS * N);
+    const long strips = divide_up(length, LENET_SUMS * N);
     run = divide_up(length, strips * N);
     padded = strips * run * N;
     size = s.height * s.width * s.channels;
     step = s.width * s.channels;
     positions = s.oh * s.ow;
-    rows = divide_up(s.fh, divide_up(s.fh, AddRuns<T>::rows(run)));
     // images that fit the first-level cache, so that a map's gradient is loaded once for all
     together = larger(1, smaller(2, 32768 / (size * (long)sizeof(T))));
-    add[0] = AddRuns<T>::get(run, rows);
-    add[1] = AddRuns<T>::get(run, s.fh % rows);
+    add_run = AddRuns<T, LENET_SUMS>::of(run);
   }
 
-  bool fits() const {  // the 31 bits of Hit::at
-    return (double)size * together < 2147483647. && (double)s.maps * padded < 2147483647.;
-  }
   long filters_size() const { return s.fh * s.maps * padded; }
 
   void pack(const T *from, bool flip) {
@@ -147,13 +105,6 @@ template <typename T, typename R> struct ByHits {
         for (long k = 0; k < area; k++)
           w[(k / s.fw * s.maps + m) * padded + k % s.fw * s.channels + c] =
               from[flip ? area - 1 - k : k];
-  }
-
-  size_t bytes() const {
-    return Scratch::size<T>(together * size + padded) + Scratch::size<T>(size + padded) +
-           Scratch::size<Hit<T> >(s.maps * together * positions) +
-           Scratch::size<Hit<T> >(s.maps * positions) + Scratch::size<long>(s.maps) +
-           Scratch::size<long>(positions);
   }
 
   // Hits by map, of several images (at: the pixel of x), and by position, of one image (at: the
@@ -203,18 +154,17 @@ template <typename T, typename R> struct ByHits {
   // gw: [map][ky][kx, channel], rows padded
   void add_filters(const Hits &h, const T *x, T *gw, long m0, long m1) const {
     for (long m = m0; m < m1; m++)
-      for (long ky = 0; ky < s.fh; ky += rows)
+      for (long ky = 0; ky < s.fh; ky++)
         for (long r = 0; r < padded; r += run * N) {
           const Hit<T> *hits = h.map + m * h.most;
-          add[ky + rows > s.fh](hits, hits + h.count_of_map[m], x + ky * step + r, step,
-                                gw + (m * s.fh + ky) * padded + r, padded);
+          add_run(hits, hits + h.count_of_map[m], x + ky * step + r,
+                  gw + (m * s.fh + ky) * padded + r);
         }
   }
 
   // gx: [pixel][channel].  A run ends in up to N - 1 zeros of w, which add 0 to the next pixels.
   // One filter row after the other, so that this row of all maps stays in the first-level cache.
   void add_image(const Hits &h, T *gx) const {
-    const Function add_row = AddRuns<T>::get(run, 1);
     for (long ky = 0; ky < s.fh; ky++)
       for (long r = 0; r < padded; r += run * N)
         for (long x = 0; x < s.ow; x++)
@@ -222,8 +172,8 @@ template <typename T, typename R> struct ByHits {
             const long p = y * s.ow + x;
             const Hit<T> *hits = h.position + p * s.maps;
             if (h.count[p])
-              add_row(hits, hits + h.count[p], w + ky * s.maps * padded + r, 0,
-                      gx + (y + ky) * step + x * s.channels + r, 0);
+              add_run(hits, hits + h.count[p], w + ky * s.maps * padded + r,
+                      gx + (y + ky) * step + x * s.channels + r);
           }
   }
 
@@ -245,18 +195,22 @@ template <typename T, typename R> struct ByHits {
       }
   }
 
-  // images from ... to - 1, maps m0 ... m1 - 1 (all of them for gx); gw: this block's own, or null
-  void run_block(const T *x, const T *gz, const R *record, long from, long to, long m0, long m1,
-                 T *gw, T *gx, Scratch &scratch) const {
+  // images from ... to - 1, maps m0 ... m1 - 1 (all of them for gx); gw: this block's own, or null.
+  // False if there is not enough memory.
+  bool run_block(const T *x, const T *gz, const R *record, long from, long to, long m0, long m1,
+                 T *gw, T *gx) const {
     const long pixels = s.height * s.width, pooled = s.maps * s.ph * s.pw;
-    T *const xt = scratch.take<T>(together * size + padded);
-    T *const gxt = scratch.take<T>(size + padded);
+    T *xt, *gxt;
     Hits h;
     h.most = together * positions;
-    h.map = scratch.take<Hit<T> >(s.maps * h.most);
-    h.position = scratch.take<Hit<T> >(s.maps * positions);
-    h.count_of_map = scratch.take<long>(s.maps);
-    h.count = scratch.take<long>(positions);
+    Scratch scratch;
+    scratch.add(&xt, together * size + padded);
+    scratch.add(&gxt, size + padded);
+    scratch.add(&h.map, s.maps * h.most);
+    scratch.add(&h.position, s.maps * positions);
+    scratch.add(&h.count_of_map, s.maps);
+    scratch.add(&h.count, positions);
+    if (!scratch.allocate()) return false;
     if (gw) memset(gw + m0 * s.fh * padded, 0, (m1 - m0) * s.fh * padded * sizeof(T));
     if (gw) memset(xt, 0, (together * size + padded) * sizeof(T));
     for (long first = from; first < to; first += together) {
@@ -266,21 +220,24 @@ template <typename T, typename R> struct ByHits {
         const T *const own_gz = gz + i * pooled;
         const R *const own_record = record + i * pooled;
         const bool exactly = !all_finite(own_gz, pooled) || (gx && !finite) ||
-                             (gw && !all_finite(x + i * s.channels * pixels, s.channels * pixels));
+                             (gw && !all_finite(x + i * size, size));
         memset(h.count, 0, positions * sizeof(long));
         if (gx) memset(gxt, 0, (size + padded) * sizeof(T));
-        if (gw) transpose(x + i * s.channels * pixels, s.channels, pixels, image);
+        if (gw) transpose(x + i * size, pixels, s.channels, pixels, image, s.channels,
+                          smaller(pixels, s.channels));
         if (exactly) add_exactly(own_gz, own_record, image, m0, m1, gw, gx ? gxt : 0);
         else if (!gx) collect<true, false>(own_gz, own_record, h, image - xt, m0, m1);
         else if (!gw) collect<false, true>(own_gz, own_record, h, image - xt, m0, m1);
         else collect<true, true>(own_gz, own_record, h, image - xt, m0, m1);
         if (gx) {
           if (!exactly) add_image(h, gxt);
-          transpose(gxt, pixels, s.channels, gx + i * s.channels * pixels);
+          transpose(gxt, s.channels, pixels, s.channels, gx + i * size, pixels,
+                    smaller(pixels, s.channels));
         }
       }
       if (gw) add_filters(h, xt, gw, m0, m1);
     }
+    return true;
   }
 };
 

@@ -45,8 +45,8 @@ template <typename T, int P> struct Points {
   }
 
   // t[q][tile] = in(x) of tiles that begin `outputs` elements apart
-  static void in(const T *x, long tiles, long outputs, T *t, long plane, long step) {
-    for (long k = 0; k < tiles; k++, x += outputs * N, t += step) {
+  static void in(const T *x, long tiles, long outputs, T *t, long plane) {
+    for (long k = 0; k < tiles; k++, x += outputs * N, t += N) {
       V d[P], difference[P - 2];
 #pragma GCC unroll 8
       for (int i = 0; i < P; i++) d[i] = load<V>(x + i * N);
@@ -96,8 +96,8 @@ template <typename T, int P> struct Points {
   }
 
   // t[q][tile] = out'(y)
-  static void out_back(const T *y, long tiles, long outputs, T *t, long plane, long step) {
-    for (long k = 0; k < tiles; k++, y += outputs * N, t += step) {
+  static void out_back(const T *y, long tiles, long outputs, T *t, long plane) {
+    for (long k = 0; k < tiles; k++, y += outputs * N, t += N) {
       V even[PAIRS], odd[PAIRS];
 #pragma GCC unroll 3
       for (int s = 0; s < PAIRS; s++) even[s] = odd[s] = V();
@@ -131,9 +131,9 @@ template <typename T> struct Transform {
   int points, outputs;
   T scale;
   T (*filter)(int, int, int);
-  void (*in)(const T *, long, long, T *, long, long);
+  void (*in)(const T *, long, long, T *, long);
   void (*out)(const T *, long, long, long, long, T *);
-  void (*out_back)(const T *, long, long, T *, long, long);
+  void (*out_back)(const T *, long, long, T *, long);
 
   Transform(int number, long width) : points(number), outputs(number - width + 1), scale(1) {
     if (points == 1) outputs = 1;

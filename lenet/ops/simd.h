@@ -17,6 +17,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
 #if defined(LENET_OPENMP)
 #include <omp.h>
 #endif
@@ -61,27 +66,38 @@ inline long divide_up(long a, long b) { return (a + b - 1) / b; }
 inline long smaller(long a, long b) { return a < b ? a : b; }
 inline long larger(long a, long b) { return a > b ? a : b; }
 
-// One allocation, handed out in pieces that each begin on a cache line:
+// One allocation for several arrays, each of which begins on a cache line:
 //
-//     base | up to 63 bytes | take<T>(n) ... | up to 63 bytes | take<T>(n) ... |
+//     Scratch scratch;
+//     scratch.add(&a, n);                     | up to 63 bytes | a ... | up to 63 bytes | b ... |
+//     scratch.add(&b, m);
+//     if (!scratch.allocate()) return false;
 class Scratch {
-  char *base, *next;
+  struct Array {
+    void *pointer;
+    size_t at;
+  } arrays[8];
+  int count;
+  size_t bytes;
+  char *memory;
   Scratch(const Scratch &);
   void operator=(const Scratch &);
 
  public:
-  explicit Scratch(size_t bytes) : base((char *)malloc(bytes + 64)), next(0) {
-    if (base) next = (char *)(((uintptr_t)base + 63) & ~(uintptr_t)63);
+  Scratch() : count(0), bytes(0), memory(0) {}
+  ~Scratch() { free(memory); }
+  template <typename T> void add(T **pointer, long size) {
+    arrays[count].pointer = pointer;
+    arrays[count++].at = bytes;
+    bytes += (size * sizeof(T) + 63) & ~(size_t)63;
   }
-  ~Scratch() { free(base); }
-  bool failed() const { return !base; }
-  template <typename T> static size_t size(long count) {
-    return ((size_t)count * sizeof(T) + 63) & ~(size_t)63;
-  }
-  template <typename T> T *take(long count) {
-    T *p = (T *)next;
-    next += size<T>(count);
-    return p;
+  bool allocate() {
+    memory = (char *)malloc(bytes + 64);
+    for (int i = 0; memory && i < count; i++) {
+      char *const begin = (char *)(((uintptr_t)memory + 63) & ~(uintptr_t)63) + arrays[i].at;
+      memcpy(arrays[i].pointer, &begin, sizeof begin);
+    }
+    return memory;
   }
 };
 
