@@ -85,8 +85,7 @@ LENET_INLINE void exp_parts(typename Simd<T>::Vec x, typename Simd<T>::Vec *p,
                                    1. / 40320, 1. / 362880, 1. / 3628800, 1. / 39916800,
                                    1. / 479001600, 1. / 6227020800., 1. / 87178291200.};
   V q = V() + (T)inverse[Constants<T>::TERMS - 1];
-#pragma GCC unroll 16
-  for (int i = Constants<T>::TERMS - 2; i >= 0; i--) q = q * r + (T)inverse[i];
+  LENET_UNROLL for (int i = Constants<T>::TERMS - 2; i >= 0; i--) q = q * r + (T)inverse[i];
   *p = r * r * q + r;
 }
 
@@ -112,8 +111,7 @@ struct Tanh {
     const V large = 1 - 2 / (scale * p + scale + 1);
     const V z = a * a;
     V q = V() + C::tanh_term(C::TANH_TERMS - 1);
-#pragma GCC unroll 16
-    for (int i = C::TANH_TERMS - 2; i >= 0; i--) q = q * z + C::tanh_term(i);
+    LENET_UNROLL for (int i = C::TANH_TERMS - 2; i >= 0; i--) q = q * z + C::tanh_term(i);
     const V small = a * (z * q) + a;
     const V y = (V)((I)(a < (T)0.75 ? small : large) | sign);
     return x == x ? y : x;

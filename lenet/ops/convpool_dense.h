@@ -7,18 +7,11 @@
 //
 //     gradient, record  ->  d [row][x][lane], a map's row of windows  ->  points [q][m][tile][y]
 //
-//     for each block of images, for each LENET_DENSE_MAPS maps, for each point q
+//     for each block of images, for each 4 maps, for each point q
 //       for each channel c, for 5 rows i of a filter at a time
 //         sums over rows y and tiles of d[q][m][y][tile] * x[q][c][y + i][tile]         correlate()
 //             4 maps x 5 rows = 20 registers; at each place 4 loads of d, 5 of x, 20 multiply-adds
 //     at the end the lanes are added up, and points become columns of the filters
-
-// Maps whose sums of 5 filter rows, with 1 + LENET_DENSE_MAPS factors, fit the registers.
-#if defined(__AVX512F__) || defined(__aarch64__)
-#define LENET_DENSE_MAPS 4
-#else
-#define LENET_DENSE_MAPS 2
-#endif
 
 namespace lenet {
 
@@ -28,25 +21,18 @@ void correlate(const T *d, long map, const T *x, long row, long n, T *sums, long
   typedef typename Simd<T>::Vec V;
   const int N = Simd<T>::N;
   V sum[M][K];
-#pragma GCC unroll 4
-  for (int m = 0; m < M; m++)
-#pragma GCC unroll 5
-    for (int k = 0; k < K; k++) sum[m][k] = load<V>(sums + m * sums_step + k * N);
+  LENET_UNROLL for (int m = 0; m < M; m++)
+    LENET_UNROLL for (int k = 0; k < K; k++) sum[m][k] = load<V>(sums + m * sums_step + k * N);
   for (long p = 0; p < n; p++, d += N, x += N) {
     V g[M];
-#pragma GCC unroll 4
-    for (int m = 0; m < M; m++) g[m] = load<V>(d + m * map);
-#pragma GCC unroll 5
-    for (int k = 0; k < K; k++) {
+    LENET_UNROLL for (int m = 0; m < M; m++) g[m] = load<V>(d + m * map);
+    LENET_UNROLL for (int k = 0; k < K; k++) {
       const V a = load<V>(x + k * row);
-#pragma GCC unroll 4
-      for (int m = 0; m < M; m++) sum[m][k] += g[m] * a;
+      LENET_UNROLL for (int m = 0; m < M; m++) sum[m][k] += g[m] * a;
     }
   }
-#pragma GCC unroll 4
-  for (int m = 0; m < M; m++)
-#pragma GCC unroll 5
-    for (int k = 0; k < K; k++) store(sums + m * sums_step + k * N, sum[m][k]);
+  LENET_UNROLL for (int m = 0; m < M; m++)
+    LENET_UNROLL for (int k = 0; k < K; k++) store(sums + m * sums_step + k * N, sum[m][k]);
 }
 
 // The number of points of the transform, 1 where hits are better: where the sums of all lanes would
@@ -61,7 +47,8 @@ template <typename T, typename R> struct Dense {
   typedef typename Simd<T>::Int Int;
   typedef typename Simd<T>::IntVec IntVec;
   typedef void (*Function)(const T *, long, const T *, long, long, T *, long);
-  enum { N = Simd<T>::N, MAPS = LENET_DENSE_MAPS, ROWS = 5 };
+  // 4 maps x 5 rows, 4 gradients and an input are 25 registers; 2 maps are 13
+  enum { N = Simd<T>::N, MAPS = LENET_REGISTERS == 32 ? 4 : 2, ROWS = 5 };
   const Shape &s;
   Transform<T> transform;
   long tiles, width, rows;   // of a map's row; its elements in tiles; rows that are in windows

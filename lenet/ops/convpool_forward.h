@@ -55,13 +55,11 @@ template <typename T, int S = Simd<T>::N / 2> struct Transpose {
     memcpy(r, t, sizeof t);
 #else
     typename Simd<T>::IntVec low, high;
-#pragma GCC unroll 16
-    for (int l = 0; l < N; l++) {
+    LENET_UNROLL for (int l = 0; l < N; l++) {
       low[l] = (l & S) ? N + l - S : l;
       high[l] = (l & S) ? N + l : l + S;
     }
-#pragma GCC unroll 16
-    for (int i = 0; i < N; i++)
+    LENET_UNROLL for (int i = 0; i < N; i++)
       if (!(i & S)) {
         V a = r[i], b = r[i + S];
         r[i] = __builtin_shuffle(a, b, low);
@@ -75,38 +73,31 @@ template <typename T> struct Transpose<T, 0> {
   static LENET_INLINE void run(typename Simd<T>::Vec *) {}
 };
 
-template <typename S, typename D, bool NARROWER = sizeof(S) < sizeof(D)> struct Wider {
-  typedef D Type;
-};
-template <typename S, typename D> struct Wider<S, D, false> { typedef S Type; };
-
 // to[j][i] = from[i][j], N x N numbers: reads `rows` rows of from, 0 below, writes `columns` of to
-template <typename S, typename D, bool WHOLE>
+template <typename W, bool WHOLE, typename S, typename D>
 LENET_INLINE void transpose_square(const S *from, long from_row, long rows, long columns, D *to,
                                    long to_row) {
-  typedef typename Wider<S, D>::Type W;
   typedef typename Simd<W>::Vec V;
   const int N = Simd<W>::N;
   typedef S From __attribute__((vector_size(N * sizeof(S))));
   typedef D To __attribute__((vector_size(N * sizeof(D))));
   V r[N];
-#pragma GCC unroll 16
-  for (int l = 0; l < N; l++) {
+  LENET_UNROLL for (int l = 0; l < N; l++) {
     const bool read = WHOLE || l < rows;
     r[l] = read ? __builtin_convertvector(load<From>(from + l * from_row), V) : V();
   }
   Transpose<W>::run(r);
-#pragma GCC unroll 16
-  for (int l = 0; l < N; l++)
+  LENET_UNROLL for (int l = 0; l < N; l++)
     if (WHOLE || l < columns) store(to + l * to_row, __builtin_convertvector(r[l], To));
 }
 
 // to[j][i] = from[i][j] in squares, of which the last ones overlap the previous ones; number by
 // number where the shorter side is less than N.  Lanes do not count as a side: there are always N.
-template <typename S, typename D>
+// W: the wider of the two types.
+template <typename W, typename S, typename D>
 void transpose(const S *from, long from_row, long rows, long columns, D *to, long to_row,
                long side) {
-  const long N = Simd<typename Wider<S, D>::Type>::N;
+  const long N = Simd<W>::N;
   if (side < N) {
     for (long j = 0; j < columns; j++)
       for (long i = 0; i < rows; i++) to[j * to_row + i] = (D)from[i * from_row + j];
@@ -115,7 +106,7 @@ void transpose(const S *from, long from_row, long rows, long columns, D *to, lon
   for (long i = 0; i < rows; i += N)
     for (long j = 0; j < columns; j += N) {
       const long i0 = larger(0, smaller(i, rows - N)), j0 = larger(0, smaller(j, columns - N));
-      (rows >= N && columns >= N ? transpose_square<S, D, true> : transpose_square<S, D, false>)(
+      (rows >= N && columns >= N ? transpose_square<W, true, S, D> : transpose_square<W, false, S, D>)(
           from + i0 * from_row + j0, from_row, rows, columns, to + j0 * to_row + i0, to_row);
     }
 }
@@ -124,13 +115,13 @@ void transpose(const S *from, long from_row, long rows, long columns, D *to, lon
 template <typename S, typename D>
 void interleave(const S *from, long stride, long lanes, long n, D *to) {
   if (lanes < Simd<D>::N) memset(to, 0, n * Simd<D>::N * sizeof(D));
-  transpose(from, stride, lanes, n, to, Simd<D>::N, n);
+  transpose<D>(from, stride, lanes, n, to, Simd<D>::N, n);
 }
 
 // to[lane][i] = from[i][lane]
 template <typename S, typename D>
 void deinterleave(const S *from, long n, D *to, long stride, long lanes) {
-  transpose(from, Simd<S>::N, n, lanes, to, stride, n);
+  transpose<S>(from, Simd<S>::N, n, lanes, to, stride, n);
 }
 
 // False as well where numbers are so large that a transform might overflow.
@@ -150,18 +141,15 @@ __attribute__((noinline)) void multiply(const T *x0, const T *x1, const long *ta
   typedef typename Simd<T>::Vec V;
   const int N = Simd<T>::N;
   V sum[2][M];
-#pragma GCC unroll 8
-  for (int m = 0; m < M; m++) sum[0][m] = sum[1][m] = V();
+  LENET_UNROLL for (int m = 0; m < M; m++) sum[0][m] = sum[1][m] = V();
   for (long k = 0; k < taps; k++) {
     const V left = load<V>(x0 + tap[k]), right = load<V>(x1 + tap[k]);
-#pragma GCC unroll 8
-    for (int m = 0; m < M; m++) {
+    LENET_UNROLL for (int m = 0; m < M; m++) {
       sum[0][m] += left * w[m * taps + k];
       sum[1][m] += right * w[m * taps + k];
     }
   }
-#pragma GCC unroll 8
-  for (int m = 0; m < M; m++) {
+  LENET_UNROLL for (int m = 0; m < M; m++) {
     store(out + m * N, sum[0][m]);
     store(out + (M + m) * N, sum[1][m]);
   }
@@ -187,14 +175,12 @@ void pool(const T *value, const long *at, long elements, T scale, long maps, T *
   if (ELEMENTS) elements = ELEMENTS;
   for (long m = 0; m < maps; m++, value += N) {
     V best = load<V>(value);
-#pragma GCC unroll 4
-    for (long e = 1; e < elements; e++) {
+    LENET_UNROLL for (long e = 1; e < elements; e++) {
       const V v = load<V>(value + at[e] * maps * N);
       best = v > best ? v : best;
     }
     I mask = I();
-#pragma GCC unroll 4
-    for (long e = 0; record && e < elements; e++) {
+    LENET_UNROLL for (long e = 0; record && e < elements; e++) {
       const typename Simd<T>::Int bit = (typename Simd<T>::Int)(uint32_t(1) << e);
       mask |= (load<V>(value + at[e] * maps * N) == best) & bit;
     }

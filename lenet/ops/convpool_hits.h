@@ -27,13 +27,6 @@
 // Where a number is not finite all positions are visited: 0 times infinity is NaN, as it is in
 // Theano's own ops.
 
-// Sums kept in registers; 13 and three factors are the 16 registers of AVX2.
-#if defined(__AVX512F__) || defined(__aarch64__)
-#define LENET_SUMS 16
-#else
-#define LENET_SUMS 13
-#endif
-
 namespace lenet {
 
 // An element of an unpooled map that received gradient g; at: where the other operand's run begins.
@@ -48,14 +41,11 @@ void add_runs(const Hit<T> *hit, const Hit<T> *end, const T *x, T *sums) {
   typedef typename Simd<T>::Vec V;
   const int N = Simd<T>::N;
   V sum[RUN];
-#pragma GCC unroll 16
-  for (int r = 0; r < RUN; r++) sum[r] = load<V>(sums + r * N);
+  LENET_UNROLL for (int r = 0; r < RUN; r++) sum[r] = load<V>(sums + r * N);
   for (; hit < end; hit++) {
-#pragma GCC unroll 16
-    for (int r = 0; r < RUN; r++) sum[r] += hit->g * load<V>(x + hit->at + r * N);
+    LENET_UNROLL for (int r = 0; r < RUN; r++) sum[r] += hit->g * load<V>(x + hit->at + r * N);
   }
-#pragma GCC unroll 16
-  for (int r = 0; r < RUN; r++) store(sums + r * N, sum[r]);
+  LENET_UNROLL for (int r = 0; r < RUN; r++) store(sums + r * N, sum[r]);
 }
 
 // add_runs() for a run of 1 to RUN vectors
@@ -69,21 +59,28 @@ template <typename T> struct AddRuns<T, 0> {
   static typename AddRuns<T, 1>::Function of(long) { return 0; }
 };
 
+// Lists of hits: list i has count[i] of them, from hits[i * room] on.
+template <typename T> struct Lists {
+  Hit<T> *hits;
+  long *count, room;
+};
+
 // Visits only the elements of the unpooled maps that received gradient.
 template <typename T, typename R> struct ByHits {
-  enum { N = Simd<T>::N };
+  // 13 sums, a gradient and an operand from memory are 15 of the 16 registers of AVX2
+  enum { N = Simd<T>::N, SUMS = LENET_REGISTERS == 32 ? 16 : 13 };
   const Shape &s;
   long length, run, padded;  // filter row: elements; vectors taken together; padded elements
   long size, step;           // elements of an image; from an image row to the next
   long positions;            // of an unpooled map
   long together;             // images whose hits are listed together
-  typename AddRuns<T, LENET_SUMS>::Function add_run;
+  typename AddRuns<T, SUMS>::Function add_run;
   T *w;         // filters, [ky][map][kx, channel], rows padded with 0
   bool finite;  // are they all
 
   explicit ByHits(const Shape &shape) : s(shape), w(0), finite(true) {
     length = s.fw * s.channels;
-    const long strips = divide_up(length, LENET_SUMS * N);
+    const long strips = divide_up(length, SUMS * N);
     run = divide_up(length, strips * N);
     padded = strips * run * N;
     size = s.height * s.width * s.channels;
@@ -91,7 +88,7 @@ template <typename T, typename R> struct ByHits {
     positions = s.oh * s.ow;
     // images that fit the first-level cache, so that a map's gradient is loaded once for all
     together = larger(1, smaller(2, 32768 / (size * (long)sizeof(T))));
-    add_run = AddRuns<T, LENET_SUMS>::of(run);
+    add_run = AddRuns<T, SUMS>::of(run);
   }
 
   long filters_size() const { return s.fh * s.maps * padded; }
@@ -107,72 +104,52 @@ template <typename T, typename R> struct ByHits {
               from[flip ? area - 1 - k : k];
   }
 
-  // Hits by map, of several images (at: the pixel of x), and by position, of one image (at: the
-  // filter).  Map m has count_of_map[m] hits from map[m * most] on, position p has count[p] from
-  // position[p * maps] on.
-  struct Hits {
-    Hit<T> *map, *position;
-    long *count_of_map, *count, most;
-  };
-
-  // image: where the image begins among those taken together
-  template <bool W, bool X>
-  void collect(const T *gz, const R *record, const Hits h, long image, long m0, long m1) const {
-    const ByHits b = *this;         // a copy, which the stores below cannot change
-    const Shape s = b.s;
-    long position[32], offset[32];  // of a window's elements, relative to its first one
-    for (long e = 0; e < s.wh * s.ww; e++) {
-      position[e] = e / s.ww * s.ow + e % s.ww;
-      offset[e] = (e / s.ww * s.width + e % s.ww) * s.channels;
-    }
-    for (long m = m0; m < m1; m++) {
-      Hit<T> *const first = h.map + m * h.most, *of_map = first + h.count_of_map[m];
+  // The hits of an image: by map, at pixels of x from `image` on, or by position, at filters of w.
+  template <bool BY_MAP>
+  void collect(const T *gz, const R *record, const Lists<T> lists, long image, long m0,
+               long m1) const {
+    const Shape s = this->s;  // a copy, which the stores below cannot change
+    const long filter = padded, pixel = BY_MAP ? s.channels : 1;
+    const long row = BY_MAP ? s.width * pixel : s.ow;
+    long element[32];         // of a window, relative to its first one
+    for (long e = 0; e < s.wh * s.ww; e++) element[e] = e / s.ww * row + e % s.ww * pixel;
+    for (long m = m0; m < m1; m++)
       for (long py = 0; py < s.ph; py++)
         for (long px = 0; px < s.pw; px++) {
           const long i = (m * s.ph + py) * s.pw + px;
+          const long first = image + py * s.wh * row + px * s.ww * pixel;
           const T g = gz[i];
-          const long at = py * s.wh * s.ow + px * s.ww;
-          const long x = image + (py * s.wh * s.width + px * s.ww) * s.channels;
           for (uint32_t mask = record[i]; mask; mask &= mask - 1) {
-            const int e = __builtin_ctz(mask);
-            if (W) {
-              of_map->at = (int32_t)(x + offset[e]);
-              of_map++->g = g;
-            }
-            if (X) {
-              const long p = at + position[e];
-              Hit<T> &to = h.position[p * s.maps + h.count[p]++];
-              to.at = (int32_t)(m * b.padded);
-              to.g = g;
-            }
+            const long at = first + element[__builtin_ctz(mask)], list = BY_MAP ? m : at;
+            Hit<T> &hit = lists.hits[list * lists.room + lists.count[list]++];
+            hit.at = (int32_t)(BY_MAP ? at : m * filter);
+            hit.g = g;
           }
         }
-      h.count_of_map[m] = of_map - first;
-    }
   }
 
   // gw: [map][ky][kx, channel], rows padded
-  void add_filters(const Hits &h, const T *x, T *gw, long m0, long m1) const {
+  void add_filters(const Lists<T> &lists, const T *x, T *gw, long m0, long m1) const {
     for (long m = m0; m < m1; m++)
       for (long ky = 0; ky < s.fh; ky++)
         for (long r = 0; r < padded; r += run * N) {
-          const Hit<T> *hits = h.map + m * h.most;
-          add_run(hits, hits + h.count_of_map[m], x + ky * step + r,
+          const Hit<T> *hits = lists.hits + m * lists.room;
+          add_run(hits, hits + lists.count[m], x + ky * step + r,
                   gw + (m * s.fh + ky) * padded + r);
         }
   }
 
   // gx: [pixel][channel].  A run ends in up to N - 1 zeros of w, which add 0 to the next pixels.
   // One filter row after the other, so that this row of all maps stays in the first-level cache.
-  void add_image(const Hits &h, T *gx) const {
+  void add_image(const Lists<T> &lists, T *gx) const {
     for (long ky = 0; ky < s.fh; ky++)
       for (long r = 0; r < padded; r += run * N)
         for (long x = 0; x < s.ow; x++)
           for (long y = 0; y < s.oh; y++) {
             const long p = y * s.ow + x;
-            const Hit<T> *hits = h.position + p * s.maps;
-            if (h.count[p])
-              add_run(hits, hits + h.count[p], w + ky * s.maps * padded + r,
+            const Hit<T> *hits = lists.hits + p * lists.room;
+            if (lists.count[p])
+              add_run(hits, hits + lists.count[p], w + ky * s.maps * padded + r,
                       gx + (y + ky) * step + x * s.channels + r);
           }
   }
@@ -200,42 +177,41 @@ template <typename T, typename R> struct ByHits {
   bool run_block(const T *x, const T *gz, const R *record, long from, long to, long m0, long m1,
                  T *gw, T *gx) const {
     const long pixels = s.height * s.width, pooled = s.maps * s.ph * s.pw;
-    T *xt, *gxt;
-    Hits h;
-    h.most = together * positions;
+    T *images, *gradient;
+    Lists<T> by_map, by_position;
+    by_map.room = together * positions;
+    by_position.room = s.maps;
     Scratch scratch;
-    scratch.add(&xt, together * size + padded);
-    scratch.add(&gxt, size + padded);
-    scratch.add(&h.map, s.maps * h.most);
-    scratch.add(&h.position, s.maps * positions);
-    scratch.add(&h.count_of_map, s.maps);
-    scratch.add(&h.count, positions);
+    scratch.add(&images, together * size + padded);
+    scratch.add(&gradient, size + padded);
+    scratch.add(&by_map.hits, s.maps * by_map.room);
+    scratch.add(&by_map.count, s.maps);
+    scratch.add(&by_position.hits, positions * by_position.room);
+    scratch.add(&by_position.count, positions);
     if (!scratch.allocate()) return false;
     if (gw) memset(gw + m0 * s.fh * padded, 0, (m1 - m0) * s.fh * padded * sizeof(T));
-    if (gw) memset(xt, 0, (together * size + padded) * sizeof(T));
+    if (gw) memset(images, 0, (together * size + padded) * sizeof(T));
     for (long first = from; first < to; first += together) {
-      memset(h.count_of_map, 0, s.maps * sizeof(long));
+      memset(by_map.count, 0, s.maps * sizeof(long));
       for (long i = first; i < smaller(to, first + together); i++) {
-        T *const image = xt + (i - first) * size;
+        T *const image = images + (i - first) * size;
         const T *const own_gz = gz + i * pooled;
         const R *const own_record = record + i * pooled;
         const bool exactly = !all_finite(own_gz, pooled) || (gx && !finite) ||
                              (gw && !all_finite(x + i * size, size));
-        memset(h.count, 0, positions * sizeof(long));
-        if (gx) memset(gxt, 0, (size + padded) * sizeof(T));
-        if (gw) transpose(x + i * size, pixels, s.channels, pixels, image, s.channels,
-                          smaller(pixels, s.channels));
-        if (exactly) add_exactly(own_gz, own_record, image, m0, m1, gw, gx ? gxt : 0);
-        else if (!gx) collect<true, false>(own_gz, own_record, h, image - xt, m0, m1);
-        else if (!gw) collect<false, true>(own_gz, own_record, h, image - xt, m0, m1);
-        else collect<true, true>(own_gz, own_record, h, image - xt, m0, m1);
-        if (gx) {
-          if (!exactly) add_image(h, gxt);
-          transpose(gxt, s.channels, pixels, s.channels, gx + i * size, pixels,
-                    smaller(pixels, s.channels));
+        const long side = smaller(pixels, s.channels);
+        if (gw) transpose<T>(x + i * size, pixels, s.channels, pixels, image, s.channels, side);
+        if (gx) memset(gradient, 0, (size + padded) * sizeof(T));
+        if (exactly) add_exactly(own_gz, own_record, image, m0, m1, gw, gx ? gradient : 0);
+        if (gw && !exactly) collect<true>(own_gz, own_record, by_map, image - images, m0, m1);
+        if (gx && !exactly) {
+          memset(by_position.count, 0, positions * sizeof(long));
+          collect<false>(own_gz, own_record, by_position, 0, m0, m1);
+          add_image(by_position, gradient);
         }
+        if (gx) transpose<T>(gradient, s.channels, pixels, s.channels, gx + i * size, pixels, side);
       }
-      if (gw) add_filters(h, xt, gw, m0, m1);
+      if (gw) add_filters(by_map, images, gw, m0, m1);
     }
     return true;
   }

@@ -48,17 +48,13 @@ template <typename T, int P> struct Points {
   static void in(const T *x, long tiles, long outputs, T *t, long plane) {
     for (long k = 0; k < tiles; k++, x += outputs * N, t += N) {
       V d[P], difference[P - 2];
-#pragma GCC unroll 8
-      for (int i = 0; i < P; i++) d[i] = load<V>(x + i * N);
-#pragma GCC unroll 8
-      for (int i = 0; i < P - 2; i++) difference[i] = d[i + 2] - d[i];
+      LENET_UNROLL for (int i = 0; i < P; i++) d[i] = load<V>(x + i * N);
+      LENET_UNROLL for (int i = 0; i < P - 2; i++) difference[i] = d[i + 2] - d[i];
       V zero = V(), infinity = V();
-#pragma GCC unroll 3
-      for (int s = 0; s < PAIRS; s++) {
+      LENET_UNROLL for (int s = 0; s < PAIRS; s++) {
         const V *from = s == 0 ? d : difference;
         V even = V(), odd = V();
-#pragma GCC unroll 3
-        for (int i = 0; i < PAIRS - (s > 0); i++) {
+        LENET_UNROLL for (int i = 0; i < PAIRS - (s > 0); i++) {
           even += coefficient(s, i) * from[2 * i + 2];
           odd += coefficient(s, i) * from[2 * i + 1];
         }
@@ -77,18 +73,15 @@ template <typename T, int P> struct Points {
     for (long p = 0; p < positions; p++, y += (outputs - 1) * maps * N)
       for (long map = 0; map < maps; map++, m += N, y += N) {
         V even[PAIRS], odd[PAIRS];
-#pragma GCC unroll 3
-        for (int s = 0; s < PAIRS; s++) {
+        LENET_UNROLL for (int s = 0; s < PAIRS; s++) {
           const V plus = load<V>(m + (2 * s + 1) * plane), minus = load<V>(m + (2 * s + 2) * plane);
           even[s] = plus + minus;
           odd[s] = plus - minus;
         }
-#pragma GCC unroll 8
-        for (int j = 0; j < P - 1; j++) {
+        LENET_UNROLL for (int j = 0; j < P - 1; j++) {
           if (j == outputs) break;
           V sum = j == 0 ? load<V>(m) : V();
-#pragma GCC unroll 3
-          for (int s = 0; s < PAIRS; s++) sum += power_of(s, j) * (j % 2 ? odd[s] : even[s]);
+          LENET_UNROLL for (int s = 0; s < PAIRS; s++) sum += power_of(s, j) * (j % 2 ? odd[s] : even[s]);
           if (j == outputs - 1) sum += load<V>(m + (P - 1) * plane);
           store(y + j * maps * N, sum);
         }
@@ -99,18 +92,14 @@ template <typename T, int P> struct Points {
   static void out_back(const T *y, long tiles, long outputs, T *t, long plane) {
     for (long k = 0; k < tiles; k++, y += outputs * N, t += N) {
       V even[PAIRS], odd[PAIRS];
-#pragma GCC unroll 3
-      for (int s = 0; s < PAIRS; s++) even[s] = odd[s] = V();
-#pragma GCC unroll 8
-      for (int j = 0; j < P - 1; j++) {
+      LENET_UNROLL for (int s = 0; s < PAIRS; s++) even[s] = odd[s] = V();
+      LENET_UNROLL for (int j = 0; j < P - 1; j++) {
         if (j == outputs) break;
         const V v = load<V>(y + j * N);
-#pragma GCC unroll 3
-        for (int s = 0; s < PAIRS; s++) (j % 2 ? odd : even)[s] += power_of(s, j) * v;
+        LENET_UNROLL for (int s = 0; s < PAIRS; s++) (j % 2 ? odd : even)[s] += power_of(s, j) * v;
       }
       store(t, load<V>(y));
-#pragma GCC unroll 3
-      for (int s = 0; s < PAIRS; s++) {
+      LENET_UNROLL for (int s = 0; s < PAIRS; s++) {
         store(t + (2 * s + 1) * plane, even[s] + odd[s]);
         store(t + (2 * s + 2) * plane, even[s] - odd[s]);
       }
@@ -120,8 +109,7 @@ template <typename T, int P> struct Points {
 
   static LENET_INLINE T power_of(int s, int j) {
     T power = 1;
-#pragma GCC unroll 8
-    for (int i = 0; i < j; i++) power *= root(s);
+    LENET_UNROLL for (int i = 0; i < j; i++) power *= root(s);
     return power;
   }
 };

@@ -36,11 +36,19 @@
 #endif
 #endif
 
+// registers of a vector's size
+#if defined(__AVX512F__) || defined(__aarch64__)
+#define LENET_REGISTERS 32
+#else
+#define LENET_REGISTERS 16
+#endif
+
 #if defined(LENET_OPENMP)
 #define LENET_PRAGMA(text) _Pragma(#text)
 #else
 #define LENET_PRAGMA(text)
 #endif
+#define LENET_UNROLL _Pragma("GCC unroll 16")  // arrays of vectors stay in registers
 #define LENET_INLINE inline __attribute__((always_inline))
 
 namespace lenet {
