@@ -13,8 +13,8 @@ bool convpool_backward(const Shape &s, const T *x, const T *w, bool flip, const 
     if (gx) memset(gx, 0, s.images * s.channels * s.height * s.width * sizeof(T));
     return true;
   }
-  const Dense<T, R> all(s, gx ? 1 : gradient_points<T>(s));
-  const bool dense = all.transform.points > 1;
+  const Transform<T> transform(gx ? 1 : gradient_points<T>(s), s.fw);
+  const bool dense = transform.points > 1;
 
   // The blocks of images, whose gradients are summed in order, follow from the shapes alone.
   const long size = by_hits.filters_size(), area = s.fh * s.fw;
@@ -22,7 +22,6 @@ bool convpool_backward(const Shape &s, const T *x, const T *w, bool flip, const 
   const long unit = dense ? (long)Simd<T>::N : 1;
   const long images = unit * larger(1, divide_up(divide_up(s.images, unit), most));
   const long blocks = divide_up(s.images, images);
-  const long parts = dense && blocks < 8 ? smaller(4, s.maps) : 1;  // of a block's maps
   T *sums = 0;
   Scratch shared;
   shared.add(&by_hits.w, size);
@@ -34,13 +33,11 @@ bool convpool_backward(const Shape &s, const T *x, const T *w, bool flip, const 
   const double work = (double)s.images * s.maps * s.ph * s.pw * s.channels * area;
   if (work < 1e6) threads = 1;
   LENET_PRAGMA(omp parallel for schedule(dynamic) num_threads(threads))
-  for (long i = 0; i < blocks * parts; i++) {
-    const long block = i / parts, part = i % parts;
-    const long from = block * images, to = smaller(s.images, from + images);
-    const long m0 = part * s.maps / parts, m1 = (part + 1) * s.maps / parts;
-    T *const own = gw ? sums + block * size : 0;
-    if (!(dense && all.run_block(x, gz, record, from, to, m0, m1, own, by_hits.padded)) &&
-        !by_hits.run_block(x, gz, record, from, to, m0, m1, own, gx))
+  for (long b = 0; b < blocks; b++) {
+    const long from = b * images, to = smaller(s.images, from + images);
+    T *const own = gw ? sums + b * size : 0;
+    if (!(dense && filters_by_points(s, transform, x, gz, record, from, to, own, by_hits.padded)) &&
+        !by_hits.run_block(x, gz, record, from, to, own, gx))
       failed = true;
   }
   if (failed || !gw) return !failed;

@@ -4,25 +4,18 @@
 // A block is N images; lane l of every vector belongs to image l of the block.  So one scalar of a
 // filter times one vector is one tap for N images, whatever the sizes of filters, maps and windows.
 //
-//     images (n, c, y, x)  ->  rows [c][y][x][lane]        a band of rows, at most half a megabyte
-//                          ->  points [q][c][tile][y][lane]      with a transform (Transform::in)
+//     images (n, c, y, x)  ->  rows [c][y][x][lane]
+//                          ->  points [q][c][y][tile][lane]      with a transform (Transform::in)
 //     filters (m, c, i, j) ->  points [q][m][c][i]               with a transform
 //
 //     for each block of images                             (threads share the blocks)
-//       for each band of pooled rows: interleave the images' rows
-//         for each LENET_TILE maps
-//           for each group of whole windows in the band
-//             for each point q, for each 2 positions of the group
-//               sums of 2 positions x 6 maps = 12 registers                          multiply()
-//               for each tap c, i, j:    2 loads, 6 broadcast scalars, 12 multiply-adds
-//             the values from the points (Transform::out)
-//             the largest value of each window, and the bits that say which equal it     pool()
-//           scatter the pooled maps back:  [m][y][x][lane] -> (n, m, y, x)
-//
-//                position 0   1                     map   0  1  2  3  4  5
-//                  +-----+-----+          position 0      s  s  s  s  s  s
-//                  |  x  |  x  |                   1      s  s  s  s  s  s   s += x[p] * w[map]
-//                  +-----+-----+
+//       for each band of pooled rows, for each LENET_TILE maps, for each row of windows
+//         for each point q, for each 2 positions of the row
+//           sums of 2 positions x 6 maps = 12 registers                              multiply()
+//           for each tap c, i, j:    2 loads, 6 broadcast scalars, 12 multiply-adds
+//         the values from the points (Transform::out)
+//         the largest value of each window, and the bits that say which equal it         pool()
+//       scatter the pooled maps back:  [m][y][x][lane] -> (n, m, y, x)
 //
 // A position is an element of an unpooled map and a tap an element of a filter; with a transform, a
 // position is a point of a tile, and a tap a point of a row of a filter.
@@ -106,7 +99,8 @@ void transpose(const S *from, long from_row, long rows, long columns, D *to, lon
   for (long i = 0; i < rows; i += N)
     for (long j = 0; j < columns; j += N) {
       const long i0 = larger(0, smaller(i, rows - N)), j0 = larger(0, smaller(j, columns - N));
-      (rows >= N && columns >= N ? transpose_square<W, true, S, D> : transpose_square<W, false, S, D>)(
+      (smaller(rows, columns) < N ? transpose_square<W, false, S, D>
+                                  : transpose_square<W, true, S, D>)(
           from + i0 * from_row + j0, from_row, rows, columns, to + j0 * to_row + i0, to_row);
     }
 }
@@ -209,35 +203,53 @@ inline int cheapest_points(const Shape &s, long least, long whole) {
   return best;
 }
 
+// rows: n rows from y0 on of the images `image` ... in lanes, [c][y][x]; points: if there is a
+// transform, [q][c][y][tile].  False if a number is not finite, which a transform would spread.
+template <typename T>
+bool image_points(const Shape &s, const Transform<T> &transform, const T *x, long image, long y0,
+                  long n, long tiles, T *rows, T *points) {
+  const long N = Simd<T>::N, planes = s.channels * n, size = planes * s.width;
+  for (long c = 0; c < s.channels; c++)
+    interleave(x + ((image * s.channels + c) * s.height + y0) * s.width,
+               s.channels * s.height * s.width, smaller(N, s.images - image), n * s.width,
+               rows + c * n * s.width * N);
+  if (transform.points == 1) return true;
+  if (!all_finite(rows, size * N)) return false;
+  memset(rows + size * N, 0, 8 * N * sizeof(T));  // the last tile may reach beyond
+  for (long y = 0; y < planes; y++)
+    transform.in(rows + y * s.width * N, tiles, transform.outputs, points + y * tiles * N,
+                 planes * tiles * N);
+  return true;
+}
+
 // Pooled maps of N images, by a transform or, with 1 point, by plain sums.
 template <typename T, typename R> struct Forward {
   typedef typename Simd<T>::Int Int;
   enum { N = Simd<T>::N };
   const Shape &s;
   Transform<T> transform;
-  long map_tiles, band;       // of all maps; rows of windows at a time
-  long x_channel;             // numbers of a channel of a band of images
+  long map_tiles, band, n;    // of all maps; rows of windows at a time, and of images for them
   long tiles, positions;      // of a row of windows; positions rounded up to an even number
-  long row, channel, point;   // numbers of a row of tiles, of a channel, of a point
+  long row, point;            // numbers of a row of tiles, of a point
   long taps, w_point;         // of a map's filters at a point; numbers of a point of all filters
   long element[32];           // of a window: its place among the values
   std::vector<long> at, tap;  // where positions and taps begin, relative to the first row
   std::vector<T> w;           // filters or their points, [q][map][tap]
 
   Forward(const Shape &shape, int points) : s(shape), transform(points, s.fw) {
+    const long run = points == 1 ? s.fw : 1;
     map_tiles = divide_up(s.maps, LENET_TILE);
-    // at most half a megabyte of image rows, for the second-level cache
+    // at most half a megabyte of images, for the second-level cache
     const long most = (1 << 19) / (s.channels * s.width * N * (long)sizeof(T));
     band = smaller(s.ph, larger(1, (most - s.fh + 1) / s.wh));
-    const long rows = band * s.wh + s.fh - 1, run = points == 1 ? s.fw : 1;
-    x_channel = rows * s.width * N;
+    n = band * s.wh + s.fh - 1;
     tiles = divide_up(s.pw * s.ww, transform.outputs);
     positions = divide_up(s.wh * tiles, 2) * 2;
     row = (points == 1 ? s.width : tiles) * N;
-    channel = rows * row;
-    point = s.channels * channel;
+    point = s.channels * n * row;
     taps = s.channels * s.fh * run;
-    w_point = divide_up(s.maps * taps, N) * N;
+    w_point = s.maps * taps;
+    w.resize(points * w_point);
     for (long e = 0; e < s.wh * s.ww; e++)
       element[e] = e / s.ww * tiles * transform.outputs + e % s.ww;
     for (long i = 0; i < positions; i++) {
@@ -245,44 +257,31 @@ template <typename T, typename R> struct Forward {
       at.push_back(p / tiles * row + p % tiles * N);
     }
     for (long k = 0; k < taps; k++)
-      tap.push_back(k / (s.fh * run) * channel + k / run % s.fh * row + k % run * N);
-    w.resize(points * w_point);
+      tap.push_back((k / (s.fh * run) * n + k / run % s.fh) * row + k % run * N);
   }
 
   // Lanes are images image ...; maps are those of tiles from ... to - 1.  False if there is not
   // enough memory, or if an image is not finite, which a transform would spread.
   bool run(const T *x, T *z, R *record, long image, long from, long to) const {
-    const long lanes = smaller(N, s.images - image), area = s.height * s.width;
+    const long lanes = smaller(N, s.images - image), size = band * s.pw;
     const long P = transform.points, values_size = positions * LENET_TILE * N;
     T *rows, *points, *products, *sums, *pooled;
     Int *masks;
     Scratch scratch;
-    scratch.add(&rows, s.channels * x_channel + 8 * N);
+    scratch.add(&rows, (s.channels * n * s.width + 8) * N);
     scratch.add(&points, P == 1 ? 0 : P * point);
     scratch.add(&products, P * values_size);
     scratch.add(&sums, transform.outputs * values_size);
-    scratch.add(&pooled, LENET_TILE * band * s.pw * N);
-    scratch.add(&masks, LENET_TILE * band * s.pw * N);
+    scratch.add(&pooled, LENET_TILE * size * N);
+    scratch.add(&masks, LENET_TILE * size * N);
     if (!scratch.allocate()) return false;
-    const T scale = 1 / transform.scale, *const in = P == 1 ? rows : points;
-    for (long y0 = 0; y0 < s.ph; y0 += band) {
-      const long y1 = smaller(s.ph, y0 + band), n = (y1 - y0) * s.wh + s.fh - 1;
-      for (long c = 0; c < s.channels; c++) {
-        T *const plane = rows + c * x_channel;
-        interleave(x + (image * s.channels + c) * area + y0 * s.wh * s.width, s.channels * area,
-                   lanes, n * s.width, plane);
-        memset(plane + n * s.width * N, 0, 8 * N * sizeof(T));  // the last tile may reach beyond
-        if (P == 1) continue;
-        if (!all_finite(plane, n * s.width * N)) return false;
-        for (long y = 0; y < n; y++)
-          transform.in(plane + y * s.width * N, tiles, transform.outputs,
-                       points + c * channel + y * row, point);
-      }
-      const long size = (y1 - y0) * s.pw;  // pooled elements of a map in this band
+    for (long y = 0; y < s.ph; y += band) {
+      const long y0 = smaller(y, s.ph - band);  // the last band overlaps the previous one
+      if (!image_points(s, transform, x, image, y0 * s.wh, n, tiles, rows, points)) return false;
       for (long tile = from; tile < to; tile++) {
         const long m0 = tile * s.maps / map_tiles, maps = (tile + 1) * s.maps / map_tiles - m0;
         for (long i = 0; i < size; i += s.pw) {
-          const T *const first = in + i / s.pw * s.wh * row;
+          const T *const first = (P == 1 ? rows : points) + i / s.pw * s.wh * row;
           for (long q = 0; q < P; q++)
             for (long p = 0; p < positions; p += 2)
               multiply_tile<T, LENET_TILE>(maps, first + q * point + at[p],
@@ -294,12 +293,12 @@ template <typename T, typename R> struct Forward {
           const T *const values = P == 1 ? products : sums;
           for (long px = 0; px < s.pw; px++)
             (s.wh * s.ww == 4 ? pool<T, 4> : pool<T, 0>)(
-                values + px * s.ww * maps * N, element, s.wh * s.ww, scale, maps,
+                values + px * s.ww * maps * N, element, s.wh * s.ww, 1 / transform.scale, maps,
                 pooled + (i + px) * N, record ? masks + (i + px) * N : 0, size * N);
         }
         for (long m = 0; m < maps; m++) {
           const long stride = s.maps * s.ph * s.pw;
-          const long offset = image * stride + (m0 + m) * s.ph * s.pw + y0 * s.pw;
+          const long offset = image * stride + ((m0 + m) * s.ph + y0) * s.pw;
           deinterleave(pooled + m * size * N, size, z + offset, stride, lanes);
           if (record) deinterleave(masks + m * size * N, size, record + offset, stride, lanes);
         }
@@ -314,9 +313,9 @@ template <typename T, typename R>
 bool convpool_forward(const Shape &s, const T *x, const T *w, bool flip, T *z, R *record,
                       int threads) {
   if (s.images * s.maps * s.ph * s.pw == 0) return true;
-  // Where a record is kept, tiles may not reach into the next window: a tie of a window whose inputs
-  // are all equal (the empty border of a digit) would be lost to rounding errors from inputs that it
-  // does not see.
+  // Where a record is kept, tiles may not reach into the next window: a tie of a window whose
+  // inputs are all equal (the empty border of a digit) would be lost to rounding errors from inputs
+  // that it does not see.
   const long area = s.fh * s.fw, products = s.oh * s.ow * s.channels * area;
   const int points = cheapest_points(s, s.ph * s.wh * s.pw * s.ww * s.channels * area,
                                      record ? s.ww : 0);

@@ -106,14 +106,13 @@ template <typename T, typename R> struct ByHits {
 
   // The hits of an image: by map, at pixels of x from `image` on, or by position, at filters of w.
   template <bool BY_MAP>
-  void collect(const T *gz, const R *record, const Lists<T> lists, long image, long m0,
-               long m1) const {
+  void collect(const T *gz, const R *record, const Lists<T> lists, long image) const {
     const Shape s = this->s;  // a copy, which the stores below cannot change
     const long filter = padded, pixel = BY_MAP ? s.channels : 1;
     const long row = BY_MAP ? s.width * pixel : s.ow;
     long element[32];         // of a window, relative to its first one
     for (long e = 0; e < s.wh * s.ww; e++) element[e] = e / s.ww * row + e % s.ww * pixel;
-    for (long m = m0; m < m1; m++)
+    for (long m = 0; m < s.maps; m++)
       for (long py = 0; py < s.ph; py++)
         for (long px = 0; px < s.pw; px++) {
           const long i = (m * s.ph + py) * s.pw + px;
@@ -129,8 +128,8 @@ template <typename T, typename R> struct ByHits {
   }
 
   // gw: [map][ky][kx, channel], rows padded
-  void add_filters(const Lists<T> &lists, const T *x, T *gw, long m0, long m1) const {
-    for (long m = m0; m < m1; m++)
+  void add_filters(const Lists<T> &lists, const T *x, T *gw) const {
+    for (long m = 0; m < s.maps; m++)
       for (long ky = 0; ky < s.fh; ky++)
         for (long r = 0; r < padded; r += run * N) {
           const Hit<T> *hits = lists.hits + m * lists.room;
@@ -155,9 +154,8 @@ template <typename T, typename R> struct ByHits {
   }
 
   // Both from all positions, one number after the other; gw or gx may be null.
-  void add_exactly(const T *gz, const R *record, const T *x, long m0, long m1, T *gw,
-                   T *gx) const {
-    for (long m = m0; m < m1; m++)
+  void add_exactly(const T *gz, const R *record, const T *x, T *gw, T *gx) const {
+    for (long m = 0; m < s.maps; m++)
       for (long p = 0; p < positions; p++) {
         const long y = p / s.ow, px = p % s.ow / s.ww, e = y % s.wh * s.ww + p % s.ow % s.ww;
         const long i = (m * s.ph + y / s.wh) * s.pw + px;
@@ -172,10 +170,9 @@ template <typename T, typename R> struct ByHits {
       }
   }
 
-  // images from ... to - 1, maps m0 ... m1 - 1 (all of them for gx); gw: this block's own, or null.
-  // False if there is not enough memory.
-  bool run_block(const T *x, const T *gz, const R *record, long from, long to, long m0, long m1,
-                 T *gw, T *gx) const {
+  // images from ... to - 1; gw: this block's own, or null.  False if there is not enough memory.
+  bool run_block(const T *x, const T *gz, const R *record, long from, long to, T *gw,
+                 T *gx) const {
     const long pixels = s.height * s.width, pooled = s.maps * s.ph * s.pw;
     T *images, *gradient;
     Lists<T> by_map, by_position;
@@ -189,7 +186,7 @@ template <typename T, typename R> struct ByHits {
     scratch.add(&by_position.hits, positions * by_position.room);
     scratch.add(&by_position.count, positions);
     if (!scratch.allocate()) return false;
-    if (gw) memset(gw + m0 * s.fh * padded, 0, (m1 - m0) * s.fh * padded * sizeof(T));
+    if (gw) memset(gw, 0, filters_size() * sizeof(T));
     if (gw) memset(images, 0, (together * size + padded) * sizeof(T));
     for (long first = from; first < to; first += together) {
       memset(by_map.count, 0, s.maps * sizeof(long));
@@ -202,16 +199,16 @@ template <typename T, typename R> struct ByHits {
         const long side = smaller(pixels, s.channels);
         if (gw) transpose<T>(x + i * size, pixels, s.channels, pixels, image, s.channels, side);
         if (gx) memset(gradient, 0, (size + padded) * sizeof(T));
-        if (exactly) add_exactly(own_gz, own_record, image, m0, m1, gw, gx ? gradient : 0);
-        if (gw && !exactly) collect<true>(own_gz, own_record, by_map, image - images, m0, m1);
+        if (exactly) add_exactly(own_gz, own_record, image, gw, gx ? gradient : 0);
+        if (gw && !exactly) collect<true>(own_gz, own_record, by_map, image - images);
         if (gx && !exactly) {
           memset(by_position.count, 0, positions * sizeof(long));
-          collect<false>(own_gz, own_record, by_position, 0, m0, m1);
+          collect<false>(own_gz, own_record, by_position, 0);
           add_image(by_position, gradient);
         }
         if (gx) transpose<T>(gradient, s.channels, pixels, s.channels, gx + i * size, pixels, side);
       }
-      if (gw) add_filters(by_map, images, gw, m0, m1);
+      if (gw) add_filters(by_map, images, gw);
     }
     return true;
   }

@@ -81,7 +81,8 @@ template <typename T, int P> struct Points {
         LENET_UNROLL for (int j = 0; j < P - 1; j++) {
           if (j == outputs) break;
           V sum = j == 0 ? load<V>(m) : V();
-          LENET_UNROLL for (int s = 0; s < PAIRS; s++) sum += power_of(s, j) * (j % 2 ? odd[s] : even[s]);
+          LENET_UNROLL for (int s = 0; s < PAIRS; s++)
+            sum += power_of(s, j) * (j % 2 ? odd[s] : even[s]);
           if (j == outputs - 1) sum += load<V>(m + (P - 1) * plane);
           store(y + j * maps * N, sum);
         }
@@ -137,24 +138,16 @@ template <typename T> struct Transform {
     out_back = P::out_back;
   }
 
-  // to[q][row] = scale * G(row), planes that begin `plane` numbers apart
+  // to[q][row] += scale * G(w[row]), planes that begin `plane` numbers apart
   void filters(const T *w, long rows, long width, T *to, long plane) const {
-    typedef typename Simd<T>::Vec V;
-    const int N = Simd<T>::N;
-    T factors[8][8];
+    std::vector<T> columns(rows * width);
+    for (long r = 0; r < rows; r++)
+      for (long i = 0; i < width; i++) columns[i * rows + r] = w[r * width + i];
     for (int q = 0; q < points; q++)
-      for (int i = 0; i < width; i++) factors[q][i] = filter(q, i, width);
-    for (long first = 0; first < rows; first += N) {
-      T columns[8][N];
-      for (long i = 0; i < width; i++)
-        for (long l = 0; l < N; l++)
-          columns[i][l] = first + l < rows ? w[(first + l) * width + i] : T(0);
-      for (int q = 0; q < points; q++) {
-        V sum = V();
-        for (long i = 0; i < width; i++) sum += factors[q][i] * load<V>(columns[i]);
-        store(to + q * plane + first, sum);
+      for (long i = 0; i < width; i++) {
+        const T factor = filter(q, i, width), *const column = &columns[i * rows];
+        for (long r = 0; r < rows; r++) to[q * plane + r] += factor * column[r];
       }
-    }
   }
 };
 
