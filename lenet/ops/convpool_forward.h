@@ -256,8 +256,9 @@ template <typename T, typename R> struct Forward {
       const long p = smaller(i, s.wh * tiles - 1);
       at.push_back(p / tiles * row + p % tiles * N);
     }
-    for (long k = 0; k < taps; k++)
-      tap.push_back((k / (s.fh * run) * n + k / run % s.fh) * row + k % run * N);
+    for (long c = 0; c < s.channels; c++)
+      for (long i = 0; i < s.fh; i++)
+        for (long j = 0; j < run; j++) tap.push_back((c * n + i) * row + j * N);
   }
 
   // Lanes are images image ...; maps are those of tiles from ... to - 1.  False if there is not
