@@ -16,8 +16,8 @@
 //
 // A tile of sums stays in registers: a few maps by three vectors of positions, or by three taps.
 //
-// The zeros would turn a number that is not finite into NaN where it does not belong: such gradients
-// are computed element by element.
+// The zeros would turn infinity into NaN where it does not belong: such gradients are computed
+// element by element.
 
 // Maps of a tile.  With 3 vectors of the image, 6 x 3 fit the 32 registers, 4 x 3 the 16.
 #if defined(__AVX512F__) || defined(__aarch64__)
@@ -41,17 +41,6 @@ struct Sizes {
 
 enum { TILE = 3 };  // vectors or taps of a tile
 
-template <typename T> bool only_finite(const T *x, long n) {
-  typedef typename Simd<T>::Vec V;
-  V zeros = V();
-  T sum = 0;
-  long i = 0;
-  for (; i + Simd<T>::N <= n; i += Simd<T>::N) zeros += load<V>(x + i) * 0;
-  for (; i < n; i++) sum += x[i] * 0;
-  for (int k = 0; k < Simd<T>::N; k++) sum += zeros[k];
-  return sum == 0;
-}
-
 // y[m * step + p] = sum over taps of w[t * maps + m] * x[at[t] + p]
 template <typename T, int M>
 void weigh_tile(const T *x, const long *at, long taps, const T *w, long maps, T *y, long step) {
@@ -60,57 +49,45 @@ void weigh_tile(const T *x, const long *at, long taps, const T *w, long maps, T 
   V sum[M][TILE] = {};
   for (long t = 0; t < taps; t++, w += maps) {
     V a[TILE];
-#pragma GCC unroll 3
-    for (int k = 0; k < TILE; k++) a[k] = load<V>(x + at[t] + k * N);
-#pragma GCC unroll 6
-    for (int m = 0; m < M; m++)
-#pragma GCC unroll 3
-      for (int k = 0; k < TILE; k++) sum[m][k] += a[k] * w[m];
+    LENET_UNROLL for (int k = 0; k < TILE; k++) a[k] = load<V>(x + at[t] + k * N);
+    LENET_UNROLL for (int m = 0; m < M; m++)
+      LENET_UNROLL for (int k = 0; k < TILE; k++) sum[m][k] += a[k] * w[m];
   }
-#pragma GCC unroll 6
-  for (int m = 0; m < M; m++)
-#pragma GCC unroll 3
-    for (int k = 0; k < TILE; k++) store(y + m * step + k * N, sum[m][k]);
+  LENET_UNROLL for (int m = 0; m < M; m++)
+    LENET_UNROLL for (int k = 0; k < TILE; k++) store(y + m * step + k * N, sum[m][k]);
 }
 
 template <typename T> LENET_INLINE T sum_of_lanes(typename Simd<T>::Vec v) {
   T lanes[Simd<T>::N];
   store(lanes, v);
-#pragma GCC unroll 4
-  for (int h = Simd<T>::N / 2; h; h /= 2)
-#pragma GCC unroll 8
-    for (int i = 0; i < h; i++) lanes[i] += lanes[i + h];
+  LENET_UNROLL for (int h = Simd<T>::N / 2; h; h /= 2)
+    LENET_UNROLL for (int i = 0; i < h; i++) lanes[i] += lanes[i + h];
   return lanes[0];
 }
 
 // sums[m * step + k] += sum over images and n positions of g[m][p] * x[at[k] + p]
 template <typename T, int M>
 void correlate_tile(const T *g, long plane, long g_image, const T *x, const long *at, long x_image,
-               long images, long n, T *sums, long step, int wanted) {
+                    long images, long n, T *sums, long step, int wanted) {
   typedef typename Simd<T>::Vec V;
   const int N = Simd<T>::N;
   V sum[M][TILE] = {};
   for (long i = 0; i < images; i++, g += g_image, x += x_image)
     for (long p = 0; p < n; p += N) {
       V a[TILE];
-#pragma GCC unroll 3
-      for (int k = 0; k < TILE; k++) {
+      LENET_UNROLL for (int k = 0; k < TILE; k++) {
         a[k] = load<V>(x + at[k] + p);
         LENET_IN_REGISTER(a[k]);
       }
-#pragma GCC unroll 6
-      for (int m = 0; m < M; m++) {
+      LENET_UNROLL for (int m = 0; m < M; m++) {
         V d = load<V>(g + m * plane + p);
         LENET_IN_REGISTER(d);
-#pragma GCC unroll 3
-        for (int k = 0; k < TILE; k++) sum[m][k] += a[k] * d;
+        LENET_UNROLL for (int k = 0; k < TILE; k++) sum[m][k] += a[k] * d;
       }
     }
-#pragma GCC unroll 6
-  for (int m = 0; m < M; m++) {
+  LENET_UNROLL for (int m = 0; m < M; m++) {
     T totals[TILE];
-#pragma GCC unroll 3
-    for (int k = 0; k < TILE; k++) totals[k] = sum_of_lanes<T>(sum[m][k]);
+    LENET_UNROLL for (int k = 0; k < TILE; k++) totals[k] = sum_of_lanes<T>(sum[m][k]);
     for (int k = 0; k < wanted; k++) sums[m * step + k] += totals[k];
   }
 }
@@ -121,13 +98,14 @@ template <typename T> struct Tiles {
   typedef void (*Correlate)(const T *, long, long, const T *, const long *, long, long, long, T *,
                             long, int);
   static Weigh weigh_of(long maps) {
-    static const Weigh table[] = {weigh_tile<T, 1>, weigh_tile<T, 2>, weigh_tile<T, 3>, weigh_tile<T, 4>,
-                                  weigh_tile<T, 5>, weigh_tile<T, 6>};
+    static const Weigh table[] = {weigh_tile<T, 1>, weigh_tile<T, 2>, weigh_tile<T, 3>,
+                                  weigh_tile<T, 4>, weigh_tile<T, 5>, weigh_tile<T, 6>};
     return table[maps - 1];
   }
   static Correlate correlate_of(long maps) {
-    static const Correlate table[] = {correlate_tile<T, 1>, correlate_tile<T, 2>, correlate_tile<T, 3>,
-                                      correlate_tile<T, 4>, correlate_tile<T, 5>, correlate_tile<T, 6>};
+    static const Correlate table[] = {correlate_tile<T, 1>, correlate_tile<T, 2>,
+                                      correlate_tile<T, 3>, correlate_tile<T, 4>,
+                                      correlate_tile<T, 5>, correlate_tile<T, 6>};
     return table[maps - 1];
   }
 };
@@ -214,7 +192,7 @@ bool convolve(const Sizes &s, const T *x, const T *w, bool flip, T *y, int threa
 template <typename T>
 bool gradient_of_images(const Sizes &s, const T *w, const T *gy, bool flip, T *gx, int threads) {
   const long area = s.fh * s.fw, taps = s.maps * area;
-  if (!only_finite(w, taps * s.channels)) {
+  if (!all_finite(w, taps * s.channels)) {
     memset(gx, 0, s.images * s.channels * s.height * s.width * sizeof(T));
     for (long n = 0; n < s.images * s.maps; n++)
       for (long c = 0; c < s.channels; c++)
@@ -245,7 +223,7 @@ template <typename T>
 bool gradient_of_filters(const Sizes &s, const T *x, const T *gy, bool flip, T *gw, int threads) {
   const long area = s.fh * s.fw, taps = s.channels * area, pixels = s.height * s.width;
   memset(gw, 0, s.maps * taps * sizeof(T));
-  if (!only_finite(x, s.images * s.channels * pixels)) {
+  if (!all_finite(x, s.images * s.channels * pixels)) {
     for (long n = 0; n < s.images * s.maps; n++)
       for (long c = 0; c < s.channels; c++)
         for (long k = 0; k < area; k++) {

@@ -118,14 +118,6 @@ void deinterleave(const S *from, long n, D *to, long stride, long lanes) {
   transpose<S>(from, Simd<S>::N, n, lanes, to, stride, n);
 }
 
-// False as well where numbers are so large that a transform might overflow.
-template <typename T> bool all_finite(const T *x, long n) {
-  const T most = std::numeric_limits<T>::max() / (1 << 20);
-  typename Simd<T>::Int other = 0;  // as wide as T, so that the loop uses vectors
-  for (long i = 0; i < n; i++) other |= !(std::abs(x[i]) <= most);
-  return !other;
-}
-
 // ------------------------------------------------------------------------------------- forward
 
 // out[position][map] = sum over taps of x[position][tap[k]] * w[map][k]: 2 positions, M maps

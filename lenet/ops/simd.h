@@ -74,6 +74,14 @@ inline long divide_up(long a, long b) { return (a + b - 1) / b; }
 inline long smaller(long a, long b) { return a < b ? a : b; }
 inline long larger(long a, long b) { return a > b ? a : b; }
 
+// False as well where numbers are so large that a transform might overflow.
+template <typename T> bool all_finite(const T *x, long n) {
+  const T most = std::numeric_limits<T>::max() / (1 << 20);
+  typename Simd<T>::Int other = 0;  // as wide as T, so that the loop uses vectors
+  for (long i = 0; i < n; i++) other |= !(std::abs(x[i]) <= most);
+  return !other;
+}
+
 // One allocation for several arrays, each of which begins on a cache line:
 //
 //     Scratch scratch;
