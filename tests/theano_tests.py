@@ -47,6 +47,7 @@ WITH_NUMPY_2 = {
 WITH_OPS = {
     "test_elemwise_fusion": "tanh is taken out of a loop with a broadcast array, which is slow",
     "test_exp_over_1_plus_exp": OUR_OP,
+    "test_infer_shape": f"{OUR_OP} (nnet.test_conv)",
     "test_local_hard_sigmoid": OUR_OP,
     "test_local_sigm_times_exp": OUR_OP,
     "test_local_ultra_fast_sigmoid": OUR_OP,
