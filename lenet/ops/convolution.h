@@ -266,11 +266,11 @@ bool gradient_of_filters(const Sizes &s, const T *x, const T *gy, bool flip, T *
       failed = true;
       continue;
     }
-    memset(xs + most * image, 0, slack * sizeof(T));
     memset(g, 0, most * gradient * sizeof(T));
     for (long i = k * group; i < smaller(s.images, (k + 1) * group); i += block) {
       const long n = smaller(block, s.images - i);
       memcpy(xs, x + i * image, n * image * sizeof(T));
+      memset(xs + n * image, 0, slack * sizeof(T));  // times 0, but must be finite
       for (long m = 0; m < n * s.maps; m++)
         for (long r = 0; r < s.oh; r++)
           memcpy(g + m * positions + r * s.width, gy + ((i * s.maps + m) * s.oh + r) * s.ow,

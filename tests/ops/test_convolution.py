@@ -95,6 +95,16 @@ def test_what_does_not_fit(kind, shapes):
             function_of(kind, "float32", mode)(*(numpy.zeros(s, "f") for s in shapes))
 
 
+def test_gradient_of_filters_reads_nothing_but_zeros_behind_its_images(rng):
+    """Of 20 such images, the second thread has 7: fewer than it has room for."""
+    x, w, gy = draw(rng, "float32", (20, 1, 28, 28, 6, 5, 5))
+    leave_nan = function_of("output", "float32", openmp=True)
+    function = function_of("filters", "float32", openmp=True)
+    for _ in range(5):
+        leave_nan(numpy.full((20, 1, 140, 140), numpy.nan, "float32"), w)
+        assert numpy.isfinite(function(x, gy)).all()
+
+
 def test_wrong_types():
     x = T.tensor4(dtype="float32")
     for other in (T.matrix(dtype="float32"), T.tensor4(dtype="float64")):
