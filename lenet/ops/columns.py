@@ -25,7 +25,7 @@ import numpy
 from theano import tensor
 from theano.gof import Apply, Op, local_optimizer
 from theano.gof.opt import copy_stack_trace
-from theano.tensor import TensorType, as_tensor_variable
+from theano.tensor import NotScalarConstantError, TensorType, as_tensor_variable
 from theano.tensor.elemwise import DimShuffle
 from theano.tensor.nnet.abstract_conv import (
     AbstractConv2d,
@@ -120,12 +120,19 @@ def plain_convolution(op):
             tuple(op.filter_dilation) == (1, 1) and op.num_groups == 1 and not op.unshared)
 
 
+def known(sizes):
+    """Sizes that a graph gives, as ints; None unless it gives them all."""
+    try:
+        return tuple(int(tensor.get_scalar_constant_value(size)) for size in sizes)
+    except NotScalarConstantError:
+        return None
+
+
 def filter_size(op):
     """(rows, columns) of an abstract convolution's filters if the graph gives them, or None."""
-    if op.border_mode not in ("valid", (0, 0)) or not plain_convolution(op) or \
-            op.kshp is None or None in op.kshp[-2:]:
+    if op.border_mode not in ("valid", (0, 0)) or not plain_convolution(op) or op.kshp is None:
         return None
-    return tuple(int(size) for size in op.kshp[-2:])
+    return known(op.kshp[-2:])
 
 
 def as_matrix(x):

@@ -110,15 +110,11 @@ def as_products(kind, flip, a, b, image):
 
     images (n, c y x), filters (m, c y x), maps (n, m); image is (c, y, x)
     """
-    def rows(x):
-        return x.reshape((-1, numpy.prod(image)))
-
     def turned(x):
         return x[:, :, ::-1, ::-1] if flip else x
 
     if kind == "output":
-        return dot22(rows(turned(a)), rows(b).T).dimshuffle(0, 1, "x", "x")
-    gradient = b.dimshuffle(0, 1) if all(b.broadcastable[2:]) else b[:, :, 0, 0]
+        return dot22(turned(a).flatten(2), b.flatten(2).T).dimshuffle(0, 1, "x", "x")
     if kind == "filters":
-        return dot22(gradient.T, rows(turned(a))).reshape((-1,) + image)
-    return turned(dot22(gradient, rows(a)).reshape((-1,) + image))
+        return dot22(b.flatten(2).T, turned(a).flatten(2)).reshape((-1,) + image)
+    return turned(dot22(b.flatten(2), a.flatten(2)).reshape((-1,) + image))

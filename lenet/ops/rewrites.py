@@ -52,7 +52,7 @@ from theano.tensor.signal.pool import AveragePoolGrad, MaxPoolGrad, Pool
 
 from lenet.ops import pool_first
 from lenet.ops.activation import Activation, ActivationBase, ActivationGrad
-from lenet.ops.columns import filter_size, plain_convolution
+from lenet.ops.columns import filter_size, known, plain_convolution
 from lenet.ops.convolution import KINDS, Convolution, as_products
 from lenet.ops.convpool import ConvPool, ConvPoolGrad, record_dtype
 from lenet.ops.convpool_bias import ConvPoolBiasGrad
@@ -237,15 +237,15 @@ class ConvolutionRewrite(CpuRewrite):
     @staticmethod
     def replacement(node):
         op, (a, b) = node.op, node.inputs[:2]
-        if (filter_size(op) is None or op.imshp is None or None in op.imshp[1:] or
-                op.kshp[0] is None or a.dtype != b.dtype or a.dtype not in FLOATS):
+        window = filter_size(op)
+        image = window and op.imshp and known(op.imshp[1:])
+        maps = image and known(op.kshp[:1])
+        if not maps or a.dtype != b.dtype or a.dtype not in FLOATS:
             return None
-        _, channels, height, width = op.imshp
-        maps, _, rows, columns = op.kshp
         kind = KINDS[type(op)]
-        if (rows, columns) == (height, width):
-            new = as_products(kind, op.filter_flip, a, b, (int(channels), rows, columns))
-        elif maps <= 16 and 2 * columns <= width:
+        if window == image[1:]:
+            new = as_products(kind, op.filter_flip, a, b, image)
+        elif maps[0] <= 16 and 2 * window[1] <= image[2]:
             new = Convolution(kind, op.filter_flip)(a, b)
         else:  # CorrMM is faster
             return None

@@ -158,6 +158,25 @@ def test_layers_of_lenet(layer, found, flip, rng):
 
 
 @pytest.mark.skipif(os.environ.get("LENET_OPS") == "0", reason="no rewrites")
+def test_sizes_may_be_constants_of_theano():
+    size, three = (T.constant(12), 12), T.constant(3)
+    inputs, outputs = convolved(three, 2, size, (three, 3))
+    assert "Convolution" in op_names(theano.function(inputs, outputs))
+
+
+def test_images_of_another_size_than_given(rng):
+    """Filters that cover the images given do not cover these."""
+    x, w, _ = draw(rng, theano.config.floatX, (2, 1, 12, 12, 3, 6, 6))
+    inputs, outputs = convolved(3, 1, (6, 6), (6, 6))
+    function = theano.function(inputs[:2], outputs[:1])
+    if os.environ.get("LENET_OPS") == "0":
+        assert function(x, w)[0].shape == (2, 3, 7, 7)
+    else:
+        with pytest.raises(ValueError, match="shape|align|dimension"):
+            function(x, w)
+
+
+@pytest.mark.skipif(os.environ.get("LENET_OPS") == "0", reason="no rewrites")
 @pytest.mark.parametrize("layer, options", [
     ((17, 3, (14, 14), (5, 5)), {}),             # many maps: the matrix is soon written
     ((6, 3, (9, 9), (5, 5)), {}),                # most of each row would be of no use
