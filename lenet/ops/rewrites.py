@@ -33,6 +33,7 @@ All carry the tags ``fast_run`` and ``lenet_ops``, and leave graphs for other de
 
 import contextlib
 
+import numpy
 import theano
 from theano import tensor
 from theano.compile import optdb
@@ -364,7 +365,8 @@ def split_scale(variable):
     """(c, x) if `variable` is a constant c times x, else (1, variable)."""
     if is_elemwise(variable, theano.scalar.Mul) and len(variable.owner.inputs) == 2:
         for c, x in (variable.owner.inputs, variable.owner.inputs[::-1]):
-            if isinstance(c, Constant) and c.data.size == 1 and x.type == variable.type:
+            if isinstance(c, Constant) and c.data.size == 1 and numpy.isfinite(c.data).all() and \
+                    x.type == variable.type:
                 return c.data.item(), x
     return 1, variable
 
@@ -439,8 +441,18 @@ def find_slope(terms):
 def sums_to_bias(node, x):
     """Whether `node` is the sum of x over all dimensions but the second."""
     return (isinstance(node, Apply) and isinstance(node.op, tensor.Sum) and
-            node.op.axis is not None and
+            node.op.axis is not None and node.outputs[0].dtype == x.dtype and
             tuple(sorted(node.op.axis)) == (0,) + tuple(range(2, x.ndim)))
+
+
+def without(product, terms):
+    """What is left of the factors of a product without those in `terms`; None if one is missing."""
+    rest = list(product)
+    for v in terms:
+        if v not in rest:
+            return None
+        rest.remove(v)
+    return rest
 
 
 def bias_sums(variable):
@@ -473,8 +485,9 @@ def bias_grad(node, last):
     pairs = [(old, new[0])] + [(total, new[1]) for total in sums]
     for other in [client.outputs[0] for client, _ in terms[0].clients if client != "output"]:
         found = find_slope(factors(other))
-        if found and found[0] is y and set(terms) < set(found[1]) and not bias_sums(other):
-            pairs.append((other, tensor.mul(new[0], *(v for v in found[1] if v not in terms))))
+        rest = found and found[0] is y and without(found[1], terms)
+        if rest and not bias_sums(other):
+            pairs.append((other, tensor.mul(new[0], *rest)))
     return pairs
 
 

@@ -279,6 +279,33 @@ def test_activations_of_other_scales_are_no_slope():
             numpy.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
+def test_factors_that_occur_twice(rng):
+    """1 - y is a factor of the gradient by y, and of the slope of y."""
+    x, b = T.matrix(), T.vector()
+    gradient = T.grad(T.sum((1 - T.nnet.sigmoid(x + b)) ** 2), b)
+    inputs, output = [x, b], T.grad(T.sum(gradient ** 2), b)
+    values = [rng.randn(5, 3).astype(x.dtype), rng.randn(3).astype(b.dtype)]
+    plain = theano.function(inputs, output, mode=theano.Mode("py", None))
+    numpy.testing.assert_allclose(theano.function(inputs, output)(*values), plain(*values),
+                                  rtol=1e-4)
+
+
+def test_sum_of_another_type_and_infinite_scale(rng):
+    x, b, g = T.ftensor4(), T.fvector(), T.ftensor4()
+    y = T.tanh(x + b.dimshuffle("x", 0, "x", "x"))
+    gradient = g * (1 - T.sqr(y))
+    outputs = [y, gradient, gradient.sum((0, 2, 3), dtype="float64"),
+               T.tanh(numpy.float32(numpy.inf) * x)]
+    values = [rng.randn(2, 3, 4, 4).astype("float32"), rng.randn(3).astype("float32"),
+              rng.randn(2, 3, 4, 4).astype("float32")]
+    plain = theano.function([x, b, g], outputs, mode=theano.Mode("py", None))
+    with theano.change_flags(on_opt_error="raise"):
+        found = theano.function([x, b, g], outputs)(*values)
+    for value, expected in zip(found, plain(*values)):
+        assert value.dtype == expected.dtype
+        numpy.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-6)
+
+
 def test_bias_that_is_broadcast_is_added_by_theano():
     x = T.tensor4("x")
     one = theano.shared(numpy.ones(1, FLOATX), broadcastable=(True,))
