@@ -19,13 +19,6 @@
 // The zeros would turn infinity into NaN where it does not belong: such gradients are computed
 // element by element.
 
-// Maps of a tile.  With 3 vectors of the image, 6 x 3 fit the 32 registers, 4 x 3 the 16.
-#if defined(__AVX512F__) || defined(__aarch64__)
-#define LENET_TILE_MAPS 6
-#else
-#define LENET_TILE_MAPS 4
-#endif
-
 // GCC would load a factor from memory again for each product.
 #if defined(__x86_64__)
 #define LENET_IN_REGISTER(vector) __asm__("" : "+v"(vector))
@@ -39,7 +32,9 @@ struct Sizes {
   long images, channels, height, width, maps, fh, fw, oh, ow;
 };
 
-enum { TILE = 3 };  // vectors or taps of a tile
+// Vectors or taps of a tile, and its maps: 6 x 3 sums and 3 vectors of the image fit 32 registers,
+// 4 x 3 fit 16.
+enum { TILE = 3, TILE_MAPS = LENET_REGISTERS == 32 ? 6 : 4 };
 
 // y[m * step + p] = sum over taps of w[t * maps + m] * x[at[t] + p]
 template <typename T, int M>
@@ -129,7 +124,7 @@ bool sum_taps(long images, long channels, long rows, long columns, const T *from
   const long positions = round_up((out_rows - 1) * width + out_columns, TILE * Simd<T>::N);
   const long reach = positions + (fh - 1) * width + fw - 1;
   const long plane = larger(reach, front + rows * width), taps = channels * fh * fw;
-  const long n_tiles = divide_up(maps, LENET_TILE_MAPS);
+  const long n_tiles = divide_up(maps, (long)TILE_MAPS);
   long *at;
   Scratch shared;
   shared.add(&at, taps);
@@ -239,7 +234,8 @@ bool gradient_of_filters(const Sizes &s, const T *x, const T *gy, bool flip, T *
   }
   const long positions = round_up((s.oh - 1) * s.width + s.ow, Simd<T>::N);
   const long image = s.channels * pixels, gradient = s.maps * positions;
-  const long n_tiles = divide_up(s.maps, LENET_TILE_MAPS), tap_tiles = divide_up(taps, (long)TILE);
+  const long n_tiles = divide_up(s.maps, (long)TILE_MAPS);
+  const long tap_tiles = divide_up(taps, (long)TILE);
   // All tiles go through as many images as a quarter of a second-level cache holds.  The sums of a
   // group of such blocks are added in order: the shapes alone determine the result.
   const long block = larger(1, (1 << 18) / (long)sizeof(T) / larger(1, image + gradient));
