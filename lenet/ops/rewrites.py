@@ -105,18 +105,18 @@ def bordered(conv):
     (4-d variable, tuple of 4 slices or None)
     """
     images, filters = conv.inputs
-    size = [known or Shape_i(i)(filters) for i, known in enumerate(conv.op.kshp)]
+    size = [given or Shape_i(i)(filters) for i, given in enumerate(conv.op.kshp)]
     (top, bottom), (left, right) = border_mode_to_pad(conv.op.border_mode, 2, size[-2:])
     if (top, bottom, left, right) == (0, 0, 0, 0):
         return images, None
-    shape = [known or Shape_i(i)(images) for i, known in enumerate(conv.op.imshp)]
+    shape = [given or Shape_i(i)(images) for i, given in enumerate(conv.op.imshp)]
     inside = (slice(None), slice(None), slice(top, top + shape[2]), slice(left, left + shape[3]))
     shape[2:] = top + shape[2] + bottom, left + shape[3] + right
     return tensor.set_subtensor(tensor.zeros(shape, images.dtype)[inside], images), inside
 
 
 class CpuRewrite(Optimizer):
-    """What both rewrites for the CPU share."""
+    """What the rewrites for the CPU share."""
 
     def add_requirements(self, fgraph):
         fgraph.attach_feature(ReplaceValidate())
@@ -227,13 +227,21 @@ class ConvPoolRewrite(CpuRewrite):
         return gz, found
 
 
-class ConvolutionRewrite(CpuRewrite):
-    """What is left of convolutions -> Convolution, or products of matrices."""
+class OpRewrite(CpuRewrite):
+    """Nodes with an op of one of some types, each replaced by itself, if at all."""
+
+    types = ()
 
     def rewrite(self, fgraph):
         for node in fgraph.toposort():
-            if type(node.op) in KINDS:
+            if type(node.op) in self.types:
                 self.replace(fgraph, self.replacement(node))
+
+
+class ConvolutionRewrite(OpRewrite):
+    """What is left of convolutions -> Convolution, or products of matrices."""
+
+    types = KINDS
 
     @staticmethod
     def replacement(node):
@@ -253,13 +261,10 @@ class ConvolutionRewrite(CpuRewrite):
         return [(node.outputs[0], new)]
 
 
-class SumPoolRewrite(CpuRewrite):
+class SumPoolRewrite(OpRewrite):
     """Pool and AveragePoolGrad of sums or means -> SumPool and SumPoolGrad."""
 
-    def rewrite(self, fgraph):
-        for node in fgraph.toposort():
-            if type(node.op) in SUM_POOLS:
-                self.replace(fgraph, self.replacement(node))
+    types = SUM_POOLS
 
     @staticmethod
     def replacement(node):
