@@ -110,27 +110,30 @@ inline long tile_begin(long maps, long i, long n) { return maps * i / n; }
 
 inline long round_up(long n, long unit) { return divide_up(n, unit) * unit; }
 
-// The place of element k of a filter of plane c: row by row, and in a row plane by plane.
-inline long tap_of(long c, long k, long channels, long fw) {
-  return (k / fw * channels + c) * fw + k % fw;
-}
-
 // y[i][m]: out_rows x out_columns sums over all taps of `channels` planes.  In a plane, the rows of
-// from[i][c] begin `width` apart, the first after `front` zeros.
+// from[i][c] begin `width` apart, the first after `front` zeros.  The filter of map m and plane c is
+// at filters + m * map_step + c * channel_step, turned or not.
 template <typename T>
 bool sum_taps(long images, long channels, long rows, long columns, const T *from, long width,
-              long front, long fh, long fw, const T *w, long maps, long out_rows, long out_columns,
-              T *y, int threads) {
+              long front, long fh, long fw, const T *filters, long map_step, long channel_step,
+              bool turned, long maps, long out_rows, long out_columns, T *y, int threads) {
   const long positions = round_up((out_rows - 1) * width + out_columns, TILE * Simd<T>::N);
   const long reach = positions + (fh - 1) * width + fw - 1;
   const long plane = larger(reach, front + rows * width), taps = channels * fh * fw;
   const long n_tiles = divide_up(maps, (long)TILE_MAPS);
   long *at;
+  T *w;
   Scratch shared;
   shared.add(&at, taps);
+  shared.add(&w, taps * maps);
   if (!shared.allocate()) return false;
-  for (long t = 0; t < taps; t++)
-    at[t] = t / fw % channels * plane + t / (fw * channels) * width + t % fw;
+  for (long t = 0; t < taps; t++) {  // row by row, and in a row plane by plane
+    const long c = t / fw % channels, i = t / (fw * channels), j = t % fw, k = i * fw + j;
+    at[t] = c * plane + i * width + j;
+    for (long m = 0; m < maps; m++)
+      w[t * maps + m] =
+          filters[m * map_step + c * channel_step + (turned ? fh * fw - 1 - k : k)];
+  }
   bool failed = false;
   LENET_PRAGMA(omp parallel for schedule(static) num_threads(threads))
   for (long i = 0; i < images; i++) {
@@ -169,25 +172,16 @@ bool sum_taps(long images, long channels, long rows, long columns, const T *from
 // y: images x maps x oh x ow
 template <typename T>
 bool convolve(const Sizes &s, const T *x, const T *w, bool flip, T *y, int threads) {
-  const long area = s.fh * s.fw, taps = s.channels * area;
-  T *packed;
-  Scratch scratch;
-  scratch.add(&packed, taps * s.maps);
-  if (!scratch.allocate()) return false;
-  for (long m = 0; m < s.maps; m++)
-    for (long c = 0; c < s.channels; c++)
-      for (long k = 0; k < area; k++)
-        packed[tap_of(c, k, s.channels, s.fw) * s.maps + m] =
-            w[(m * s.channels + c) * area + (flip ? area - 1 - k : k)];
-  return sum_taps<T>(s.images, s.channels, s.height, s.width, x, s.width, 0, s.fh, s.fw, packed,
-                     s.maps, s.oh, s.ow, y, threads);
+  const long area = s.fh * s.fw;
+  return sum_taps<T>(s.images, s.channels, s.height, s.width, x, s.width, 0, s.fh, s.fw, w,
+                     s.channels * area, area, flip, s.maps, s.oh, s.ow, y, threads);
 }
 
 // gx: images x channels x height x width
 template <typename T>
 bool gradient_of_images(const Sizes &s, const T *w, const T *gy, bool flip, T *gx, int threads) {
-  const long area = s.fh * s.fw, taps = s.maps * area;
-  if (!all_finite(w, taps * s.channels)) {
+  const long area = s.fh * s.fw;
+  if (!all_finite(w, s.maps * s.channels * area)) {
     memset(gx, 0, s.images * s.channels * s.height * s.width * sizeof(T));
     for (long n = 0; n < s.images * s.maps; n++)
       for (long c = 0; c < s.channels; c++)
@@ -200,17 +194,9 @@ bool gradient_of_images(const Sizes &s, const T *w, const T *gy, bool flip, T *g
         }
     return true;
   }
-  T *packed;
-  Scratch scratch;
-  scratch.add(&packed, taps * s.channels);
-  if (!scratch.allocate()) return false;
-  for (long m = 0; m < s.maps; m++)
-    for (long c = 0; c < s.channels; c++)
-      for (long k = 0; k < area; k++)
-        packed[tap_of(m, k, s.maps, s.fw) * s.channels + c] =
-            w[(m * s.channels + c) * area + (flip ? k : area - 1 - k)];
   return sum_taps<T>(s.images, s.maps, s.oh, s.ow, gy, s.width, (s.fh - 1) * s.width + s.fw - 1,
-                     s.fh, s.fw, packed, s.channels, s.height, s.width, gx, threads);
+                     s.fh, s.fw, w, area, s.channels * area, !flip, s.channels, s.height, s.width,
+                     gx, threads);
 }
 
 // gw: maps x channels x fh x fw
