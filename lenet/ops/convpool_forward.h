@@ -225,8 +225,10 @@ template <typename T, typename R> struct Forward {
   long row, point;            // numbers of a row of tiles, of a point
   long taps, w_point;         // of a map's filters at a point; numbers of a point of all filters
   long element[32];           // of a window: its place among the values
-  std::vector<long> at, tap;  // where positions and taps begin, relative to the first row
-  std::vector<T> w;           // filters or their points, [q][map][tap]
+  long *at, *tap;             // where positions and taps begin, relative to the first row
+  T *w;                       // filters or their points, [q][map][tap]
+  Scratch tables;             // memory of these three
+  bool failed;                // was there too little
 
   Forward(const Shape &shape, int points) : s(shape), transform(points, s.fw) {
     const long run = points == 1 ? s.fw : 1;
@@ -241,16 +243,21 @@ template <typename T, typename R> struct Forward {
     point = s.channels * n * row;
     taps = s.channels * s.fh * run;
     w_point = s.maps * taps;
-    w.resize(points * w_point);
+    tables.add(&at, positions);
+    tables.add(&tap, taps);
+    tables.add(&w, points * w_point);
+    failed = !tables.allocate();
+    if (failed) return;
     for (long e = 0; e < s.wh * s.ww; e++)
       element[e] = e / s.ww * tiles * transform.outputs + e % s.ww;
     for (long i = 0; i < positions; i++) {
       const long p = smaller(i, s.wh * tiles - 1);
-      at.push_back(p / tiles * row + p % tiles * N);
+      at[i] = p / tiles * row + p % tiles * N;
     }
     for (long c = 0; c < s.channels; c++)
       for (long i = 0; i < s.fh; i++)
-        for (long j = 0; j < run; j++) tap.push_back((c * n + i) * row + j * N);
+        for (long j = 0; j < run; j++)
+          tap[(c * s.fh + i) * run + j] = (c * n + i) * row + j * N;
   }
 
   // Lanes are images image ...; maps are those of tiles from ... to - 1.  False if there is not
@@ -278,8 +285,8 @@ template <typename T, typename R> struct Forward {
           for (long q = 0; q < P; q++)
             for (long p = 0; p < positions; p += 2)
               multiply_tile<T, LENET_TILE>(maps, first + q * point + at[p],
-                                           first + q * point + at[p + 1], &tap[0], taps,
-                                           &w[q * w_point + m0 * taps],
+                                           first + q * point + at[p + 1], tap, taps,
+                                           w + q * w_point + m0 * taps,
                                            products + (q * positions + p) * maps * N);
           if (P > 1)
             transform.out(products, positions * maps * N, positions, maps, transform.outputs, sums);
@@ -313,11 +320,15 @@ bool convpool_forward(const Shape &s, const T *x, const T *w, bool flip, T *z, R
   const int points = cheapest_points(s, s.ph * s.wh * s.pw * s.ww * s.channels * area,
                                      record ? s.ww : 0);
   Forward<T, R> direct(s, 1), fast(s, points);
-  for (long i = 0; i < s.maps * direct.taps; i += area)  // filters as correlation takes them
+  T *columns;
+  Scratch scratch;
+  scratch.add(&columns, direct.w_point);
+  if (direct.failed || fast.failed || !scratch.allocate()) return false;
+  for (long i = 0; i < direct.w_point; i += area)  // filters as correlation takes them
     for (long k = 0; k < area; k++) direct.w[i + k] = w[i + (flip ? area - 1 - k : k)];
-  const bool transformed = points > 1 && all_finite(&direct.w[0], s.maps * direct.taps);
+  const bool transformed = points > 1 && all_finite(direct.w, direct.w_point);
   if (transformed)
-    fast.transform.filters(&direct.w[0], s.maps * fast.taps, s.fw, &fast.w[0], fast.w_point);
+    fast.transform.filters(direct.w, fast.w_point, s.fw, columns, fast.w);
   // few blocks: threads share a block's maps, each with images of its own in its scratch
   const long blocks = divide_up(s.images, Simd<T>::N), tiles = direct.map_tiles;
   const long share = blocks >= 4 * threads ? 1 : smaller(tiles, threads);

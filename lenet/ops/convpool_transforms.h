@@ -138,15 +138,15 @@ template <typename T> struct Transform {
     out_back = P::out_back;
   }
 
-  // to[q][row] += scale * G(w[row]), planes that begin `plane` numbers apart
-  void filters(const T *w, long rows, long width, T *to, long plane) const {
-    std::vector<T> columns(rows * width);
+  // to[q][row] = scale * G(w[row]); columns: room for as many numbers as w has
+  void filters(const T *w, long rows, long width, T *columns, T *to) const {
     for (long r = 0; r < rows; r++)
       for (long i = 0; i < width; i++) columns[i * rows + r] = w[r * width + i];
+    memset(to, 0, points * rows * sizeof(T));
     for (int q = 0; q < points; q++)
       for (long i = 0; i < width; i++) {
-        const T factor = filter(q, i, width), *const column = &columns[i * rows];
-        for (long r = 0; r < rows; r++) to[q * plane + r] += factor * column[r];
+        const T factor = filter(q, i, width), *const column = columns + i * rows;
+        for (long r = 0; r < rows; r++) to[q * rows + r] += factor * column[r];
       }
   }
 };

@@ -20,7 +20,6 @@
 
 #include <cmath>
 #include <limits>
-#include <vector>
 
 #if defined(LENET_OPENMP)
 #include <omp.h>
