@@ -111,8 +111,8 @@ inline long tile_begin(long maps, long i, long n) { return maps * i / n; }
 inline long round_up(long n, long unit) { return divide_up(n, unit) * unit; }
 
 // y[i][m]: out_rows x out_columns sums over all taps of `channels` planes.  In a plane, the rows of
-// from[i][c] begin `width` apart, the first after `front` zeros.  The filter of map m and plane c is
-// at filters + m * map_step + c * channel_step, turned or not.
+// from[i][c] begin `width` apart, the first after `front` zeros.  The filter of map m and plane c
+// is at filters + m * map_step + c * channel_step, turned or not.
 template <typename T>
 bool sum_taps(long images, long channels, long rows, long columns, const T *from, long width,
               long front, long fh, long fw, const T *filters, long map_step, long channel_step,
@@ -273,12 +273,14 @@ bool gradient_of_filters(const Sizes &s, const T *x, const T *gy, bool flip, T *
 }
 
 #if defined(Py_PYTHON_H)
-// The op's face to NumPy.  kind: which of the three arrays is computed from the other two.
+// The op's face to NumPy.  kind: which of the three arrays is computed from the other two; shape:
+// NULL, or the rows and columns that it must have, as int64.
 enum { OUTPUT, FILTERS, IMAGES };
 
 // False with a Python error set.
 template <typename T>
-bool convolution(long kind, PyArrayObject *a, PyArrayObject *b, bool flip, PyArrayObject **out) {
+bool convolution(long kind, PyArrayObject *a, PyArrayObject *b, PyArrayObject *shape, bool flip,
+                 PyArrayObject **out) {
   const npy_intp *x = PyArray_DIMS(a), *y = PyArray_DIMS(b);
   const long less[] = {x[2] - y[2] + 1, x[3] - y[3] + 1};
   const Sizes of_output = {x[0], x[1], x[2], x[3], y[0], y[2], y[3], less[0], less[1]};
@@ -297,6 +299,14 @@ bool convolution(long kind, PyArrayObject *a, PyArrayObject *b, bool flip, PyArr
   const npy_intp dims[3][4] = {{s.images, s.maps, s.oh, s.ow},
                                {s.maps, s.channels, s.fh, s.fw},
                                {s.images, s.channels, s.height, s.width}};
+  for (int i = 0; shape && i < 2; i++) {
+    const long wanted = *(npy_int64 *)PyArray_GETPTR1(shape, i), found = dims[kind][2 + i];
+    if (wanted != found) {
+      PyErr_Format(PyExc_ValueError, "Convolution: dimension %d would be %ld, not %ld", 2 + i,
+                   found, wanted);
+      return false;
+    }
+  }
   if (!allocate(out, 4, dims[kind], PyArray_TYPE(a))) return false;
   const InCOrder<T> as(a), bs(b);
   if (as.failed || bs.failed) return false;

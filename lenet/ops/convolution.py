@@ -4,6 +4,8 @@
     gw = Convolution("filters")(images, gradient)       its gradient by the filters
     gx = Convolution("images")(filters, gradient)       its gradient by the images
 
+The last two also take the rows and columns that the result must have, as Theano's ops do.
+
 Theano's `CorrMM` writes all that each filter sees into a matrix, image by image, and multiplies
 that: with a few channels, it takes longer to write the matrix than to multiply it. The kernels here
 work on the images themselves, as explained at the top of convolution.h. `perform` does the same in
@@ -16,7 +18,7 @@ import numpy
 from theano.gof import Apply, ParamsType
 from theano.scalar import bool as bool_t
 from theano.scalar import int64
-from theano.tensor import TensorType, as_tensor_variable
+from theano.tensor import TensorType, as_tensor_variable, cast
 from theano.tensor.blas import _dot22 as dot22
 from theano.tensor.nnet.abstract_conv import (
     AbstractConv2d,
@@ -60,30 +62,34 @@ class Convolution(CompiledOp):
         self.number = list(KINDS.values()).index(kind)
         self.filter_flip = bool(filter_flip)
 
-    def make_node(self, a, b):
+    def make_node(self, a, b, *shape):
         a, b = as_tensor_variable(a), as_tensor_variable(b)
+        shape = [cast(size, "int64") for size in shape]
         for v in (a, b):
             if v.ndim != 4 or v.dtype != a.dtype or v.dtype not in ("float32", "float64"):
                 raise TypeError(f"Convolution takes two tensors of 4 dimensions, float32 or "
                                 f"float64, not {a.type} and {b.type}")
         leading = self.leading(a.broadcastable, b.broadcastable)
-        return Apply(self, [a, b], [TensorType(a.dtype, leading + (False, False))()])
+        return Apply(self, [a, b, *shape], [TensorType(a.dtype, leading + (False, False))()])
 
     def leading(self, a, b):
         """The first two of the output's dimensions, from those of the inputs."""
         return {"output": (a[0], b[0]), "filters": (b[1], a[1]), "images": (b[0], a[1])}[self.kind]
 
     def infer_shape(self, node, shapes):
-        a, b = shapes
+        a, b = shapes[:2]
         sizes = [a[i] + b[i] - 1 if self.kind == "images" else a[i] - b[i] + 1 for i in (2, 3)]
         return [self.leading(a, b) + tuple(sizes)]
 
     def perform(self, node, inputs, outputs, params):
-        a, b = inputs
+        a, b, *wanted = inputs
         shape, = self.infer_shape(node, (a.shape, b.shape))
         fit = {"output": (1, 1), "filters": (0, 0), "images": (0, 1)}[self.kind]
         if a.shape[fit[0]] != b.shape[fit[1]] or min(shape[2:]) < 1:
             raise ValueError(f"Convolution: {a.shape} and {b.shape} do not fit")
+        if wanted and tuple(wanted[0]) != shape[2:]:
+            raise ValueError(f"Convolution: rows and columns would be {shape[2:]}, not "
+                             f"{tuple(wanted[0])}")
         result = numpy.zeros(shape, a.dtype)
         flip = slice(None, None, -1 if self.filter_flip else 1)
         filters = {"output": b, "filters": result, "images": a}[self.kind][:, :, flip, flip]
@@ -99,10 +105,10 @@ class Convolution(CompiledOp):
         outputs[0][0] = result
 
     def c_code(self, node, name, inputs, outputs, sub):
-        a, b = inputs
+        a, b, shape = [*inputs, "NULL"][:3]
         params = sub["params"]
         return (f"if (!lenet::convolution<npy_{node.inputs[0].dtype}>({params}->number, {a}, {b}, "
-                f"{params}->filter_flip, &{outputs[0]})) {sub['fail']}")
+                f"{shape}, {params}->filter_flip, &{outputs[0]})) {sub['fail']}")
 
 
 def as_products(kind, flip, a, b, image):

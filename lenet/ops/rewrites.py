@@ -255,7 +255,7 @@ class ConvolutionRewrite(OpRewrite):
         if window == image[1:]:
             new = as_products(kind, op.filter_flip, a, b, image)
         elif maps[0] <= 16 and 2 * window[1] <= image[2]:
-            new = Convolution(kind, op.filter_flip)(a, b)
+            new = Convolution(kind, op.filter_flip)(*node.inputs)
         else:  # CorrMM is faster
             return None
         return [(node.outputs[0], new)]

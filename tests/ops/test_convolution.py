@@ -95,6 +95,19 @@ def test_what_does_not_fit(kind, shapes):
             function_of(kind, "float32", mode)(*(numpy.zeros(s, "f") for s in shapes))
 
 
+def test_gradients_of_another_shape_than_asked_for(rng):
+    arrays = draw(rng, "float32", (2, 3, 9, 8, 4, 3, 2))
+    for kind, shape in (("filters", (3, 2)), ("images", (9, 8))):
+        for mode in (RAW, theano.Mode("py", None)):
+            size = T.ivector()
+            a, b = (T.TensorType("float32", (False,) * 4)() for _ in range(2))
+            function = theano.function([a, b, size], Convolution(kind)(a, b, size), mode=mode)
+            found = function(*operands(kind, *arrays), numpy.asarray(shape, "int32"))
+            assert found.shape[2:] == shape
+            with pytest.raises(ValueError, match="would be .*, not"):
+                function(*operands(kind, *arrays), numpy.asarray([shape[0], shape[1] + 1], "int32"))
+
+
 def test_gradient_of_filters_reads_nothing_but_zeros_behind_its_images(rng):
     """Of 20 such images, the second thread has 7: fewer than it has room for."""
     x, w, gy = draw(rng, "float32", (20, 1, 28, 28, 6, 5, 5))
