@@ -47,6 +47,9 @@ WITH_NUMPY_2 = {
 WITH_OPS = {
     "test_elemwise_fusion": "tanh is taken out of a loop with a broadcast array, which is slow",
     "test_exp_over_1_plus_exp": OUR_OP,
+    "test_all": f"{OUR_OP} (nnet.test_abstract_conv)",
+    "test_gradinput_arbitrary_output_shapes": f"{OUR_OP} (nnet.test_abstract_conv)",
+    "test_gradinput_impossible_output_shapes": f"{OUR_OP} (nnet.test_abstract_conv)",
     "test_infer_shape": f"{OUR_OP} (nnet.test_conv)",
     "test_local_hard_sigmoid": OUR_OP,
     "test_local_sigm_times_exp": OUR_OP,
@@ -131,7 +134,7 @@ def main():
         passed, failed = run(module)
         print(f"{module}: {passed} passed, {len(failed)} failed")
         for name, line in sorted(failed.items()):
-            reason = known_reasons().get(name)
+            reason = known_reasons().get(name.partition("(")[0])  # without a generator's arguments
             unexpected += reason is None
             print(f"  {name}: {reason or 'unexpected: ' + line}")
     return min(unexpected, 1)
