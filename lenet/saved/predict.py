@@ -254,8 +254,6 @@ class Reader:
                                 "memory?") from None
             finally:
                 stop.value = True
-                for _, future in pending:
-                    future.cancel()
 
 
 stopped = None  # in a worker: its ``value`` tells that the images are no longer wanted

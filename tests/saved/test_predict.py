@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
 
 import numpy
 import pytest
@@ -150,6 +151,17 @@ def test_batches_are_read_no_further_than_needed(of_digits, digits, monkeypatch)
         next(found)
         assert len(taken) <= 10 * (n_processes + 2)
         found.close()
+
+
+def test_no_batch_is_cancelled(of_digits, digits, monkeypatch):
+    """In Python 3.8 and 3.9, a pool that has only cancelled tasks left waits forever."""
+    monkeypatch.setattr(predict, "BATCH", 10)
+    cancelled = []
+    monkeypatch.setattr(Future, "cancel", lambda future: cancelled.append(future))
+    found = of_digits[0].classify(digits[1], n_processes=2)
+    next(found)
+    found.close()
+    assert not cancelled
 
 
 def test_a_process_that_dies(of_digits, digits, monkeypatch):
