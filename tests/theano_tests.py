@@ -44,16 +44,17 @@ WITH_NUMPY_2 = {
     "test_dtype_equality": INEXACT,
     "test_good": f"{INTEGERS} (Ceil, Floor, Trunc); TriGamma: the same on NumPy 1.23.5",
 }
-WITH_OPS = {
-    "test_elemwise_fusion": "tanh is taken out of a loop with a broadcast array, which is slow",
-    "test_exp_over_1_plus_exp": OUR_OP,
-    "test_all": f"{OUR_OP} (nnet.test_abstract_conv)",
-    "test_gradinput_arbitrary_output_shapes": f"{OUR_OP} (nnet.test_abstract_conv)",
-    "test_gradinput_impossible_output_shapes": f"{OUR_OP} (nnet.test_abstract_conv)",
-    "test_infer_shape": f"{OUR_OP} (nnet.test_conv)",
-    "test_local_hard_sigmoid": OUR_OP,
-    "test_local_sigm_times_exp": OUR_OP,
-    "test_local_ultra_fast_sigmoid": OUR_OP,
+WITH_OPS = {  # by module: names such as test_all are common
+    "theano.tensor.tests.test_opt": {
+        "test_elemwise_fusion": "tanh is taken out of a loop with a broadcast array, which is slow",
+    },
+    "theano.tensor.nnet.tests.test_sigm": dict.fromkeys([
+        "test_exp_over_1_plus_exp", "test_local_hard_sigmoid", "test_local_sigm_times_exp",
+        "test_local_ultra_fast_sigmoid"], OUR_OP),
+    "theano.tensor.nnet.tests.test_conv": {"test_infer_shape": OUR_OP},
+    "theano.tensor.nnet.tests.test_abstract_conv": dict.fromkeys([
+        "test_all", "test_gradinput_arbitrary_output_shapes",
+        "test_gradinput_impossible_output_shapes"], OUR_OP),
 }
 STACK = "the test itself gives numpy.vstack a generator"
 WITH_NUMPY_2.update(dict.fromkeys([
@@ -62,13 +63,13 @@ WITH_NUMPY_2.update(dict.fromkeys([
     "test_sparseblockgemv_grad_shape", "test_sparseblockouter"], STACK))
 
 
-def known_reasons():
-    """{test: why it does not pass here}"""
+def known_reasons(module):
+    """{test of the module: why it does not pass here}"""
     reasons = dict(ALWAYS)
     if numpy_version() >= (2, 0):
         reasons.update(WITH_NUMPY_2)
     if os.environ.get("LENET_OPS") != "0":
-        reasons.update(WITH_OPS)
+        reasons.update(WITH_OPS.get(module, {}))
     return reasons
 
 
@@ -133,8 +134,9 @@ def main():
     for module in sys.argv[1:]:
         passed, failed = run(module)
         print(f"{module}: {passed} passed, {len(failed)} failed")
+        reasons = known_reasons(module)
         for name, line in sorted(failed.items()):
-            reason = known_reasons().get(name.partition("(")[0])  # without a generator's arguments
+            reason = reasons.get(name.partition("(")[0])  # without a generator's arguments
             unexpected += reason is None
             print(f"  {name}: {reason or 'unexpected: ' + line}")
     return min(unexpected, 1)
