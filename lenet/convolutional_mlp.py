@@ -33,7 +33,7 @@ from lenet.pooling import OVERLAPPING, POOLINGS, stochastic_pool
 from lenet.training.channel import run_experiment
 from lenet.training.functions import compile_functions, falling_rate, in_training, velocities
 from lenet.training.loop import early_stopping
-from lenet.training.ranks import own_shards
+from lenet.parallel.ranks import own_shards
 from lenet.training.watch import watched
 
 
@@ -342,7 +342,7 @@ def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nke
         Epochs in which the learning rate rises; see ``lenet.training.functions.falling_rate``.
     begin_with : function of the network and its image_shape, optional
         May set the first parameters, and leave in ``params`` only those to train; see
-        ``lenet.saved.transfer``.
+        ``lenet.networks.transfer``.
     """
     check_nkerns(nkerns)
     check_hidden(n_hidden, activation, dropout)

@@ -28,7 +28,7 @@ from lenet.logistic_sgd import Classifier, LogisticRegression, zeros
 from lenet.mlp import HiddenLayer
 from lenet.training.functions import check_learning_rate, compile_functions, rate_by_epoch
 from lenet.training.loop import early_stopping
-from lenet.training.ranks import own_shards
+from lenet.parallel.ranks import own_shards
 from lenet.training.watch import watched
 
 # The values of a pixel without ink and of one full of it; they make the mean of the inputs about

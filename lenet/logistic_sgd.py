@@ -15,7 +15,7 @@ import theano.tensor as T
 from lenet.data import load_data
 from lenet.training.functions import compile_functions
 from lenet.training.loop import early_stopping
-from lenet.training.ranks import own_shards
+from lenet.parallel.ranks import own_shards
 from lenet.training.watch import watched
 
 
@@ -139,8 +139,8 @@ def sgd_optimization_mnist(learning_rate=0.13, n_epochs=1000, dataset="mnist.pkl
     batch_size : int
         Examples per minibatch.
     shards : int
-        Parts of a minibatch; see ``lenet.training.split_step``.
-    run : lenet.saved.run.Run, optional
+        Parts of a minibatch; see ``lenet.parallel.split_step``.
+    run : lenet.runs.run.Run, optional
         Saves the training in a folder.
 
     Returns

@@ -15,7 +15,7 @@ from lenet.errors import UsageError
 from lenet.logistic_sgd import Classifier, LogisticRegression, check_shape, zeros
 from lenet.training.functions import compile_functions, falling_rate, in_training, velocities
 from lenet.training.loop import early_stopping
-from lenet.training.ranks import own_shards
+from lenet.parallel.ranks import own_shards
 from lenet.training.watch import watched
 
 ACTIVATIONS = {"tanh": T.tanh, "sigmoid": T.nnet.sigmoid, "relu": T.nnet.relu,

@@ -6,7 +6,7 @@ those of the tutorial's LeNetConvPoolLayer, HiddenLayer and LogisticRegression.
 
 Names and arguments are those of the book and of the texts that extend it. Unlike there, ``Network``
 draws all parameters from one seed, and hands the layers the streams of random numbers for their
-dropout; every example counts in an accuracy; and ``lenet.saved.networks`` keeps a network.
+dropout; every example counts in an accuracy; and ``lenet.networks`` keeps a network.
 
 Sources: M. Nielsen, "Neural Networks and Deep Learning", chapter 6 (network3.py); dropout:
 N. Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR
@@ -28,7 +28,7 @@ from lenet.data.sets import SharedSet
 from lenet.errors import UsageError
 from lenet.logistic_sgd import Classifier, LogisticRegression, zeros
 from lenet.mlp import HiddenLayer, check_dropout, check_factors, dropout_layer, random_streams
-from lenet.saved.params_pickle import load, save  # noqa: F401  (functions of the texts)
+from lenet.data.params_pickle import load, save  # noqa: F401  (functions of the texts)
 from lenet.training.functions import compile_error, compile_functions, compile_predictions
 from lenet.training.loop import early_stopping
 from lenet.training.report import NetworkReport
@@ -123,7 +123,7 @@ class Network(Classifier):
         lmbda : float
             Factor of the L2 regularization: lmbda / 2 times the sum of the squared weights,
             divided by the number of minibatches, is added to the cost.
-        run : lenet.saved.run.Run, optional
+        run : lenet.runs.run.Run, optional
             Saves the training on disk.
         is_load_model_from_file : bool
             Print the accuracy on the test set instead of training.
@@ -417,7 +417,7 @@ def plot_errors(error_locations, erroneous_predictions=None, test_data=None, out
     output : str, optional
         The file, .png, .pdf or .svg.
     """
-    from lenet.pictures import plots  # Matplotlib takes a while to import
+    from lenet.figures import plots  # Matplotlib takes a while to import
 
     if erroneous_predictions is None:
         erroneous_predictions = [""] * len(error_locations)

@@ -21,7 +21,7 @@ from benchmarking import keeping, minibatches, page, peers, picture, scaling, st
 from lenet.convolutional_mlp import check_nkerns
 from lenet.data.files import write_beside
 from lenet.errors import UsageError
-from lenet.pictures import plots
+from lenet.figures import plots
 
 
 def main():

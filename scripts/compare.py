@@ -1,7 +1,7 @@
 """Compare runs: their curves, their errors, and the images that only one of two gets wrong."""
 
 from lenet import commands
-from lenet.saved.compare import compare
+from lenet.reports.compare import compare
 
 
 def main():

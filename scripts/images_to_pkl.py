@@ -1,8 +1,8 @@
 """Make a dataset from a folder of images with one subfolder for each class."""
 
 from lenet import commands
-from lenet.pictures import image_folder
-from lenet.pictures.reading import COLOUR, GREY
+from lenet.images import image_folder
+from lenet.images.reading import COLOUR, GREY
 
 
 def main():

@@ -10,8 +10,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from lenet import commands
 from lenet.errors import UsageError
 from lenet.lenet5_1998 import CHOICES, compare_steps, evaluate_lenet5_1998
-from lenet.pictures import plots
-from lenet.training import ranks
+from lenet.figures import plots
+from lenet.parallel import ranks
 
 
 def options():

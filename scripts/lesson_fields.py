@@ -9,7 +9,7 @@ import theano.tensor as T
 from theano.tensor.nnet import conv2d
 
 from lenet import commands
-from lenet.pictures import plots
+from lenet.figures import plots
 from lenet.pooling import mean_pool
 
 STACKS = {"filters of 3 x 3": [("convolution", 3)] * 4,

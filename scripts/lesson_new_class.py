@@ -12,9 +12,9 @@ from lenet import commands
 from lenet.convolutional_mlp import evaluate_lenet5
 from lenet.data import load_arrays, plain_pickle
 from lenet.data.files import make_folder, write_beside
-from lenet.saved.predict import Predictor
-from lenet.saved.run import Run
-from lenet.saved.transfer import begin_with
+from lenet.predict.predictor import Predictor
+from lenet.runs.run import Run
+from lenet.networks.transfer import begin_with
 
 
 def write(path, sets):

@@ -11,8 +11,8 @@ import theano.tensor as T
 from theano.tensor.nnet import conv2d
 
 from lenet import commands
-from lenet.pictures import plots
-from lenet.pictures.reading import read_photograph
+from lenet.figures import plots
+from lenet.images.reading import read_photograph
 
 
 def main():

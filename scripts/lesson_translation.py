@@ -10,7 +10,7 @@ import theano
 import theano.tensor as T
 
 from lenet import commands
-from lenet.pictures import plots
+from lenet.figures import plots
 from lenet.pooling import max_pool
 
 SHIFTS = [shift for shift in itertools.product((-1, 0, 1), repeat=2) if shift != (0, 0)]

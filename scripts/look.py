@@ -1,8 +1,8 @@
 """Draw what a saved network has learned on an HTML page: filters, feature maps, errors."""
 
 from lenet import commands
-from lenet.saved.look import look
-from lenet.saved.run import dataset_of
+from lenet.reports.look import look
+from lenet.runs.run import dataset_of
 
 
 def main():

@@ -10,8 +10,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from lenet import commands
 from lenet.data import image_shape_of, load_data
 from lenet.network3 import conv_network
-from lenet.saved.networks import check_images, load_model
-from lenet.training.ranks import own_shards
+from lenet.networks import check_images, load_model
+from lenet.parallel.ranks import own_shards
 
 
 def options():

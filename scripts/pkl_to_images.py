@@ -1,7 +1,7 @@
 """Write a dataset as images: folders train, valid and test, each with a folder per class."""
 
 from lenet import commands
-from lenet.pictures import image_export
+from lenet.images import image_export
 
 
 def main():

@@ -3,9 +3,9 @@
 from lenet import commands
 from lenet.data import load_data
 from lenet.network3 import get_error_locations
-from lenet.pictures import plots
-from lenet.saved.networks import check_images, load_model
-from lenet.saved.run import dataset_of
+from lenet.figures import plots
+from lenet.networks import check_images, load_model
+from lenet.runs.run import dataset_of
 
 ROWS, COLUMNS = 12, 10  # of the images drawn
 

@@ -9,7 +9,7 @@ import theano.tensor as T
 
 from lenet import commands, pooling
 from lenet.data import image_shape_of, load_data
-from lenet.pictures import plots
+from lenet.figures import plots
 
 
 def main():

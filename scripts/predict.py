@@ -16,8 +16,8 @@ from lenet import commands
 from lenet.data import open_arrays
 from lenet.data.files import write_beside
 from lenet.errors import UsageError
-from lenet.saved.predict import Predictor, find_images
-from lenet.saved.rejection import Distance
+from lenet.predict.predictor import Predictor, find_images
+from lenet.predict.rejection import Distance
 
 
 def main():
@@ -72,7 +72,7 @@ def main():
     if arguments.reject is None:
         function, threshold = predictor.probabilities, None
     else:
-        from lenet.saved.run import dataset_of  # draws curves, which is slow to import
+        from lenet.runs.run import dataset_of  # draws curves, which is slow to import
 
         distance = Distance(predictor, open_arrays(arguments.dataset
                                                    or dataset_of(arguments.model)))

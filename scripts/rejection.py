@@ -5,10 +5,10 @@ import numpy
 from lenet import commands
 from lenet.data import as_floats, open_arrays
 from lenet.errors import DataError
-from lenet.pictures import plots
-from lenet.saved.predict import Predictor
-from lenet.saved.rejection import Distance, accuracy_of_kept
-from lenet.saved.run import dataset_of
+from lenet.figures import plots
+from lenet.predict.predictor import Predictor
+from lenet.predict.rejection import Distance, accuracy_of_kept
+from lenet.runs.run import dataset_of
 
 FRACTIONS = (0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 

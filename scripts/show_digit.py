@@ -3,7 +3,7 @@
 from lenet import commands
 from lenet.data import SET_NAMES, image_shape_of, load_data
 from lenet.errors import UsageError
-from lenet.pictures import plots
+from lenet.figures import plots
 
 SETS = ("train", "validation", "test")
 

@@ -4,8 +4,8 @@ import ast
 
 from lenet import commands
 from lenet.errors import UsageError
-from lenet.saved.networks import KINDS, load_model
-from lenet.saved.summary import network_of, summary, table_of
+from lenet.networks import KINDS, load_model
+from lenet.reports.summary import network_of, summary, table_of
 
 
 def main():

@@ -22,7 +22,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
         "~/.cache/lenet-tests/" + os.environ["PYTEST_XDIST_WORKER"])
 
 from lenet.data import load_arrays, plain_pickle
-from lenet.pictures import plots
+from lenet.figures import plots
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 

@@ -23,7 +23,7 @@ from lenet.network3 import (
     sigmoid,
     tanh,
 )
-from lenet.saved import networks
+from lenet import networks
 
 
 def small_network(mini_batch_size=5, p_dropout=0.0, seed=0, **options):

@@ -7,7 +7,7 @@ import sys
 
 from lenet.errors import DataError, Interrupted, TrainingError, UsageError
 from lenet.installed import as_typed
-from lenet.training import ranks
+from lenet.parallel import ranks
 
 WRONG_USAGE, FAILED = 2, 1
 

@@ -8,7 +8,7 @@ import json
 from lenet.commands.ending import WRONG_USAGE
 from lenet.errors import DataError, UsageError
 from lenet.installed import as_typed
-from lenet.training import ranks
+from lenet.parallel import ranks
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -146,7 +146,7 @@ class Parser(argparse.ArgumentParser):
         Returns
         -------
         dict
-            The options by name, and ``run``: the lenet.saved.run.Run of --output or --resume, or
+            The options by name, and ``run``: the lenet.runs.run.Run of --output or --resume, or
             None. Only rank 0 has a run; the others have its options.
         """
         world = ranks.world
@@ -167,7 +167,7 @@ class Parser(argparse.ArgumentParser):
             options.pop(name, None)
         run, source = None, options.get("from")
         if folder is not None or source is not None or output is not None:
-            from lenet.saved.run import Run, read_state  # draws curves, which is slow to import
+            from lenet.runs.run import Run, read_state  # draws curves, which is slow to import
         if folder is not None:
             run = Run.resume(folder)
             options = self.options_of(run, options)
@@ -184,7 +184,7 @@ class Parser(argparse.ArgumentParser):
         if self.of_network:
             source, fine_tune = options.pop("from"), options.pop("fine_tune")
             if source is not None:
-                from lenet.saved.transfer import begin_with
+                from lenet.networks.transfer import begin_with
 
                 # A run that is resumed has the parameters itself.
                 options["begin_with"] = functools.partial(

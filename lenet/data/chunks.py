@@ -117,7 +117,7 @@ class ChunkedSet:
     y : array of shape (n,)
         Labels.
     window : Window
-    own : lenet.data.shards.Shards, optional
+    own : lenet.parallel.shards.Shards, optional
         Show these shards only, as if there were no other examples.
     """
 

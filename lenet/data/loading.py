@@ -21,9 +21,9 @@ from lenet.data.checks import checked
 from lenet.data.chunks import MEGABYTE, ChunkedSet, Window
 from lenet.data.files import make_folder, unreadable
 from lenet.data.sets import SET_NAMES, Datasets, shared_dataset
-from lenet.data.shards import ShardedSet
+from lenet.parallel.shards import ShardedSet
 from lenet.errors import DataError, UsageError, one_line
-from lenet.gpu import memory
+from lenet.data import gpu_memory
 from lenet.installed import beside_the_package
 
 REPOSITORY_DATA = os.path.join(beside_the_package(), "data")
@@ -40,7 +40,7 @@ def load_data(dataset="mnist.pkl.gz", chunk_mb=None, shards=None):
     chunk_mb : float, optional
         If the three sets take more than this many times 2 ** 20 bytes as floatX, read them chunk
         by chunk; two chunks take no more than that.
-    shards : lenet.data.shards.Shards, optional
+    shards : lenet.parallel.shards.Shards, optional
         How minibatches are split; of the training set, only the own shards are loaded.
 
     Returns
@@ -49,7 +49,7 @@ def load_data(dataset="mnist.pkl.gz", chunk_mb=None, shards=None):
         The training, validation and test sets, each a ``lenet.data.sets.SharedSet``, a pair
         (x, y): x is a shared variable, floatX of shape (n, n_pixels), byte / 256 for images that
         were bytes; y is an expression, int32 of shape (n,). Sets that come in chunks are each a
-        ``lenet.data.chunks.ChunkedSet``, and shards are in a ``lenet.data.shards.ShardedSet``.
+        ``lenet.data.chunks.ChunkedSet``, and shards are in a ``lenet.parallel.shards.ShardedSet``.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def load_data(dataset="mnist.pkl.gz", chunk_mb=None, shards=None):
     if window is not None and size > chunk_mb * MEGABYTE:
         sets = [ChunkedSet(x, y, window, part) for (x, y), part in zip(stored, own)]
     else:
-        with memory.in_one_line(lambda: {"the data set": size}):
+        with gpu_memory.in_one_line(lambda: {"the data set": size}):
             sets = [shared_dataset((as_floats(x), y) if part is None else
                                    (as_floats(part.rows(x)), part.rows(y)))
                     for (x, y), part in zip(stored, own)]

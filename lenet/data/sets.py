@@ -57,7 +57,7 @@ class SharedSet(namedtuple("SharedSet", "x y")):
     """
 
     __slots__ = ()
-    shards = None  # a minibatch is in one piece; see ``lenet.data.shards.ShardedSet``
+    shards = None  # a minibatch is in one piece; see ``lenet.parallel.shards.ShardedSet``
 
     @property
     def n_examples(self):

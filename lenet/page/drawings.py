@@ -9,15 +9,15 @@ from PIL import Image
 
 from lenet.errors import DataError
 from lenet.network3 import n_elements
-from lenet.pictures import digit
-from lenet.pictures.reading import refusal
-from lenet.saved.predict import Reader
+from lenet.images import digit
+from lenet.images.reading import refusal
+from lenet.predict.predictor import Reader
 
 MOST_PIXELS = 24 * 10 ** 6  # of a picture
 MOST_BYTES = 60000  # of a drawing
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")
 
-# image: uint8 of shape image_shape; box, centre: see lenet.pictures.digit.Found; None for a picture
+# image: uint8 of shape image_shape; box, centre: see lenet.images.digit.Found; None for a picture
 # that is only resized
 Prepared = namedtuple("Prepared", "image box centre")
 
@@ -30,7 +30,7 @@ class Preparation:
     image_shape : tuple of 3 ints
         (channels, height, width) of an image.
     preparation : "digit" or "resize"
-        See ``lenet.saved.predict.Predictor``.
+        See ``lenet.predict.predictor.Predictor``.
 
     Attributes
     ----------

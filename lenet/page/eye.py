@@ -6,9 +6,10 @@ import numpy
 import theano
 
 from lenet.data import as_floats
-from lenet.page.stages import stages_of
-from lenet.saved import networks, parameters
-from lenet.saved.run import read_state
+from lenet.networks.stages import stages_of
+from lenet import networks
+from lenet.networks import parameters
+from lenet.runs.run import read_state
 
 
 class Eye:
@@ -16,7 +17,7 @@ class Eye:
 
     Parameters
     ----------
-    saved : lenet.saved.networks.SavedModel
+    saved : lenet.networks.SavedModel
 
     Attributes
     ----------

@@ -196,7 +196,7 @@ class Server:
 
     Parameters
     ----------
-    page : lenet.page.page.Page
+    page : lenet.page.shown.Page
     host : str
         The address that it listens at.
     """
@@ -324,7 +324,7 @@ def serve(page, host, port, announce):
 
     Parameters
     ----------
-    page : lenet.page.page.Page
+    page : lenet.page.shown.Page
     host, port : str, int
         Where to listen; port 0 is any that is free.
     announce : function of a str

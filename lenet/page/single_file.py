@@ -9,8 +9,8 @@ import numpy
 
 from lenet.data import as_floats, open_arrays
 from lenet.data.files import write_beside
-from lenet.page.page import open_page
-from lenet.saved import networks
+from lenet.page.shown import open_page
+from lenet import networks
 
 CLIENT_FILES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "client")
 N_TESTS = 12  # images of the test set, and as many misclassified ones

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from lenet.errors import DataError, UsageError
 from lenet.sweep import table
 from lenet.sweep.trial import experiment, result
-from lenet.theano_start.threads import usable_processors
+from lenet.processors import usable_processors
 
 try:
     import dask

@@ -6,7 +6,7 @@ import os
 import matplotlib
 import numpy
 
-from lenet.pictures import plots
+from lenet.figures import plots
 
 # A map of this many options shows every trial; more options, or points that are not a grid, are
 # parallel coordinates.

@@ -1,7 +1,7 @@
 """What a sweep tries: values of a script's options, and a trial for each choice among them.
 
     STUDY/study.json    the options
-    STUDY/NAME/         a trial, which is a run: see lenet.saved.run
+    STUDY/NAME/         a trial, which is a run: see lenet.runs.run
     STUDY/NAME.txt      what it printed
     STUDY/table.csv     the results: see lenet.sweep.table
     STUDY/table.png     the same as a picture
@@ -20,7 +20,7 @@ from lenet.commands.options import typed
 from lenet.data.files import make_folder, unreadable, write_beside
 from lenet.errors import DataError, UsageError
 from lenet.installed import beside_the_package
-from lenet.saved.run import locked, others
+from lenet.runs.run import locked, others
 
 SCRIPTS = ("convolutional_mlp", "lenet5_1998", "logistic_sgd", "mlp", "network3")
 

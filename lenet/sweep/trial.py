@@ -10,8 +10,8 @@ import time
 
 from lenet.commands.options import typed
 from lenet.errors import DataError
-from lenet.saved.log import read_log
-from lenet.saved.run import read_state
+from lenet.runs.log import read_log
+from lenet.runs.run import read_state
 from lenet.sweep.study import path_of_script
 
 ATTEMPTS = 3

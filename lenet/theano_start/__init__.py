@@ -4,7 +4,6 @@ Before ``import theano``:
 
     settings.py    the user's settings, with our defaults underneath
     compiler.py    g++, its flags, and the BLAS that its code calls
-    threads.py     how many threads OpenMP and OpenBLAS may use
     device.py      the tutorial's device=gpu; the CPU where no GPU can be used
     supported.py   which versions of Python, NumPy and Theano work together
     refusal.py     one line where Theano cannot work
@@ -22,7 +21,8 @@ import sys
 import textwrap
 import warnings
 
-from lenet.theano_start import compiler, device, settings, supported, threads
+from lenet.theano_start import compiler, device, settings, supported
+from lenet import processors
 from lenet.theano_start.refusal import SetupError, SetupInterrupted, end_in_one_line
 
 
@@ -44,7 +44,7 @@ def start():
 
     cache.apply()
     headers.apply()
-    ahead.apply(threads.usable_processors())
+    ahead.apply(processors.usable_processors())
 
 
 def start_theano():
@@ -61,7 +61,7 @@ def start_theano():
     user = settings.UserSettings.read()
     settings.check_floats(user)
     compiler.check(user)
-    threads.limit()
+    processors.limit()
     device.choose(user)
     today.apply()
     with settings.our_defaults_under(user), device.gpu_failures_in_one_line(user):
@@ -72,7 +72,7 @@ def start_theano():
 def without_mpi():
     """Hide mpi4py inside a ``with`` block unless ``mpiexec`` started this process: Theano would
     import it wherever it is installed, and start MPI."""
-    hidden = not threads.under_mpi()
+    hidden = not processors.under_mpi()
     if hidden:
         sys.modules["mpi4py"] = None
     try:

@@ -4,7 +4,8 @@ import contextlib
 import logging
 import os
 
-from lenet.theano_start import compiler, threads
+from lenet.theano_start import compiler
+from lenet import processors
 from lenet.theano_start.refusal import SetupError, say
 from lenet.theano_start.settings import compile_cache
 
@@ -21,7 +22,7 @@ def choose(user):
         user.override("device", device)
     if not device.startswith(NEW_DEVICE):
         return
-    if device == NEW_DEVICE and threads.under_mpi():
+    if device == NEW_DEVICE and processors.under_mpi():
         device = device_of_rank()
         user.override("device", device)
     problem = gpu_problem(device, user.get("cxx"))
@@ -45,7 +46,7 @@ def device_of_rank():
         n_devices = len(Driver().devices)
     except OSError:  # ``gpu_problem`` says why
         n_devices = 0
-    return f"{NEW_DEVICE}{threads.mpi_variable('LOCAL_RANK', 0) % max(1, n_devices)}"
+    return f"{NEW_DEVICE}{processors.mpi_variable('LOCAL_RANK', 0) % max(1, n_devices)}"
 
 
 def gpu_tools(cxx=None):

@@ -19,7 +19,7 @@ import tempfile
 
 from lenet.theano_start.compiler import blas_flags, compiler_flags
 from lenet.theano_start.refusal import SetupError, say
-from lenet.theano_start.threads import thread_count
+from lenet.processors import thread_count
 
 
 class UserSettings:

@@ -9,8 +9,8 @@ import theano.tensor as T
 
 from lenet.data import SET_NAMES
 from lenet.errors import UsageError
-from lenet.training import ranks
-from lenet.training.split_step import compile_split_step
+from lenet.parallel import ranks
+from lenet.parallel.split_step import compile_split_step
 
 Functions = namedtuple("Functions", "train_minibatch validation_error test_error n_train_batches")
 

@@ -1,7 +1,7 @@
 """Where everything that surrounds the training joins it.
 
 This is printed lines and a progress bar (``lenet.training.report``), a run saved on disk and
-resumed (``lenet.saved.run``), an orderly stop on Ctrl-C, the job scheduler of an experiment
+resumed (``lenet.runs.run``), an orderly stop on Ctrl-C, the job scheduler of an experiment
 (``lenet.training.channel``), and one-line errors.
 """
 
@@ -10,8 +10,8 @@ import signal
 import threading
 
 from lenet.errors import Interrupted, TrainingError
-from lenet.gpu import memory
-from lenet.training import ranks
+from lenet.data import gpu_memory
+from lenet.parallel import ranks
 from lenet.training.channel import under_way
 from lenet.training.loop import Observer
 from lenet.training.report import TutorialReport
@@ -25,7 +25,7 @@ def watched(model, datasets, batch_size, run=None, report=TutorialReport):
     ----------
     model, datasets, batch_size
         See ``lenet.training.functions.compile_functions``; ``model.input`` is the images.
-    run : lenet.saved.run.Run, optional
+    run : lenet.runs.run.Run, optional
         Saves the training on disk, and knows how far an earlier process got.
     report : class of Observer
         Prints what happens; made with the name of the model's file.
@@ -46,8 +46,8 @@ def watched(model, datasets, batch_size, run=None, report=TutorialReport):
         On Ctrl-C or SIGTERM, after the current minibatch is done and the best result is printed.
     """
     def needs():  # bytes on the GPU
-        return {"the data set": memory.of_datasets(datasets),
-                "a minibatch": memory.of_minibatch(model, model.input, batch_size,
+        return {"the data set": gpu_memory.of_datasets(datasets),
+                "a minibatch": gpu_memory.of_minibatch(model, model.input, batch_size,
                                                    datasets[0].n_pixels)}
 
     if run is not None:
@@ -55,7 +55,7 @@ def watched(model, datasets, batch_size, run=None, report=TutorialReport):
     stop = StopOnSignals()
     start = OneStart(model, datasets[0]) if ranks.world.size > 1 else None
     report = report(type(model).__module__.rpartition(".")[2] + ".py")
-    with memory.in_one_line(needs), contextlib.closing(stop), contextlib.closing(report):
+    with gpu_memory.in_one_line(needs), contextlib.closing(stop), contextlib.closing(report):
         observers = [run, start, under_way.get(), stop, report]
         yield [observer for observer in observers if observer is not None]
 

@@ -16,9 +16,9 @@ from benchmarking.worker import Process, in_turn, ratio, say
 from lenet.convolutional_mlp import evaluate_lenet5
 from lenet.data import load_data
 from lenet.errors import Interrupted
-from lenet.pictures import image_export, image_folder
-from lenet.saved.predict import Predictor, find_images
-from lenet.saved.run import Run
+from lenet.images import image_export, image_folder
+from lenet.predict.predictor import Predictor, find_images
+from lenet.runs.run import Run
 
 N_EPOCHS, ROUNDS, CHUNK_MB = 5, 5, 64
 

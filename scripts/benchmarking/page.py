@@ -12,8 +12,8 @@ import tempfile
 
 from benchmarking.worker import say
 from lenet.errors import DataError
-from lenet.saved import networks
-from lenet.saved.summary import network_of
+from lenet import networks
+from lenet.reports.summary import network_of
 
 CHROMIUM = "/usr/bin/chromium"
 SCRIPTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

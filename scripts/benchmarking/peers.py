@@ -35,7 +35,7 @@ from benchmarking.worker import Process, in_turn, ratio, say
 from lenet.data import load_arrays
 from lenet.errors import TrainingError, UsageError
 from lenet.lenet5_1998 import TABLE_I, bitmaps
-from lenet.theano_start.threads import thread_count
+from lenet.processors import thread_count
 
 TORCH = {
     "torch-nchw": {"layout": "contiguous_format", "compiled": False},

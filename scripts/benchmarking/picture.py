@@ -2,7 +2,7 @@
 from itertools import groupby
 
 from benchmarking.peers import SETTING
-from lenet.pictures import plots
+from lenet.figures import plots
 
 
 def draw(rows, minibatch, nkerns):

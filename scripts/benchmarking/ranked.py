@@ -15,7 +15,7 @@ import numpy
 
 from benchmarking.lenet_peer import Peer
 from lenet.data import load_data
-from lenet.training import ranks
+from lenet.parallel import ranks
 
 ROUNDS, STEPS = 7, 5  # each case has its turn in each round
 

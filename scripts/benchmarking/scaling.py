@@ -28,8 +28,8 @@ import scipy.optimize
 from benchmarking.start import machine_name
 from benchmarking.worker import say
 from lenet.errors import TrainingError, UsageError
-from lenet.pictures import plots
-from lenet.training import ranks
+from lenet.figures import plots
+from lenet.parallel import ranks
 
 N_FLOATS = 431082  # LeNet-5's 431,080 parameters, the cost, the wish to stop
 ALONE = ["16/2", "64/2", "250/2", "250/1", "500/2", "500/4", "1000/2"]

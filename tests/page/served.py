@@ -15,7 +15,7 @@ CHROMIUM = "/usr/bin/chromium"
 def trained(tmp_path_factory, mnist_arrays):
     """The folder of a run of a small LeNet-5 that knows its digits, and its dataset."""
     from lenet.convolutional_mlp import evaluate_lenet5
-    from lenet.saved.run import Run
+    from lenet.runs.run import Run
 
     folder = tmp_path_factory.mktemp("trained")
     dataset = write_dataset(folder / "digits.pkl.gz", [

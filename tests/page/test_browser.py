@@ -8,9 +8,9 @@ from PIL import Image
 from served import browser, served, trained  # noqa: F401
 
 from lenet.page.eye import Eye
-from lenet.saved import networks
-from lenet.saved.predict import Predictor
-from lenet.saved.summary import network_of
+from lenet import networks
+from lenet.predict.predictor import Predictor
+from lenet.reports.summary import network_of
 
 pytest.importorskip("tornado", reason="tornado is not installed")
 

@@ -18,7 +18,7 @@ from conftest import assert_refused, run_script
 from PIL import Image
 from served import served, trained  # noqa: F401
 
-from lenet.saved.predict import Predictor
+from lenet.predict.predictor import Predictor
 
 tornado = pytest.importorskip("tornado", reason="tornado is not installed")
 from tornado.httpclient import HTTPRequest  # noqa: E402

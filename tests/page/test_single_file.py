@@ -11,8 +11,8 @@ from test_browser import draw, wait_for_verdict
 
 from lenet.errors import DataError
 from lenet.page.single_file import CLIENT_FILES, in_one_script
-from lenet.pictures import digit
-from lenet.saved.predict import Predictor
+from lenet.images import digit
+from lenet.predict.predictor import Predictor
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_a_seven_without_a_server(opened, trained):  # noqa: F811
     draw(opened)
     wait_for_verdict(opened, "7 –")
     opened.wait_for_timeout(300)
-    # What is on the paper, brought into the format by lenet.pictures.digit.
+    # What is on the paper, brought into the format by lenet.images.digit.
     grey = numpy.array(opened.evaluate("() => Array.from(lenet.paper.bytes())"), "uint8")
     grey = grey.reshape(200, 200)
     image = digit.to_mnist(grey)
@@ -77,7 +77,7 @@ def test_images_of_the_test_set(opened, trained, mnist_arrays):  # noqa: F811
 
 
 def test_drawings_are_centred_as_by_digit(browser, rng):  # noqa: F811
-    """centre.js and lenet.pictures.digit agree on lines, specks, and ink at the border."""
+    """centre.js and lenet.images.digit agree on lines, specks, and ink at the border."""
     page = browser.new_page()
     script = in_one_script("centre") + "window.toMnist = module_centre.toMnist;"
     page.add_script_tag(content=script)

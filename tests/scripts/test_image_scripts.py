@@ -9,7 +9,7 @@ from PIL import Image
 
 from lenet.data import load_arrays
 from lenet.errors import DataError
-from lenet.pictures import image_export, image_folder
+from lenet.images import image_export, image_folder
 
 TO_PKL, TO_IMAGES = "images_to_pkl.py", "pkl_to_images.py"
 
@@ -101,7 +101,7 @@ def test_wrong_use_as_typed(tmp_path, small_dataset):
     assert os.listdir(tmp_path) == ["small.pkl.gz"]
 
 
-# --- lenet.pictures.image_export ----------------------------------------------------------
+# --- lenet.images.image_export ----------------------------------------------------------
 
 
 def test_pixels_that_are_no_bytes(tmp_path, small_sets):

@@ -15,8 +15,8 @@ import lenet.data
 from lenet.convolutional_mlp import LeNet5
 from lenet.data import load_arrays
 from lenet.mlp import MLP
-from lenet.saved import networks
-from lenet.saved.predict import Predictor
+from lenet import networks
+from lenet.predict.predictor import Predictor
 
 LESSONS = sorted(name for name in os.listdir(os.path.join(REPOSITORY, "scripts"))
                  if name.startswith("lesson_"))

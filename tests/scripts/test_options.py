@@ -6,8 +6,9 @@ import numpy
 import pytest
 from conftest import assert_refused, write_dataset
 
-from lenet.saved import networks, parameters
-from lenet.saved.predict import Predictor
+from lenet import networks
+from lenet.networks import parameters
+from lenet.predict.predictor import Predictor
 
 LENET = ("convolutional_mlp.py", "--nkerns", 2, 3, "--n-hidden", 5, "--batch-size", 50)
 MLP = ("mlp.py", "--n-hidden", 5, "--batch-size", 50)

@@ -12,7 +12,7 @@ from conftest import assert_refused
 from PIL import Image
 
 from lenet.logistic_sgd import LogisticRegression
-from lenet.saved import networks
+from lenet import networks
 
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 

@@ -11,8 +11,8 @@ import pytest
 import safetensors.numpy
 from conftest import REPOSITORY, assert_refused, environment, write_dataset
 
-from lenet.saved import parameters
-from lenet.saved.run import read_log
+from lenet.networks import parameters
+from lenet.runs.run import read_log
 
 # A small network of each command, and the name of its option for epochs.
 COMMANDS = [

@@ -14,7 +14,7 @@ from conftest import REPOSITORY, assert_refused, write_arrays
 from PIL import Image
 
 from lenet import network3
-from lenet.saved import networks
+from lenet import networks
 
 NUMBER = r"\d+\.\d{6}"
 

@@ -19,8 +19,8 @@ from conftest import REPOSITORY, assert_refused, environment, run_script
 
 from lenet.errors import DataError, TrainingError
 from lenet.logistic_sgd import sgd_optimization_mnist
-from lenet.saved.log import read_log
-from lenet.saved.run import Run
+from lenet.runs.log import read_log
+from lenet.runs.run import Run
 
 distributed = pytest.importorskip("distributed", reason="distributed is not installed")
 

@@ -11,8 +11,8 @@ import pytest
 from conftest import environment
 
 from lenet.logistic_sgd import sgd_optimization_mnist
-from lenet.saved.log import read_log
-from lenet.saved.run import Run
+from lenet.runs.log import read_log
+from lenet.runs.run import Run
 from lenet.sweep import trial
 
 

@@ -8,7 +8,8 @@ import theano
 import theano.tensor as T
 from conftest import run_python
 
-from lenet.theano_start import ahead, threads
+from lenet.theano_start import ahead
+from lenet import processors
 
 # Compiles a graph of three operations at least, and prints its values, how many g++ the main
 # thread waited for, and how many the others.
@@ -37,7 +38,7 @@ def compiled(home, processors=2, output="-x"):
     return values, [int(count) for count in counts.split()]
 
 
-@pytest.mark.skipif(threads.control_group_quota() is not None, reason="processors are limited")
+@pytest.mark.skipif(processors.control_group_quota() is not None, reason="processors are limited")
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="affinity is Linux's")
 def test_the_modules_are_those_of_theano_alone(tmp_path):
     alone, counts = compiled(tmp_path / "1", processors=1)

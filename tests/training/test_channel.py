@@ -6,8 +6,8 @@ import pytest
 
 from lenet.convolutional_mlp import evaluate_lenet5, experiment
 from lenet.errors import TrainingError
-from lenet.saved.log import read_log
-from lenet.saved.run import Run
+from lenet.runs.log import read_log
+from lenet.runs.run import Run
 
 SMALL = {"learning_rate": 0.5, "n_epochs": 3, "nkerns": (2, 3), "n_hidden": 5, "batch_size": 50}
 

@@ -1,4 +1,4 @@
-// A drawing brought into the format of the training, as lenet/pictures/digit.py does it for even
+// A drawing brought into the format of the training, as lenet/images/digit.py does it for even
 // paper: for the page that works without a server.
 
 const BOX = 20, SIZE = 28, FAINT = 0.03, EDGE = 0.35;

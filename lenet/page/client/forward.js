@@ -1,5 +1,5 @@
 // The forward pass, stage by stage, as Theano computes it: each function takes the output of the
-// stage below. A stage is described by lenet/page/stages.py; its output is a Float32Array, map
+// stage below. A stage is described by lenet/networks/stages.py; its output is a Float32Array, map
 // after map and row after row.
 
 export const activations = {

@@ -1,0 +1,1 @@
+"""Matplotlib: every picture that the package draws."""

@@ -1,0 +1,1 @@
+"""Photographs and folders of images, from files to arrays and back."""

@@ -1,0 +1,379 @@
+"""From a folder of images with one subfolder per class to a dataset.
+
+The images stream to the disk one by one: apart from their names, what is in memory does not grow
+with their number. The tutorial's pickle is written from arrays on the disk, which are removed
+afterwards.
+"""
+
+import contextlib
+import gzip
+import mmap
+import os
+import re
+import shutil
+import sys
+import tempfile
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy
+from PIL import Image
+from tqdm import tqdm
+
+from lenet.data import array_folder, plain_pickle
+from lenet.data.array_folder import ArrayWriter, to_floats
+from lenet.data.checks import numbered, preparation_of
+from lenet.data.files import folder_beside, unreadable, write_beside
+from lenet.errors import DataError, UsageError, one_line
+from lenet.images.reading import read_picture, shape_of
+
+VALIDATION_PART = 0.1  # of the training folder's images, class by class
+
+N_THREADS = min(4, os.cpu_count() or 1)  # decoding an image leaves Python to the other threads
+BATCH = 256  # images in memory at once
+MEGABYTE = 2 ** 20
+
+
+class Report:
+    """What became of the images.
+
+    Attributes
+    ----------
+    image_shape : (int, int, int)
+        Channels, height, width.
+    class_names : list of str
+    n_images : list of three int
+        Images in the training, validation and test sets.
+    skipped : list of (path, reason)
+        Files that hold no image that could be read.
+    """
+
+    def __init__(self, image_shape, class_names):
+        self.image_shape, self.class_names = image_shape, class_names
+        self.n_images, self.skipped = [], []
+
+
+def build(source, output, validation=None, test=None, size=None, channels=None, limit=None,
+          order="shuffled", seed=23455, strict=False):
+    """Make a dataset from a folder of images.
+
+    Parameters
+    ----------
+    source : str
+        A folder with one subfolder per class; their names, sorted, numbers as numbers, become the
+        names of the classes. Every file in them should be an image.
+    output : str
+        The dataset: a pickle if it ends in ``.pkl.gz`` or ``.pkl`` (not compressed), otherwise a
+        folder of arrays.
+    validation : str, optional
+        A folder of the same kind for the validation set; by default a tenth of every class.
+    test : str, optional
+        A folder of the same kind for the test set; by default that is the validation set.
+    size : (int, int), optional
+        Height and width of the images, by default those of the first one. Images of other sizes
+        are resized.
+    channels : int, optional
+        1 (grey) or 3 (colour), by default those of the first image.
+    limit : int, optional
+        Take at most this number of images of each class of each folder, chosen by the seed.
+    order : str
+        "shuffled" (minibatches need mixed classes) or "name": by the names of the files, over all
+        classes.
+    seed : int
+        Of the split, the order and the limit.
+    strict : bool
+        Refuse a file that cannot be read, instead of skipping it.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    UsageError
+        An option cannot work.
+    DataError
+        A folder is missing or empty, or has only one class; no image can be read; the dataset
+        cannot be written. What was at ``output`` stays.
+    """
+    check_options(size, limit, order)
+    rng = numpy.random.RandomState(seed)
+    as_pickle = output.endswith((".pkl.gz", ".pkl"))
+    if as_pickle and os.path.isdir(output):
+        raise DataError(f"{output}: a folder; expected the name of a file")
+    class_names = class_folders(source)
+    listings = [Listing(source, class_names, limit, rng)]
+    for folder in (validation, test):
+        if folder is not None:
+            listings.append(Listing(folder, class_names, limit, rng))
+    check_apart(output, [listing.folder for listing in listings])
+
+    first = listings[0].first_image_shape() if size is None or channels is None else (None,) * 3
+    image_shape = (channels or first[0],) + tuple(size or first[1:])
+    report = Report(image_shape, class_names)
+    training = listings.pop(0)
+    rows = training.all_rows(order, rng)
+    if validation is None:
+        chosen = training.tenth_of_each_class(rng)
+        plans = [(training, rows[~chosen[rows]]), (training, rows[chosen[rows]])]
+    else:
+        plans = [(training, rows)]
+    plans += [(listing, listing.all_rows(order, rng)) for listing in listings]
+
+    with contextlib.ExitStack() as stack:
+        if as_pickle:
+            file = stack.enter_context(write_beside(output))
+            folder = stack.enter_context(tempfile.TemporaryDirectory(
+                dir=os.path.dirname(os.path.abspath(output)),
+                prefix=os.path.basename(output) + "."))
+        else:
+            folder = stack.enter_context(folder_beside(output, array_folder.FILES))
+        n_files = sum(len(rows) for _, rows in plans)
+        with tqdm(total=n_files, unit="image", file=sys.stderr, disable=not sys.stderr.isatty(),
+                  dynamic_ncols=True, leave=False) as bar:
+            for part, (listing, rows) in zip(array_folder.PARTS, plans):
+                write_set(folder, part, listing, rows, report, strict, as_pickle, bar)
+        if test is None:
+            for what in "xy":
+                shutil.copyfile(os.path.join(folder, f"valid_{what}.npy"),
+                                os.path.join(folder, f"test_{what}.npy"))
+            report.n_images.append(report.n_images[1])
+        training_images = array_folder.mapped(os.path.join(folder, "train_x.npy"))
+        description = image_shape, class_names, preparation_of(training_images, image_shape)
+        if as_pickle:
+            # No name and no time in the header: the bytes depend on the contents alone.
+            with gzip.GzipFile("", "wb", 6, file, mtime=0) if output.endswith(".gz") \
+                    else contextlib.nullcontext(file) as file:
+                write_pickle(file, folder, *description)
+        else:
+            array_folder.write_description(folder, *description)
+    return report
+
+
+def check_options(size, limit, order):
+    """Raise a UsageError for invalid options."""
+    if size is not None and min(size) < 1:
+        raise UsageError(f"size {size[0]} x {size[1]}; expected a height and a width of at least "
+                         "one pixel")
+    if limit is not None and limit < 2:
+        raise UsageError(f"limit {limit}; expected at least 2 images of each class")
+    if order not in ("shuffled", "name"):
+        raise UsageError(f"order {order}; expected shuffled or name")
+
+
+def check_apart(output, folders):
+    """Raise a DataError if the dataset would become one of the classes."""
+    for folder in folders:
+        if os.path.realpath(output).startswith(os.path.join(os.path.realpath(folder), "")):
+            raise DataError(f"{output}: lies in {folder}, where it would become a class; name "
+                            "another place")
+
+
+# --- what there is --------------------------------------------------------------------------
+
+
+def class_folders(folder):
+    """The names of the subfolders, sorted, numbers as numbers."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries
+                     if entry.is_dir() and not entry.name.startswith(".")]
+    except OSError as error:
+        raise unreadable(folder, error, "expected a folder with one subfolder per class") from None
+    if not names:
+        raise DataError(f"{folder}: no subfolders; expected one for each class, with its images")
+    for name in names:
+        if not name.isprintable():
+            raise DataError(f"{folder}: a subfolder named {name!a}; rename it to something "
+                            "printable")
+    return sorted(names, key=lambda name: (as_sorted(name), name))
+
+
+def as_sorted(name):
+    """A name with its numbers as long as any other, so that "9" comes before "10"."""
+    return re.sub(r"[0-9]+", lambda number: number.group().zfill(12), name)
+
+
+class Listing:
+    """The files of a folder, class by class, sorted by name.
+
+    Parameters
+    ----------
+    folder : str
+        Has no subfolders other than ``class_names``.
+    class_names : list of str
+    limit : int or None
+        Take at most this number of files of each class.
+    rng : numpy.random.RandomState
+        Chooses them.
+    """
+
+    def __init__(self, folder, class_names, limit, rng):
+        self.folder, self.class_names = folder, class_names
+        here = class_folders(folder)
+        unknown = [name for name in here if name not in class_names]
+        if unknown:
+            raise DataError(f"{folder}: class {unknown[0]}, which the training folder lacks; "
+                            f"expected {shortened(class_names)}")
+        if len(class_names) < 2:
+            raise DataError(f"{folder}: one class only, {class_names[0]}; expected a subfolder for "
+                            "each of at least two")
+        # Arrays of bytes take a tenth of the memory of as many strings.
+        self.names, self.labels = [], []
+        for label, class_name in enumerate(class_names):
+            names = self.files_of(class_name) if class_name in here else []
+            if limit is not None and len(names) > limit:
+                names = names[numpy.sort(rng.permutation(len(names))[:limit])]
+            if len(names):
+                self.names.append(names)
+                self.labels.append(numpy.full(len(names), label, "int32"))
+        if not self.names:
+            raise DataError(f"{folder}: no files in its subfolders; expected images")
+        self.names, self.labels = numpy.concatenate(self.names), numpy.concatenate(self.labels)
+
+    def files_of(self, class_name):
+        """The names of the files of a class, sorted, as an array of bytes."""
+        folder = os.path.join(self.folder, class_name)
+        try:
+            names = [name for name in os.listdir(folder) if not name.startswith(".")]
+        except OSError as error:
+            raise unreadable(folder, error) from None
+        names.sort(key=as_sorted)
+        return numpy.array([os.fsencode(name) for name in names], "S") if names else names
+
+    def path(self, row):
+        """The path of file number ``row``."""
+        return os.path.join(self.folder, self.class_names[self.labels[row]],
+                            os.fsdecode(self.names[row]))
+
+    def all_rows(self, order, rng):
+        """The numbers of all files, in the order of the dataset."""
+        if order == "shuffled":
+            return rng.permutation(len(self.names))
+        keys = numpy.array([as_sorted(os.fsdecode(name)).encode("utf-8", "surrogateescape")
+                            for name in self.names])
+        return numpy.argsort(keys, kind="stable")
+
+    def tenth_of_each_class(self, rng):
+        """Which files are for validation, as an array of booleans."""
+        chosen = numpy.zeros(len(self.names), bool)
+        for label, class_name in enumerate(self.class_names):
+            rows = numpy.flatnonzero(self.labels == label)
+            if len(rows) < 2:
+                raise DataError(f"{os.path.join(self.folder, class_name)}: {len(rows)} files; "
+                                "expected at least 2, one for training and one for validation")
+            n_chosen = max(1, round(VALIDATION_PART * len(rows)))
+            chosen[rng.permutation(rows)[:n_chosen]] = True
+        return chosen
+
+    def first_image_shape(self):
+        """(channels, height, width) of the first file that holds an image."""
+        for row in range(len(self.names)):
+            with contextlib.suppress(Exception):  # Pillow says in many ways that there is none
+                return shape_of(self.path(row))
+        raise DataError(f"{self.folder}: no image among its {len(self.names)} files; expected "
+                        "images of a format that Pillow reads")
+
+
+def shortened(names):
+    """The names, at most ten of them, in one line."""
+    return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+
+
+# --- what is written ------------------------------------------------------------------------
+
+
+def write_set(folder, part, listing, rows, report, strict, as_pickle, bar):
+    """Write the images, as floats for a pickle, and the labels of one set; see ``build``."""
+    dtype = "float32" if as_pickle else "uint8"
+    images = ArrayWriter(os.path.join(folder, part + "_x.npy"), dtype, report.image_shape)
+    labels = ArrayWriter(os.path.join(folder, part + "_y.npy"), "int64", ())
+    floats = numpy.empty(report.image_shape, "float32")
+    n_of_class = numpy.zeros(len(listing.class_names), "int64")
+    with contextlib.closing(images), contextlib.closing(labels):
+        for row, pixels in decoded(listing, rows, report.image_shape):
+            if isinstance(pixels, Exception):
+                if strict:
+                    raise DataError(f"{listing.path(row)}: {reason(pixels)}; remove it, or leave "
+                                    "out --strict")
+                report.skipped.append((listing.path(row), reason(pixels)))
+            else:
+                images.append(to_floats(pixels, floats) if as_pickle else pixels)
+                labels.append(listing.labels[row])
+                n_of_class[listing.labels[row]] += 1
+            bar.update()
+    if not n_of_class.any():
+        path, why = report.skipped[0]
+        raise DataError(f"{listing.folder}: no image that can be read among {len(rows)} files; "
+                        f"the first: {path}: {why}")
+    if part == "train" and not n_of_class.all():
+        class_name = listing.class_names[n_of_class.argmin()]
+        raise DataError(f"{os.path.join(listing.folder, class_name)}: no image that can be read "
+                        "for training")
+    report.n_images.append(int(n_of_class.sum()))
+
+
+def decoded(listing, rows, image_shape):
+    """Pairs of a row and its pixels, or the exception that reading it raised, in order."""
+
+    def read(row):
+        try:
+            return read_picture(listing.path(row), image_shape)
+        except Exception as error:  # Pillow says in many ways that a file is damaged
+            return error
+
+    with ThreadPoolExecutor(N_THREADS) as pool, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        following = []
+        for start in range(0, len(rows) + BATCH, BATCH):
+            # While one batch is written the next one is read.
+            batch, following = following, [
+                (row, pool.submit(read, row)) for row in rows[start:start + BATCH]]
+            for row, pixels in batch:
+                yield row, pixels.result()
+
+
+def reason(error):
+    """What is wrong with an image, in one line."""
+    if isinstance(error, FileNotFoundError):
+        return "vanished"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "no image that Pillow can read"
+    return one_line(error)
+
+
+def write_pickle(file, folder, image_shape, class_names, preparation):
+    """Write the arrays of a folder as the tutorial's pickle."""
+    sets, maps = [], []
+    for part in array_folder.PARTS:
+        # Mapped as writable, so that whoever reads the pickle gets a writable array.
+        x = array_folder.mapped(os.path.join(folder, part + "_x.npy"), "r+")
+        y = numpy.array(array_folder.mapped(os.path.join(folder, part + "_y.npy")))
+        sets.append((x.reshape(len(x), -1), y))
+        maps.append(x.base)
+    channels, height, width = image_shape
+    if channels > 1 or height != width or class_names != numbered(len(class_names)):
+        # More than the tutorial's grey square images of numbered classes.
+        sets.append({"image_shape": image_shape, "class_names": class_names,
+                     "preparation": preparation})
+    plain_pickle.dump(tuple(sets), InPieces(file, maps))
+
+
+class InPieces:
+    """A file that passes on what is written a megabyte at a time.
+
+    So neither what gzip makes of an array nor its pages of ``maps`` come together in memory.
+    """
+
+    def __init__(self, file, maps=()):
+        self.file, self.maps = file, maps
+
+    def write(self, content):
+        content = memoryview(content).cast("B")
+        for start in range(0, len(content), MEGABYTE):
+            self.file.write(content[start:start + MEGABYTE])
+            for pages in self.maps:
+                pages.madvise(mmap.MADV_DONTNEED)

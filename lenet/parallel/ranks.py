@@ -1,0 +1,367 @@
+"""The processes of a training: one alone, or the ranks that ``mpiexec`` started.
+
+All ranks run the same program, and wait for each other where they add up gradients. Rank 0 prints
+and saves; what one of the others has to say about its end, rank 0 says for it. A rank that waits in
+vain ends them all. MPI is imported only under ``mpiexec``.
+"""
+
+import contextlib
+import functools
+import importlib.metadata
+import io
+import logging
+import os
+import pickle
+import platform
+import signal
+import sys
+import time
+import traceback
+
+import numpy
+
+from lenet.parallel.shards import Shards
+from lenet.errors import TrainingError, UsageError
+from lenet.theano_start import settings
+from lenet import processors
+
+# Up to this number of ranks, each receives all messages and adds them up itself; among more, each
+# adds up a part and sends the sum to the others.
+FEW = 2
+
+TIMEOUT = 300.0  # seconds
+
+FAILED = 1  # the tag of a message to rank 0: why a rank ends
+GRACE = 5.0  # seconds that rank 0 has to pass it on
+
+
+def tree_sum(term, first, n):
+    """The sum of terms number ``first``, ``first`` + 1, ..., ``n`` of them, as a binary tree.
+
+    The left branch has the largest power of two that is less than ``n``:
+
+        5 terms: ((0 + 1) + (2 + 3)) + 4
+
+    Parameters
+    ----------
+    term : function of an int
+        Returns an array of its own, which may be overwritten.
+    """
+    if n == 1:
+        return term(first)
+    left = 1 << (n - 1).bit_length() - 1
+    total = tree_sum(term, first, left)
+    total += tree_sum(term, first + left, n - left)
+    return total
+
+
+class Alone:
+    """One process, which shares nothing; with the methods of ``Ranks``."""
+
+    rank, size = 0, 1
+    timeout = None
+
+    def sum(self, message_of, shards):
+        return tree_sum(message_of, 0, shards.number)
+
+    def share(self, value=None):
+        return value
+
+    def total(self, count):
+        return count
+
+    def agree_to_stop(self, wish):
+        return wish
+
+    def check_same(self, facts):
+        pass
+
+    @contextlib.contextmanager
+    def one_per_host_first(self):
+        yield
+
+    def end(self, status):
+        pass
+
+
+class Ranks:
+    """The ranks that ``mpiexec`` started.
+
+    Parameters
+    ----------
+    MPI : module
+        mpi4py.MPI
+
+    Attributes
+    ----------
+    rank, size : int
+        The number of this rank, from 0, and how many there are.
+    timeout : float
+        Seconds to wait for another rank in the training.
+    begun : bool
+        Whether the training has begun. Until then ``TIMEOUT`` holds, in which all can compile.
+    """
+
+    def __init__(self, MPI):
+        self.MPI = MPI
+        self.comm = MPI.COMM_WORLD
+        self.rank, self.size = self.comm.Get_rank(), self.comm.Get_size()
+        self.on_host = self.comm.Split_type(MPI.COMM_TYPE_SHARED)
+        self.host = MPI.Get_processor_name()
+        self.timeout, self.begun = TIMEOUT, False
+        self.wish, self.stops = False, False
+
+    def sum(self, message_of, shards):
+        """The sum of the messages of all shards, as ``tree_sum`` adds them.
+
+        Parameters
+        ----------
+        message_of : function of an int
+            Computes the message of an own shard, a vector; its last number is kept for the wish
+            to stop.
+        shards : lenet.parallel.shards.Shards
+        """
+        # The own shards are whole branches of the tree, each of the largest power of two that
+        # divides their number: 6 shards are the branches 0-1, 2-3, 4-5.
+        n = len(shards.own)
+        branch = n & -n
+        own = numpy.stack([tree_sum(message_of, first, branch)
+                           for first in shards.own[::branch]])
+        own[0, -1] = self.wish
+        total = self.sum_of_branches(own)
+        self.stops = total[-1] > 0
+        return total
+
+    def sum_of_branches(self, own):
+        """The sum over the rows of all ranks, each of which has an array of the same shape."""
+        n, length = own.shape
+        if self.size <= FEW:
+            rows = numpy.empty((self.size * n, length), own.dtype)
+            self.wait(self.comm.Iallgather(own, rows))
+            return tree_sum(rows.__getitem__, 0, len(rows))
+        # Rank r adds up the part r of all messages, then each receives the sums of all parts.
+        width = -(-length // self.size)
+        parts = numpy.zeros((n, self.size * width), own.dtype)
+        parts[:, :length] = own
+        parts = numpy.ascontiguousarray(parts.reshape(n, self.size, width).swapaxes(0, 1))
+        rows = numpy.empty((self.size * n, width), own.dtype)
+        self.wait(self.comm.Ialltoall(parts, rows))
+        total = numpy.empty(self.size * width, own.dtype)
+        self.wait(self.comm.Iallgather(tree_sum(rows.__getitem__, 0, len(rows)), total))
+        return total[:length]
+
+    def share(self, value=None):
+        """The value that rank 0 gives."""
+        content = numpy.frombuffer(bytearray(pickle.dumps(value)), "uint8")
+        size = numpy.array(len(content))
+        self.wait(self.comm.Ibcast(size))
+        if self.rank:
+            content = numpy.empty(int(size), "uint8")
+        self.wait(self.comm.Ibcast(content))
+        return pickle.loads(content)
+
+    def everyones(self, value):
+        """The values that the ranks give, a list."""
+        content = pickle.dumps(value)
+        sizes = numpy.empty(self.size, int)
+        self.wait(self.comm.Iallgather(numpy.array(len(content)), sizes))
+        contents = numpy.empty((self.size, sizes.max()), "uint8")
+        own = numpy.zeros(sizes.max(), "uint8")
+        own[:len(content)] = bytearray(content)
+        self.wait(self.comm.Iallgather(own, contents))
+        return [pickle.loads(content) for content in contents]
+
+    def total(self, count):
+        """The sum of the whole numbers that the ranks give."""
+        return sum(self.everyones(count))
+
+    def agree_to_stop(self, wish):
+        """Let the next message carry the wish to stop; whether the last ones carried one."""
+        self.wish = wish
+        return self.stops if self.size > 1 else wish
+
+    def check_same(self, facts):
+        """Raise a UsageError unless all ranks give the same facts, a dict of texts by name."""
+        everyones = self.everyones((self.host, facts))
+        host, expected = everyones[0]
+        for rank, (other, found) in enumerate(everyones):
+            for name, value in expected.items():
+                if found[name] != value:
+                    raise UsageError(f"rank {rank} on {other} has {name} {found[name]}; expected "
+                                     f"{value}, as of rank 0 on {host}: all ranks have to compute "
+                                     "the same")
+
+    @contextlib.contextmanager
+    def one_per_host_first(self):
+        """Let one rank of each host go through a ``with`` block before the others."""
+        first = self.on_host.Get_rank() == 0
+        if not first:
+            self.wait(self.on_host.Ibarrier())
+        yield
+        if first:
+            self.wait(self.on_host.Ibarrier())
+
+    def wait(self, request):
+        """Wait until the other ranks have done their part.
+
+        Raises
+        ------
+        TrainingError
+            They have not within ``timeout`` seconds.
+        """
+        begin = time.monotonic()
+        timeout = self.timeout if self.begun else max(self.timeout, TIMEOUT)
+        while not request.Test():
+            self.pass_on_failures()
+            waited = time.monotonic() - begin
+            # More ranks than processors have to take turns.
+            if waited < 1:
+                os.sched_yield()
+            else:
+                time.sleep(0.001)
+            # One after the other, so that the first one speaks for all.
+            if waited > timeout + self.rank:
+                raise TrainingError(f"no answer from another rank for {timeout:g} s; see that all "
+                                    "hosts run and reach each other, or name more (--timeout)")
+
+    def pass_on_failures(self):
+        """On rank 0: end all ranks if another one has failed."""
+        status = self.MPI.Status()
+        if self.rank == 0 and self.comm.Iprobe(tag=FAILED, status=status):
+            host, text, code = self.comm.recv(source=status.Get_source(), tag=FAILED)
+            sys.stderr.write(f"rank {status.Get_source()} on {host}: {text}")
+            self.end(code)
+
+    def end(self, status):
+        """End all ranks, after this one has said why: rank 0 says it for the others."""
+        if self.rank:
+            text = sys.stderr.getvalue()
+            self.comm.isend((self.host, text, status), 0, FAILED)
+            time.sleep(GRACE + self.rank)  # in which rank 0 ends, and this one with it
+            sys.__stderr__.write(f"rank {self.rank} on {self.host}: {text}")
+            sys.__stderr__.flush()
+        sys.stderr.flush()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # MPI would add lines of its own
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(int(GRACE))  # kills this process, should mpiexec be out of reach
+        self.comm.Abort(status)
+
+
+world = Alone()
+
+
+def start():
+    """Join the other ranks if ``mpiexec`` started this process.
+
+    Raises
+    ------
+    UsageError
+        mpi4py is missing, is that of another MPI than ``mpiexec`` is, or the ranks differ in what
+        their numbers depend on.
+    """
+    global world
+    expected, rank = (processors.mpi_variable(name, default)
+                      for name, default in (("SIZE", 1), ("RANK", 0)))
+    if not processors.under_mpi():
+        return
+    if rank:
+        be_silent()
+    try:
+        from mpi4py import MPI
+    except ImportError as error:
+        raise UsageError(f"{expected} processes need the package mpi4py and an MPI ({error}); "
+                         "install them: pip install 'lenet-theano[mpi]'") from None
+    world = Ranks(MPI)
+    if world.rank:
+        be_silent()
+    if world.size == 1 and expected > 1:
+        library = " ".join(MPI.Get_library_version().splitlines()[0].partition(",")[0].split())
+        raise UsageError(f"mpiexec started {expected} processes, but each believes to be alone; "
+                         f"call the mpiexec of the MPI that mpi4py uses, which is {library}")
+    world.check_same(facts())
+
+
+def be_silent():
+    """Print nothing; what goes to standard error is kept for ``Ranks.end``."""
+    logging.getLogger("theano.gof.compilelock").setLevel(logging.WARNING)  # "waiting for ..."
+    sys.stdout, sys.stderr = open(os.devnull, "w"), io.StringIO()
+
+
+def facts():
+    """What the numbers of a training depend on, but for the dataset: texts by name."""
+    import theano
+    from theano.configdefaults import gcc_version_str
+
+    import lenet
+
+    model = platform.machine()
+    with contextlib.suppress(OSError), open("/proc/cpuinfo") as lines:
+        model = next((line.split(":", 1)[1].strip() for line in lines
+                      if line.startswith("model name")), model)
+    openblas = ""
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        openblas = importlib.metadata.version("scipy-openblas32")
+    return {
+        "the command line": " ".join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),
+        "a processor": f"{model} (instruction sets {settings.processor_key()})",
+        "lenet": lenet.__version__,
+        "Theano": theano.__version__,
+        "NumPy": numpy.__version__,
+        "Python": platform.python_version(),
+        "scipy-openblas32": openblas,
+        "g++": gcc_version_str,
+        "floatX": theano.config.floatX,
+        "device": theano.config.device.rstrip("0123456789"),
+        "OMP_NUM_THREADS": str(processors.thread_count()),
+    }
+
+
+@contextlib.contextmanager
+def ending_together():
+    """End all ranks if the ``with`` block ends with a status other than 0, or with an exception."""
+    try:
+        yield
+    except SystemExit as end:
+        if end.code:
+            world.end(end.code)
+        raise
+    except BaseException:
+        if world.size > 1:
+            traceback.print_exc()
+            world.end(1)
+        raise
+
+
+def one_per_host_first(function):
+    """Let one rank of each host call a function first: the others find compiled what it needs."""
+    @functools.wraps(function)
+    def called(*args, **kwargs):
+        with world.one_per_host_first():
+            return function(*args, **kwargs)
+
+    return called
+
+
+def own_shards(number, batch_size):
+    """How minibatches of ``batch_size`` examples are split into ``number`` shards.
+
+    Returns
+    -------
+    lenet.parallel.shards.Shards or None
+        None if a minibatch is one shard.
+
+    Raises
+    ------
+    UsageError
+        The shards would not be of one size, or the ranks would not have the same number of them.
+    """
+    if number < 1 or number % world.size:
+        raise UsageError(f"--shards {number} in {world.size} process{'es' * (world.size > 1)}; "
+                         f"expected a multiple of {world.size}, such as --shards {world.size}")
+    if number == 1:
+        return None
+    if batch_size < number or batch_size % number:
+        raise UsageError(f"--shards {number} of minibatches of {batch_size}; expected a number "
+                         "that divides the size of the minibatches")
+    n = number // world.size
+    return Shards(number, batch_size, range(world.rank * n, (world.rank + 1) * n))

@@ -1,1 +1,0 @@
-"""Image files to arrays and back: photographs, digits, folders of images, plots."""

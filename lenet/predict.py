@@ -1,3 +1,0 @@
-"""``lenet.predict.Predictor``: classify new images with a saved network."""
-
-from lenet.saved.predict import Prediction, Predictor  # noqa: F401

@@ -1,0 +1,3 @@
+"""``lenet.predict.Predictor``: classify new images with a saved network."""
+
+from lenet.predict.predictor import Prediction, Predictor  # noqa: F401

@@ -1,0 +1,97 @@
+"""Reject images that are unlike those of the training, so that they get no class.
+
+A network gives every picture one of its classes, and often with a high probability: what it has
+not learned is not among them. How far an image is from what was learned is measured by
+
+- the distance to the picture of the nearest class, for the radial basis functions of LeNet-5 of
+  1998, which its paper chose partly to reject what is no character (section II.B);
+- the distance to the nearest training image, for all others, between the outputs of the last
+  hidden layer (of the pixels, for a logistic regression).
+
+C. K. Chow, "On optimum recognition error and reject tradeoff", IEEE Transactions on Information
+Theory 16(1):41-46, 1970, on what rejecting costs and brings.
+"""
+
+import numpy
+import theano
+
+from lenet.data import as_floats
+from lenet.errors import UsageError
+from lenet.lenet5_1998 import RBFLayer
+from lenet import networks
+
+
+class Distance:
+    """How far images are from what a network has learned.
+
+    Parameters
+    ----------
+    predictor : lenet.predict.predictor.Predictor
+        The network.
+    datasets : lenet.data.Datasets
+        What it was trained on, as ``lenet.data.open_arrays`` returns it.
+
+    Raises
+    ------
+    DataError
+        The images or the classes are not those of the network.
+    """
+
+    def __init__(self, predictor, datasets):
+        networks.check_images(predictor, datasets)
+        self.predictor, self.datasets = predictor, datasets
+        hidden = networks.feature_maps(predictor.model)
+        *_, last = networks.layers_of(predictor.model).values()
+        if isinstance(last, RBFLayer):
+            distances = theano.function([predictor.model.input], last.output)
+            self.of = lambda images: predictor.evaluate(distances, images).min(axis=1)
+            return
+        if hidden:
+            features = predictor.features(hidden[-1][0])
+            self.features = lambda images: features(images).reshape(len(images), -1)
+        else:
+            self.features = lambda images: as_floats(images.reshape(len(images), -1))
+        self.learned = self.features(datasets[0][0])
+        self.squares = (self.learned ** 2).sum(axis=1)
+        self.of = self.to_nearest
+
+    def to_nearest(self, images, batch=500):
+        """The distance of each image to the nearest of the training, in the last hidden layer."""
+        nearest = []
+        for start in range(0, len(images), batch):
+            part = self.features(images[start:start + batch])
+            # |a - b|^2 = |a|^2 - 2 a b + |b|^2; rounding may take it below 0.
+            differences = self.squares - 2 * part.dot(self.learned.T)
+            nearest.append(differences.min(axis=1) + (part ** 2).sum(axis=1))
+        return numpy.sqrt(numpy.maximum(numpy.concatenate(nearest), 0))
+
+    def threshold(self, fraction):
+        """The distance that this fraction of the validation set exceeds.
+
+        Raises
+        ------
+        UsageError
+            The fraction is not in (0, 1).
+        """
+        if not 0 < fraction < 1:
+            raise UsageError(f"fraction {fraction}; expected one between 0 and 1, such as 0.01")
+        return numpy.quantile(self.of(self.datasets[1][0]), 1 - fraction)
+
+
+def accuracy_of_kept(scores, right):
+    """The accuracy of the images that are left when those of the highest scores are rejected.
+
+    Parameters
+    ----------
+    scores : array of shape (n,)
+        The higher, the sooner an image is rejected.
+    right : bool array of shape (n,)
+        Whether the network is right.
+
+    Returns
+    -------
+    array of shape (n,)
+        With 0, 1, ..., n - 1 images rejected.
+    """
+    right = right[numpy.argsort(scores, kind="stable")]
+    return (numpy.cumsum(right) / numpy.arange(1, len(right) + 1))[::-1]

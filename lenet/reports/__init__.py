@@ -1,0 +1,1 @@
+"""What a network is made of, what it has learned, and how trainings differ."""

@@ -1,0 +1,207 @@
+"""Pictures of what a saved network has learned, in a folder with a page that shows them."""
+
+import html
+import os
+from collections import namedtuple
+
+import numpy
+import theano
+
+from lenet.data import as_floats, open_arrays
+from lenet.data.files import make_folder, write_beside
+from lenet.errors import UsageError
+from lenet.figures import plots
+from lenet import networks
+from lenet.runs.log import read_log
+from lenet.predict.predictor import Predictor, Reader
+
+MOST_FILTERS = 50  # of a layer that are drawn
+MOST_UNITS = 100  # hidden units whose weights are drawn
+MOST_ERRORS = 60  # misclassified images that are drawn
+
+Picture = namedtuple("Picture", "file title caption figure")
+
+
+def look(path, output, dataset="mnist.pkl.gz", image=None, index=0):
+    """Write the pictures of a network, and a page that shows them.
+
+    Parameters
+    ----------
+    path : str
+        A model file, or the folder of a run, whose training curves are then drawn as well.
+    output : str
+        The folder for the pictures and ``index.html``; it is made if it does not exist.
+    dataset : str
+        The dataset whose test set is classified; see ``lenet.data.load_data``.
+    image : str, optional
+        An image file to show layer by layer, in place of an image of the test set.
+    index : int
+        The number of that image of the test set, from 0.
+
+    Returns
+    -------
+    list of str
+        The paths of the files that were written, the page last.
+
+    Raises
+    ------
+    UsageError
+        There is no such image in the test set.
+    DataError
+        A file cannot be read or written, or the dataset is not one for this network.
+    """
+    predictor = Predictor(path)
+    datasets = open_arrays(dataset)
+    networks.check_images(predictor, datasets)
+    log = os.path.join(path, "log.csv")
+    rows = read_log(log) if os.path.isdir(path) and os.path.exists(log) else None
+    x, y = as_floats(datasets[2][0]), datasets[2][1]
+    if image is not None:
+        reader = Reader(predictor.image_shape, predictor.preparation)
+        pixels, name = as_floats(reader.read(image)[None]), os.path.basename(image)
+    elif 0 <= index < len(x):
+        pixels, name = x[index:index + 1], f"image {index} of the test set"
+    else:
+        raise UsageError(f"index {index}; expected 0 to {len(x) - 1}, the images of the test set")
+    probabilities = predictor.probabilities(x)
+    n_wrong = int((probabilities.argmax(axis=1) != y).sum())
+    make_folder(output)
+    written, shown = [], []
+    for picture in pictures(predictor, rows, pixels, name, x, y, probabilities):
+        written.append(os.path.join(output, picture.file))
+        plots.finish(picture.figure, written[-1])
+        shown.append(picture._replace(figure=None))
+    page = page_of(shown, f"{type(predictor.model).__name__}: {n_wrong} of {len(x)} images of the "
+                          f"test set are misclassified ({100 * n_wrong / len(x):.2f} %)")
+    written.append(os.path.join(output, "index.html"))
+    with write_beside(written[-1]) as file:
+        file.write(page.encode("utf-8"))
+    return written
+
+
+def pictures(predictor, rows, pixels, name, x, y, probabilities):
+    """Yield each Picture of a network, in the order of the page.
+
+    Parameters
+    ----------
+    predictor : lenet.predict.predictor.Predictor
+    rows : list of dicts, or None
+        The log of its training; see ``lenet.runs.log.read_log``.
+    pixels, name : array of shape (1, ...), str
+        The image to show layer by layer, in the format of the training.
+    x, y, probabilities : arrays of shape (n, number of pixels), (n,), (n, number of classes)
+        A test set and what the network makes of it.
+    """
+    model, names, shape = predictor.model, predictor.class_names, predictor.image_shape
+    predictions = probabilities.argmax(axis=1)
+
+    yield Picture(
+        "network.png", "An image, layer by layer",
+        f"What the network makes of {name}. Each map is stretched to the range from black to "
+        "white.",
+        plots.draw_network(plots.as_image(pixels[0], shape), outputs_of(model, pixels),
+                           predictor.probabilities(pixels)[0], names))
+
+    if rows is not None:
+        yield Picture("curves.png", "The training",
+                      "The cost, and the errors on the validation set and on the test set, after "
+                      "each epoch.", plots.draw_curves(rows))
+
+    for layer, param in networks.filters(model):
+        filters = param.get_value(borrow=True)
+        n, below, height, width = filters.shape
+        drawn = f"The first {MOST_FILTERS} of {n}" if n > MOST_FILTERS else n
+        yield Picture(
+            f"filters_{layer.split('.')[0]}.png", f"Filters of {layer}",
+            f"{drawn} filters of {height} x {width} for {below} map{'s' * (below > 1)} below: what "
+            "a feature map looks for.", plots.draw_filters(filters[:MOST_FILTERS]))
+
+    weights = weights_on_pixels(model, shape)
+    if weights is not None:
+        n, of_classes = len(weights), len(networks.layers_of(model)) == 1
+        what, unit = (("A picture for each class", "the class") if of_classes else
+                      (f"{min(n, MOST_UNITS)} of the {n} hidden units", "the unit"))
+        yield Picture(
+            "weights.png", "Weights on the pixels",
+            f"{what}: light where ink speaks for {unit}, dark where it speaks against it.",
+            plots.draw_weights(weights[:MOST_UNITS], names if of_classes else None))
+
+    counts = numpy.zeros((len(names), len(names)), dtype=int)
+    numpy.add.at(counts, (y, predictions), 1)
+    yield Picture("confusion.png", "The confusion matrix",
+                  "How many images of each class (row) the network takes for each class (column).",
+                  plots.draw_confusion(counts, names))
+
+    wrong = numpy.flatnonzero(predictions != y)
+    if len(wrong):
+        # The most confident mistakes first.
+        wrong = wrong[numpy.argsort(-probabilities[wrong].max(axis=1), kind="stable")]
+        shown = wrong[:MOST_ERRORS]
+        yield Picture(
+            "errors.png", "Misclassified images",
+            f"{len(shown)} of the {len(wrong)} images of the test set that the network "
+            "misclassifies, the most confident mistakes first. Above each: the predicted class and "
+            "its probability; then the true class and the probability that the network gave it.",
+            plots.draw_mistakes(shown, x, y, probabilities, probabilities, shape, names))
+
+
+def outputs_of(model, pixels):
+    """Pairs of a layer's name and its output for one image, without the axis of the minibatch."""
+    maps = networks.feature_maps(model)
+    if not maps:  # logistic regression
+        return []
+    outputs = theano.function([model.input], [expression for _, expression in maps])(
+        pixels.reshape(1, -1).astype(theano.config.floatX))
+    return [(name, output[0]) for (name, _), output in zip(maps, outputs)]
+
+
+def weights_on_pixels(model, image_shape):
+    """The weights of a first layer that sees all pixels, as images of shape (number of units,
+    height, width) or (number of units, height, width, 3); None if it is a convolution."""
+    first = next(iter(networks.layers_of(model).values()))
+    for param in first.params:
+        values = param.get_value(borrow=True)
+        if values.ndim == 2 and len(values) == int(numpy.prod(image_shape)):
+            # A unit's weights are a column: (784, 10) -> (10, 28, 28).
+            return numpy.stack([plots.as_image(unit, image_shape) for unit in values.T])
+    return None
+
+
+STYLE = """\
+body { max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222; background: #fff;
+       font: 1rem/1.5 sans-serif; }
+h1 { font-size: 1.4rem; }
+h2 { font-size: 1.15rem; margin: 2.5rem 0 0.3rem; }
+p { margin: 0.3rem 0 0.8rem; }
+img { max-width: 100%; height: auto; }
+nav a { margin-right: 1rem; }"""
+
+
+def page_of(shown, title):
+    """An HTML page that shows pictures of its own folder and needs nothing else."""
+    title, links, sections = html.escape(title), "", ""
+    for picture in shown:
+        name, heading = os.path.splitext(picture.file)[0], html.escape(picture.title)
+        links += f'<a href="#{name}">{heading}</a>\n'
+        sections += f"""\
+<h2 id="{name}">{heading}</h2>
+<p>{html.escape(picture.caption)}</p>
+<img src="{picture.file}" alt="{heading}">
+"""
+    return f"""\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+{STYLE}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+<nav>{links}</nav>
+{sections}</body>
+</html>
+"""

@@ -1,0 +1,278 @@
+"""What a network is made of, layer by layer: shapes, parameters, connections, receptive fields.
+
+Nothing here is a table of known networks: convolutions and products of matrices are found in the
+graph, sizes come from compiling it, and what a unit sees from changing pixels.
+"""
+
+import inspect
+from collections import namedtuple
+
+import numpy
+import theano
+import theano.tensor as T
+from theano.gof.graph import ancestors
+from theano.tensor.nnet.abstract_conv import AbstractConv2d
+
+from lenet.errors import UsageError
+from lenet.network3 import conv_network, n_elements
+from lenet import networks
+
+DEFAULTS = {"MLP": {"n_hidden": 500}}  # of arguments that a class has to be given
+# Arguments of the classes that follow from the images, or do not change what is counted.
+GIVEN = ("rng", "input", "image_shape", "n_in", "n_out", "W", "b", "mini_batch_size", "seed")
+
+N_DRAWS = 16  # of random images: with few maps, a maximum may hide a pixel in some of them
+BATCH = 32  # of these that are computed at once
+
+# layer, what: the names of the layer and of what it does there
+# output: the shape for one image
+# weights, parameters: what training changes, the second with the biases
+# connections, multiplications: from one unit to another or from a bias, and by weights; per image
+# field, stride: (rows, columns) of the pixels that a unit sees, and from its first one to that of
+# the next unit; None where there is no next one
+Row = namedtuple("Row", "layer what output weights parameters connections multiplications field "
+                        "stride")
+
+
+def network_of(kind, image_shape=(1, 28, 28), n_out=10, **arguments):
+    """Build a new network by the name of its class.
+
+    Parameters
+    ----------
+    kind : str
+        One of ``lenet.networks.KINDS``; "Network" is ``lenet.network3.conv_network``.
+    image_shape : tuple of 3 ints
+        (channels, height, width) of an image.
+    n_out : int
+        Number of classes.
+    **arguments
+        Of the class, such as nkerns=(20, 50).
+
+    Raises
+    ------
+    UsageError
+        The class does not take such an argument, or the sizes do not fit each other.
+    """
+    typed = " ".join([kind] + [f"{name}={value}".replace(" ", "")
+                               for name, value in arguments.items()])
+    try:
+        if kind == "LeNet5_1998" and (image_shape[0] > 1 or max(image_shape[1:]) > 32):
+            raise ValueError(f"images of shape {image_shape}; expected grey ones of at most 32 x "
+                             "32")
+        maker = conv_network if kind == "Network" else getattr(networks, kind)
+        known = [name for name in inspect.signature(maker).parameters if name not in GIVEN]
+        for name in arguments:
+            if name not in known:
+                raise ValueError(f"no argument {name}; expected {', '.join(known) or 'none'}")
+        if arguments.get("conv_layers", 1) not in (1, 2):
+            raise ValueError("expected 1 or 2 conv_layers")
+        if kind == "Network":
+            model = conv_network(image_shape, n_out=n_out, **arguments)
+        else:
+            model = networks.build({"kind": kind, **DEFAULTS.get(kind, {}), **arguments},
+                                   image_shape, n_out)
+        if not all(param.get_value(borrow=True).size for param in model.params):
+            raise ValueError("a layer without units; expected at least 1")
+        return model
+    except (ValueError, TypeError, LookupError, ArithmeticError) as error:
+        raise UsageError(f"{typed}: {error}") from None
+
+
+def summary(model, image_shape):
+    """The rows of a network's table, from the image to the classes.
+
+    A convolution with pooling in its layer makes two rows. Its biases count with the convolution,
+    for a maximum does not depend on whether they are added before or after it.
+
+    Parameters
+    ----------
+    model
+        A network of one of ``lenet.networks.KINDS``.
+    image_shape : tuple of 3 ints
+        (channels, height, width) of an image.
+
+    Returns
+    -------
+    list of Row
+    """
+    steps = steps_of(model)
+    outputs = [step[2] for step in steps]
+    shapes = [tuple(map(int, shape[1:])) for shape in
+              theano.function([model.input], [output.shape for output in outputs])(
+                  numpy.zeros((1, n_elements(image_shape)), dtype=theano.config.floatX))]
+    fields = iter(receptive_fields(model, [output for output in outputs if output.ndim == 4],
+                                   image_shape))
+
+    rows, field, stride = [], (1, 1), (1, 1)  # of a pixel
+    for (name, what, output, weights, biases, parameters), shape in zip(steps, shapes):
+        field_below, stride_below = field, stride
+        field, stride = next(fields) if output.ndim == 4 else (tuple(image_shape[1:]), None)
+        if rows and name == rows[-1].layer and shape == rows[-1].output:
+            continue  # it pools nothing
+        n_units = n_elements(shape)
+        if what == "pooling":
+            # Each unit sees that many of the row below, and has a coefficient and a bias or none.
+            inputs = n_elements([(all_of_it - one) // step + 1 for all_of_it, one, step
+                                 in zip(field, field_below, stride_below)]
+                                if stride_below else rows[-1].output[1:])
+            connections = n_units * (inputs + (biases > 0))
+            multiplications = n_units * (weights > 0)
+        else:
+            # All weights are used once at each place of a map: 24 x 24 places, or 1.
+            n_places = n_elements(shape[1:])
+            connections, multiplications = n_places * (weights + biases), n_places * weights
+        # The weights of radial basis functions are fixed: no parameters.
+        rows.append(Row(name, what, shape, min(weights, parameters), parameters, connections,
+                        multiplications, field, stride))
+    return rows
+
+
+def n_parameters(model):
+    """How many numbers training changes in a network: those that a mask takes out do not count."""
+    return sum(step[-1] for step in steps_of(model))
+
+
+def steps_of(model):
+    """What the layers of a network do, one after another: a list of (name of the layer, what,
+    expression, number of weights, number of biases, number of parameters)."""
+    steps, before = [], [model.input]
+    for name, layer in networks.layers_of(model).items():
+        output = layer.output if hasattr(layer, "output") else layer.p_y_given_x
+        steps += [(name,) + step for step in steps_in(layer, output, before)]
+        before.append(output)
+    return steps
+
+
+def steps_in(layer, output, before):
+    """What a layer does: one or two of the steps of ``steps_of``, without its name.
+
+    Parameters
+    ----------
+    layer
+        Has ``params``.
+    output : expression
+        Of the layer.
+    before : list of expressions
+        The input of the network and the outputs of the layers before.
+    """
+    sizes = {param: param.get_value(borrow=True).size for param in layer.params}
+    biases = sum(size for param, size in sizes.items() if param.name == "b")
+    nodes = [variable.owner for variable in ancestors([output], blockers=before)
+             if variable.owner is not None]
+    for node in nodes:
+        filters = node.inputs[1] if isinstance(node.op, AbstractConv2d) else None
+        own = [param for param in ancestors([filters]) if param in sizes] if filters else []
+        if own:
+            # Weights that a mask takes out of the filters count for nothing.
+            ones = theano.clone(filters, {own[0]: T.ones_like(own[0])}).eval()
+            weights = numpy.count_nonzero(ones)
+            return [("convolution", node.outputs[0], weights, biases,
+                     sum(sizes.values()) - ones.size + weights),
+                    ("pooling", output, 0, 0, 0)]
+    for node in nodes:
+        if isinstance(node.op, T.Dot):
+            return [("fully connected", output, n_elements(node.inputs[1].shape.eval()), biases,
+                     sum(sizes.values()))]
+    parameters = sum(sizes.values())
+    return [("pooling", output, parameters - biases, biases, parameters)]
+
+
+def receptive_fields(model, maps, image_shape):
+    """How many pixels a unit in the middle of each map sees, found by changing them.
+
+    Parameters
+    ----------
+    model
+        The network.
+    maps : list of 4-d expressions
+        Feature maps, of shape (batch size, number of maps, rows, columns).
+    image_shape : tuple of 3 ints
+        (channels, height, width) of an image.
+
+    Returns
+    -------
+    list of (field, stride)
+        For each of maps (rows, columns) of the pixels that a unit depends on, and the (rows,
+        columns) from its first pixel to that of the next unit, None if there is no next one.
+    """
+    if not maps:
+        return []
+    # With positive filters and no biases no unit is dead or saturated: whatever it sees counts.
+    rng = numpy.random.RandomState(0)
+    replaced = {}
+    for param in networks.named_params(model).values():
+        value = param.get_value()
+        if param.ndim == 4:
+            # The numbers are 1/2 on average: each unit is about the mean of its inputs.
+            positive = 2 / n_elements(value.shape[1:]) * rng.uniform(size=value.shape)
+            replaced[param] = T.constant(positive.astype(value.dtype))
+        elif param.name == "b":
+            replaced[param] = T.constant(numpy.zeros_like(value))
+    # The units in the middle, and those before them: (batch size, number of maps, 1 or 2, 1 or 2).
+    middle = theano.function([model.input], [
+        a_map[:, :, T.maximum(a_map.shape[2] // 2 - 1, 0):a_map.shape[2] // 2 + 1,
+              T.maximum(a_map.shape[3] // 2 - 1, 0):a_map.shape[3] // 2 + 1] for a_map in maps],
+        givens=replaced)
+    spans = []  # for each axis, then for each map: (pixels seen, pixels to the next unit or None)
+    for axis, length in enumerate(image_shape[1:], start=2):
+        matters = [False] * len(maps)
+        for _ in range(N_DRAWS):
+            # A random image, and once more for each of its rows (columns) with that one changed.
+            images = numpy.repeat(rng.uniform(size=(1,) + tuple(image_shape)), length + 1, axis=0)
+            for line in range(length):
+                numpy.moveaxis(images[line + 1], axis - 1, 0)[line] = rng.uniform()
+            pixels = images.reshape(length + 1, -1).astype(theano.config.floatX)
+            parts = [middle(pixels[start:start + BATCH]) for start in range(0, length + 1, BATCH)]
+            for number, output in enumerate(map(numpy.concatenate, zip(*parts))):
+                change = abs(output[1:] - output[:1])
+                # (length, number of maps, 1 or 2, 1 or 2) -> (length, 1 or 2), without what
+                # rounding alone can change.
+                matters[number] |= (change > 1e-5 * abs(output).max()).any(axis=(1, 5 - axis))
+        spans.append([span_of(lines) for lines in matters])
+    return [((rows, columns), None if down is None or right is None else (down, right))
+            for (rows, down), (columns, right) in zip(*spans)]
+
+
+def span_of(matters):
+    """(lines that the last unit sees, lines from the first of the unit before to its first or
+    None), given whether each line matters to each unit: bools of shape (lines, 1 or 2)."""
+    seen = [numpy.flatnonzero(of_unit) for of_unit in matters.T]
+    # Two units that see the same lines, all of them, are not apart.
+    return int(numpy.ptp(seen[-1])) + 1, int(seen[-1][0] - seen[0][0]) or None
+
+
+def table_of(rows, batch_size):
+    """The table of a network as text, with its totals.
+
+    Parameters
+    ----------
+    rows : list of Row
+    batch_size : int
+        Images whose outputs are held in memory.
+    """
+    item = numpy.dtype(theano.config.floatX).itemsize
+
+    def megabytes(n_numbers):
+        return f"{n_numbers * item / 1e6:,.2f} MB"
+
+    cells = [("layer", "", "output", "weights", "parameters", "connections", "multiplications",
+              "field", "stride", f"memory of {batch_size}")]
+    for row in rows:
+        cells.append((row.layer, row.what, by(row.output), f"{row.weights:,}",
+                      f"{row.parameters:,}", f"{row.connections:,}", f"{row.multiplications:,}",
+                      by(row.field), by(row.stride) if row.stride else "-",
+                      megabytes(batch_size * n_elements(row.output))))
+    sums = [sum(values) for values in
+            zip(*[(r.weights, r.parameters, r.connections, r.multiplications) for r in rows])]
+    cells.append(("in all", "", "", *(f"{value:,}" for value in sums), "", "",
+                  megabytes(batch_size * sum(n_elements(row.output) for row in rows))))
+    widths = [max(map(len, column)) for column in zip(*cells)]
+    # Words begin in one column, numbers end in one.
+    return "\n".join("  ".join(
+        cell.ljust(width) if number < 3 else cell.rjust(width)
+        for number, (cell, width) in enumerate(zip(line, widths))).rstrip() for line in cells)
+
+
+def by(shape):
+    """(20, 24, 24) as "20 x 24 x 24"."""
+    return " x ".join(map(str, shape))

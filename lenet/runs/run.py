@@ -1,0 +1,359 @@
+"""A training run saved in a folder: its best parameters, and all it takes to resume it.
+
+    model.safetensors   the network with the best parameters so far; see lenet.networks
+    last.safetensors    the parameters after the last minibatch, the states of the random
+                        generators, and, as JSON in the metadata, the state of the loop
+    log.csv             a row for each validation
+    curves.png          the log as a picture, drawn when the training ends
+
+Each file is replaced as a whole, and last.safetensors after the others: whenever the process is
+killed, that file holds a state that the training was in, and a resumed run repeats what came after
+it, bit for bit.
+"""
+
+import fcntl
+import json
+import math
+import os
+import time
+from collections import namedtuple
+
+from lenet.data.files import write_beside
+from lenet.errors import DataError, UsageError
+from lenet.figures import plots
+from lenet import networks
+from lenet.networks import parameters
+from lenet.runs.log import as_csv, read_log
+from lenet.training.loop import Observer
+
+# Save again once the last save took less than this share of the time since.
+LARGEST_SHARE = 0.005
+
+LOCK = ".lock"
+
+# What is saved of a lenet.training.loop.Result.
+RESULT = ("best_validation_error", "best_iteration", "test_error", "iteration", "patience")
+
+
+class Run(Observer):
+    """A folder that a training run is saved in; made by ``create`` or ``resume``.
+
+    Attributes
+    ----------
+    folder : str
+        The folder, as it was given.
+    settings : dict
+        The options of the training, as they were last given.
+    rows : list of dicts
+        The log: a value or None for each of ``lenet.runs.log.COLUMNS``. iteration counts
+        minibatches from 1, as epoch counts epochs; cost is the mean since the row before;
+        validation and test are errors as fractions; test is None unless the validation error was
+        the best so far.
+    """
+
+    def __init__(self, folder, settings):
+        self.folder = folder
+        self.settings = settings
+        self.rows = []
+        self.cost_sum, self.n_costs = 0.0, 0  # of the minibatches since the last row
+        self.seconds = 0.0  # of training in earlier processes
+        self.description = None  # of the datasets: class_names, image_shape, preparation
+        self.sizes, self.fingerprint = None, None  # of the three sets
+        self.earlier = None  # what an earlier process left: arrays, network, result
+        self.lock = locked(folder)
+
+    @classmethod
+    def create(cls, folder, settings):
+        """Begin a run in a new or empty folder.
+
+        Parameters
+        ----------
+        folder : str
+            Created if it does not exist.
+        settings : dict
+            The options of the training, as plain values.
+
+        Raises
+        ------
+        UsageError
+            The folder is not empty.
+        DataError
+            The folder cannot be made.
+        """
+        try:
+            os.makedirs(folder, exist_ok=True)
+            run = None if others(folder) else cls(folder, settings)
+            found = others(folder)
+        except OSError as error:
+            raise DataError(f"{folder}: cannot be made or read ({error.strerror}); name another "
+                            "folder") from None
+        if "last.safetensors" in found:
+            raise UsageError(f"{folder}: holds a run already; go on with --resume {folder}, or "
+                             "name another folder")
+        if found:
+            raise UsageError(f"{folder}: holds {found[0]}; expected a new or an empty folder")
+        return run
+
+    @classmethod
+    def resume(cls, folder):
+        """Open the run in a folder, to continue it.
+
+        Raises
+        ------
+        DataError
+            There is no run in the folder, another process is using it, or its files are damaged.
+        """
+        path_of_state(folder)
+        run = cls(folder, {})
+        for name in os.listdir(folder):  # half-written when a process was killed
+            if name.startswith(("model.safetensors.", "last.safetensors.", "log.csv.")):
+                os.unlink(os.path.join(folder, name))
+        state = read_state(folder)
+        run.settings, run.seconds = state.settings, state.seconds
+        run.cost_sum, run.n_costs = state.cost_sum, state.n_costs
+        run.sizes, run.fingerprint = state.sizes, state.fingerprint
+        run.earlier = state.arrays, state.network, state.result
+        if state.result["best_validation_error"] < math.inf:
+            try:
+                parameters.read(os.path.join(folder, "model.safetensors"))
+            except DataError as error:
+                raise DataError(f"the best parameters of the run are lost: {error}; bring the file "
+                                "back, or begin another run") from None
+        rows = read_log(os.path.join(folder, "log.csv"))
+        if len(rows) < state.n_rows:
+            raise DataError(f"{folder}: {len(rows)} rows in log.csv, but {state.n_rows} "
+                            "validations are done; bring the file back, or begin another run")
+        run.rows = rows[:state.n_rows]  # the log may be ahead of the state
+        return run
+
+    @property
+    def epochs_done(self):
+        """The epoch of the last validation; 0 before the first."""
+        return self.rows[-1]["epoch"] if self.rows else 0
+
+    def check_datasets(self, datasets):
+        """Say what the network is trained on, a ``lenet.data.Datasets``.
+
+        Raises
+        ------
+        DataError
+            The run was begun with other datasets.
+        """
+        self.description = (datasets.class_names, datasets.image_shape, datasets.preparation)
+        sizes = [a_set.n_examples for a_set in datasets]
+        if self.earlier is not None:
+            networks.check_images(self.earlier[1], datasets)
+            if self.sizes != sizes:
+                raise DataError(f"{self.folder}: begun with a dataset of "
+                                f"{', '.join(map(str, self.sizes))} examples, but this one has "
+                                f"{', '.join(map(str, sizes))}; name the dataset with --dataset")
+            if self.fingerprint not in (None, datasets.fingerprint):
+                raise DataError(f"{self.folder}: begun with other examples than this dataset has; "
+                                "name the dataset with --dataset, or begin another run")
+        self.sizes, self.fingerprint = sizes, datasets.fingerprint
+
+    def attach(self, model, datasets):
+        """Say which network is trained, and set it to what an earlier process left.
+
+        Parameters
+        ----------
+        model
+            The network; its parameters and random generators are set if the run is resumed.
+        datasets : lenet.data.Datasets
+            What it is trained on; after ``check_datasets``, three bare sets are enough.
+
+        Raises
+        ------
+        DataError
+            The run belongs to another network, or to other datasets.
+        """
+        if self.description is None:
+            self.check_datasets(datasets)
+        self.model = model
+        self.params = networks.named_params(model)
+        self.state = dict(self.params)
+        for number, random_state in enumerate(getattr(model, "random_states", ())):
+            self.state[f"random{number}"] = random_state
+        for number, velocity in enumerate(getattr(model, "velocities", ())):
+            self.state[f"velocity{number}"] = velocity
+
+        if self.earlier is not None:
+            arrays, saved, _ = self.earlier
+            path = os.path.join(self.folder, "last.safetensors")
+            found, expected = (json.dumps(architecture, sort_keys=True) for architecture in
+                               (saved.model, networks.architecture_of(model)))
+            if found != expected:
+                raise DataError(f"{path}: a run of the network {found}; expected {expected}")
+            parameters.fill(self.state, arrays, path)
+
+    def training_begins(self, n_train_batches, n_epochs, result):
+        if self.earlier is not None:
+            for name, value in self.earlier[-1].items():
+                setattr(result, name, value)
+            self.earlier = None
+        self.best = None  # the best parameters, until they are on disk
+        self.began_at = self.saved_at = time.perf_counter()
+        self.save_seconds = self.saving_seconds = 0.0  # of the last time, and of all
+        if result.iteration < 0:
+            self.save(result)
+
+    def minibatch_ends(self, result):
+        self.cost_sum += result.cost
+        self.n_costs += 1
+
+    def validated(self, epoch, minibatch, error):
+        self.rows.append({
+            "iteration": None, "epoch": epoch, "cost": self.cost_sum / self.n_costs,
+            "validation": error, "test": None,
+            "seconds": round(self.seconds + time.perf_counter() - self.began_at, 3),
+        })
+        self.cost_sum, self.n_costs = 0.0, 0
+
+    def improved(self, epoch, minibatch, error):
+        self.rows[-1]["test"] = error
+        self.best = {name: param.get_value() for name, param in self.params.items()}
+
+    def iteration_ends(self, result):
+        if self.rows and self.rows[-1]["iteration"] is None:
+            self.rows[-1]["iteration"] = result.iteration + 1
+        # Often, but not so often that saving slows the training down.
+        since = time.perf_counter() - self.saved_at
+        if self.save_seconds < LARGEST_SHARE * since:
+            self.save(result)
+
+    def training_ends(self, result):
+        """Save the last state, draw the log, and unlock the folder."""
+        if result.stopped == "diverged":
+            self.save_best()  # the last parameters are of no use
+        else:
+            self.save(result)
+        if self.rows:
+            plots.finish(plots.draw_curves(self.rows), os.path.join(self.folder, "curves.png"))
+        self.lock.close()
+
+    def save(self, result):
+        """Write the best parameters and the log; then the state."""
+        begin = time.perf_counter()
+        self.save_best()
+        state = {"settings": self.settings, "sizes": self.sizes,
+                 "fingerprint": self.fingerprint, "n_rows": len(self.rows),
+                 "cost_sum": self.cost_sum, "n_costs": self.n_costs,
+                 "seconds": self.seconds + begin - self.began_at, "stopped": result.stopped,
+                 "result": {name: getattr(result, name) for name in RESULT}}
+        parameters.write(os.path.join(self.folder, "last.safetensors"),
+                         parameters.values(self.state),
+                         dict(networks.metadata_of(self.model, *self.description),
+                              state=json.dumps(state)))
+        self.saved_at = time.perf_counter()
+        self.save_seconds = self.saved_at - begin
+        self.saving_seconds += self.save_seconds
+
+    def save_best(self):
+        """Write the best parameters, if they are new; then the log."""
+        if self.best is not None:
+            networks.save_model(os.path.join(self.folder, "model.safetensors"), self.model,
+                                *self.description, values=self.best)
+            self.best = None
+        with write_beside(os.path.join(self.folder, "log.csv")) as file:
+            file.write(as_csv(self.rows).encode())
+
+
+# network: a SavedModel, with the architecture in the place of the model; stopped: why the training
+# ended, see lenet.training.loop.Result, or None if it goes on or the run is of an earlier version
+State = namedtuple("State", "arrays network settings sizes fingerprint cost_sum n_costs seconds "
+                            "n_rows result stopped")
+
+
+def path_of_state(folder):
+    """The file that says what a run has reached; raise a DataError if the folder has none."""
+    path = os.path.join(folder, "last.safetensors")
+    if not os.path.exists(path):
+        raise DataError(f"{folder}: holds no run; expected a folder that --output made")
+    return path
+
+
+def read_state(folder):
+    """The State of the run in a folder.
+
+    Raises
+    ------
+    DataError
+        There is no run, or its file is damaged.
+    """
+    path = path_of_state(folder)
+    arrays, metadata = parameters.read(path)
+    try:
+        state, network = json.loads(metadata["state"]), json.loads(metadata["network"])
+        saved = networks.SavedModel(network["architecture"], network["class_names"],
+                                    tuple(network["image_shape"]), network["preparation"])
+        result = {name: state["result"][name] for name in RESULT}
+        check_result(result)
+        if int(state["n_costs"]) < 0:
+            raise ValueError(f"n_costs {state['n_costs']}")
+        return State(arrays, saved, dict(state["settings"]), list(state["sizes"]),
+                     state.get("fingerprint"), float(state["cost_sum"]), int(state["n_costs"]),
+                     float(state["seconds"]), int(state["n_rows"]), result,
+                     state.get("stopped"))
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise DataError(f"{path}: no state of a run ({error!r}); expected a file that --output "
+                        "wrote") from None
+
+
+def check_result(values):
+    """Raise a ValueError unless these are values that the attributes of a Result can have."""
+    for name, value in values.items():
+        if name == "patience" and value is None:
+            continue
+        whole = name in ("best_iteration", "iteration")
+        if not isinstance(value, int if whole else (int, float)) or not value >= -1:
+            raise ValueError(f"{name} {value!s:.60}")
+
+
+def dataset_of(path, otherwise="mnist.pkl.gz"):
+    """The dataset that a run was trained on, as it was last named there.
+
+    Parameters
+    ----------
+    path : str
+        The folder of a run, or a file in it.
+    otherwise : str
+        What to return if there is no run, or it does not say.
+    """
+    folder = path if os.path.isdir(path) else os.path.dirname(path)
+    try:
+        return str(read_state(folder).settings.get("dataset", otherwise))
+    except DataError:
+        return otherwise
+
+
+def others(folder):
+    """The names in a folder, except the lock."""
+    return sorted(name for name in os.listdir(folder) if name != LOCK)
+
+
+def locked(folder):
+    """An open file that keeps other processes out of a folder until this one ends.
+
+    Raises
+    ------
+    DataError
+        Another process holds it, or it cannot be written.
+    """
+    path = os.path.join(folder, LOCK)
+    try:
+        file = open(path, "a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read(20).strip()
+            file.close()
+            raise DataError(f"{folder}: in use by process {holder or 'unknown'}; wait for its end, "
+                            "or name another folder") from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror}); name another folder"
+                        ) from None
+    return file

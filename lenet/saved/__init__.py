@@ -1,1 +1,0 @@
-"""Networks on disk: runs, parameters, predictions, and pictures of what they learned."""

@@ -1,0 +1,389 @@
+"""lenet.parallel.ranks: trainings under mpiexec, each rank a process of its own."""
+
+import contextlib
+import importlib.util
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import REPOSITORY, assert_refused, environment, write_dataset
+
+from lenet.networks import parameters
+
+MPIEXEC = shutil.which("mpiexec", path=os.path.dirname(sys.executable)) or shutil.which("mpiexec")
+WITH_MPI4PY = importlib.util.find_spec("mpi4py") is not None and MPIEXEC is not None
+
+needs_mpi = pytest.mark.skipif(not WITH_MPI4PY, reason="needs mpi4py and an mpiexec: "
+                                                       "pip install lenet-theano[mpi]")
+
+LENET = ["convolutional_mlp.py", "--nkerns", 3, 4, "--n-hidden", 10, "--batch-size", 40,
+         "--n-epochs", 2, "--momentum", 0.5, "--learning-rate-decay", 0.9, "--L2-reg", 0.001]
+NETWORK3 = ["network3.py", "--dropout", 0.5, "--mini-batch-size", 20, "--epochs", 2]
+
+
+def path_of(name):
+    return os.path.join(REPOSITORY, "scripts", name)
+
+
+def command(n, name, *arguments, before=()):
+    """The command line of a training on ``n`` ranks; one needs no mpiexec."""
+    python = [sys.executable, *before, path_of(name)]
+    if n > 1:
+        python = [MPIEXEC, "-n", n, sys.executable, "-m", "mpi4py", *before, path_of(name)]
+    return [str(word) for word in [*python, *arguments]]
+
+
+def run(n, *arguments, before=(), **changes):
+    return finished(command(n, *arguments, before=before), **changes)
+
+
+def finished(words, cwd=None, **changes):
+    changes.setdefault("OMP_NUM_THREADS", "1")
+    return subprocess.run(list(map(str, words)), env=environment(**changes), cwd=cwd, text=True,
+                          capture_output=True, timeout=300)
+
+
+def contents(folder):
+    """The arrays of a run, as bytes, and its log without the seconds."""
+    arrays = {}
+    for name in ("model", "last"):
+        found, _ = parameters.read(os.path.join(folder, f"{name}.safetensors"))
+        arrays.update({(name, key): value.tobytes() for key, value in found.items()})
+    with open(os.path.join(folder, "log.csv")) as log:
+        return arrays, [line.rpartition(",")[0] for line in log]
+
+
+@needs_mpi
+@pytest.mark.parametrize("training", [LENET, NETWORK3], ids=["LeNet-5", "network3"])
+def test_parameters_are_equal_bit_by_bit_on_1_2_and_4_ranks(tmp_path, small_dataset, training):
+    found = []
+    for n in (1, 2, 4):
+        process = run(n, *training, "--dataset", small_dataset, "--shards", 4,
+                      "--output", tmp_path / str(n))
+        assert process.returncode == 0, process.stderr
+        lines = process.stdout.splitlines()
+        found.append((contents(tmp_path / str(n)), lines))
+    # Only rank 0 prints, and what one process prints.
+    assert found[0] == found[1] == found[2]
+    assert len(found[0][0][1]) == 3 and "... loading data" in found[0][1] + ["... loading data"]
+
+
+@needs_mpi
+def test_layers_that_do_not_learn_are_resumed_on_all_ranks(tmp_path, small_dataset):
+    other, whole, part = tmp_path / "other", tmp_path / "whole", tmp_path / "part"
+    run(1, *LENET, "--dataset", small_dataset, "--output", other)
+    training = [LENET[0], "--from", other, "--batch-size", 40, "--dataset", small_dataset,
+                "--shards", 4]
+    run(1, *training, "--n-epochs", 2, "--output", whole)
+    run(1, *training, "--n-epochs", 1, "--output", part)
+    process = run(2, LENET[0], "--resume", part, "--n-epochs", 2)
+    assert process.returncode == 0, process.stderr
+    assert contents(part) == contents(whole)
+
+
+TOGETHER = """
+import lenet, numpy, sys
+from lenet.parallel import ranks
+
+ranks.start()
+world = ranks.world
+rng = numpy.random.RandomState(1)
+for number in (3, 6, 12, 15):
+    terms = (rng.randn(number, 100) * 10.0 ** rng.randint(-4, 4, (number, 100))).astype("float32")
+    terms[:, -1] = 0  # the place of the wish to stop
+    shards = ranks.own_shards(number, number)
+    total = world.sum(lambda i: terms[i].copy(), shards)
+    assert total.tobytes() == ranks.tree_sum(lambda i: terms[i].copy(), 0, number).tobytes()
+assert not world.agree_to_stop(world.rank == 2)
+world.sum(lambda i: terms[i].copy(), shards)
+assert world.agree_to_stop(False)
+assert world.total(10 ** world.rank) == 111
+assert world.share(["of rank", world.rank] * 9 ** world.rank) == ["of rank", 0]
+print(*range(world.rank, 10))
+"""
+
+
+@needs_mpi
+def test_three_ranks_add_up_share_and_agree():
+    process = finished([MPIEXEC, "-n", 3, sys.executable, "-m", "mpi4py", "-c", TOGETHER])
+    assert process.returncode == 0, process.stderr
+    assert process.stdout == "0 1 2 3 4 5 6 7 8 9\n"
+
+
+# Counts the steps of this rank, and lets it die at an instant soon after the last of them.
+KILLED = """
+import os, runpy, signal, sys
+from lenet.training import functions
+from lenet.parallel import ranks
+
+rank, steps = int(os.environ["KILL_RANK"]), [int(os.environ["KILL_STEPS"])]
+compile_split_step = functions.compile_split_step
+
+def compile_counted(*arguments):
+    train_minibatch = compile_split_step(*arguments)
+    def counted(index):
+        steps[0] -= 1
+        if steps[0] == 0 and ranks.world.rank == rank:
+            signal.setitimer(signal.ITIMER_REAL, float(os.environ["KILL_SECONDS"]))
+        return train_minibatch(index)
+    return counted
+
+functions.compile_split_step = compile_counted
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@needs_mpi
+def test_a_rank_is_killed_ten_times_and_the_run_resumed_on_other_numbers(tmp_path, small_dataset):
+    training = [*NETWORK3[:-1], 8, "--dataset", small_dataset, "--shards", 4]  # 96 minibatches
+    assert run(1, *training, "--output", tmp_path / "undisturbed").returncode == 0
+    draw = random.Random(2026)
+    options = [*training, "--output", tmp_path / "killed"]
+    for time_ in range(10):
+        n = (2, 1, 2, 1, 4)[time_ % 5]
+        process = run(n, *options, before=["-c", KILLED], KILL_RANK=str(draw.randrange(n)),
+                      KILL_STEPS=str(draw.randint(1, 9)),
+                      KILL_SECONDS=str(draw.uniform(1e-6, 0.02)))
+        assert process.returncode not in (0, 1, 2), process.stderr
+        options = [training[0], "--resume", tmp_path / "killed"]
+    process = run(2, *options)
+    assert process.returncode == 0, process.stderr
+    assert contents(tmp_path / "killed") == contents(tmp_path / "undisturbed")
+
+
+# Runs a script in the folder 0 or 1, with the variables RANK0_* or RANK1_* as its own.
+BY_RANK = """
+import os, sys
+if os.path.isdir(os.environ["PMI_RANK"]):
+    os.chdir(os.environ["PMI_RANK"])
+for name, value in list(os.environ.items()):
+    if name.startswith("RANK" + os.environ["PMI_RANK"] + "_"):
+        os.environ[name.partition("_")[2]] = value
+os.execv(sys.executable, [sys.executable, "-m", "mpi4py", *sys.argv[1:]])
+"""
+
+
+def run_differing(*arguments, **changes):
+    """Run a script on two ranks, as ``BY_RANK`` says."""
+    return finished([MPIEXEC, "-n", 2, sys.executable, "-c", BY_RANK, path_of(arguments[0]),
+                     *arguments[1:]], **changes)
+
+
+@needs_mpi
+@pytest.mark.parametrize("options, words", [
+    (["--shards", 3], ["--shards 3", "2 process"]),
+    (["--shards", 2, "--learning-rate", -1], ["learning rate -1"]),
+    (["--shards", "two"], ["--shards", "two", "--help"]),
+])
+def test_wrong_options_are_one_line_of_rank_0(tmp_path, small_dataset, options, words):
+    process = run(2, "convolutional_mlp.py", "--dataset", small_dataset, "--output",
+                  tmp_path / "run", *options)
+    assert_refused(process, 2, "convolutional_mlp.py: ", *words)
+    assert not os.path.exists(tmp_path / "run" / "last.safetensors")
+
+
+@pytest.mark.parametrize("options, words", [
+    (["--shards", 4, "--batch-size", 42], ["--shards 4", "42"]),
+    (["--shards", 0], ["--shards 0"]), (["--timeout", 0], ["--timeout 0"]),
+])
+def test_wrong_options_of_one_process(script, small_dataset, options, words):
+    assert_refused(script("convolutional_mlp.py", "--dataset", small_dataset, *options), 2, *words)
+
+
+@needs_mpi
+@pytest.mark.parametrize("name, value, found", [
+    ("OMP_NUM_THREADS", "2", "OMP_NUM_THREADS 2"), ("THEANO_FLAGS", "floatX=float64", "float64"),
+])
+def test_ranks_that_differ_are_refused(tmp_path, small_dataset, name, value, found):
+    process = run_differing("convolutional_mlp.py", "--shards", 2, "--output",
+                        tmp_path / "run", **{f"RANK1_{name}": value})
+    assert_refused(process, 2, "rank 1 on ", found, "expected")
+    assert not os.path.exists(tmp_path / "run")
+
+
+@needs_mpi
+def test_ranks_with_other_options_are_refused(small_dataset):
+    one = [sys.executable, "-m", "mpi4py", path_of("mlp.py"), "--shards", "2", "--seed"]
+    process = finished([MPIEXEC, "-n", 1, *one, 3, ":", "-n", 1, *one, 4])
+    assert_refused(process, 2, "--seed 4", "expected mlp.py --shards 2 --seed 3")
+
+
+@needs_mpi
+def test_ranks_with_other_data_are_refused(tmp_path, small_sets):
+    for rank in "01":
+        os.mkdir(tmp_path / rank)
+        write_dataset(tmp_path / rank / "small.pkl.gz", small_sets)
+        small_sets[0][1][0] = 9 - small_sets[0][1][0]
+    process = run_differing("mlp.py", "--dataset", "./small.pkl.gz", "--shards", 2, cwd=tmp_path)
+    assert_refused(process, 2, "rank 1 on ", "checksum")
+
+
+@needs_mpi
+def test_a_failure_of_one_rank_is_said_by_rank_0(tmp_path, small_sets):
+    for rank in "01":
+        os.mkdir(tmp_path / rank)
+    write_dataset(tmp_path / "0" / "small.pkl.gz", small_sets)
+    process = run_differing("mlp.py", "--dataset", "./small.pkl.gz", "--shards", 2, cwd=tmp_path)
+    assert_refused(process, 1, "rank 1 on ", "mlp.py: ./small.pkl.gz: not found")
+
+
+@needs_mpi
+def test_the_mpiexec_of_another_mpi_is_refused():
+    for rank in (0, 1):
+        process = run(1, "mlp.py", "--shards", 2, before=["-m", "mpi4py"],
+                      OMPI_COMM_WORLD_SIZE="2", OMPI_COMM_WORLD_RANK=str(rank))
+        if rank == 0:
+            assert_refused(process, 2, "2 processes", "alone")
+        else:
+            assert (process.returncode, process.stderr) == (2, "")
+
+
+def test_without_mpi4py_the_line_names_the_extra(script, monkeypatch):
+    monkeypatch.setenv("PMI_SIZE", "2")
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+    assert_refused(script("mlp.py", "--shards", 2), 2, "mpi4py", "lenet-theano[mpi]")
+
+
+def test_without_mpiexec_nothing_of_mpi_is_imported():
+    process = subprocess.run([sys.executable, "-c", "import lenet.commands, sys; "
+                              "print('mpi4py' in sys.modules)"], cwd=REPOSITORY,
+                             env=environment(), text=True, capture_output=True)
+    assert process.stdout == "False\n"
+
+
+def begin(words, **changes):
+    """Begin a long training; returned once it runs, with the processes of its ranks."""
+    changes.setdefault("OMP_NUM_THREADS", "1")
+    mpiexec = subprocess.Popen(list(map(str, words)), text=True, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, env=environment(**changes))
+    for line in mpiexec.stdout:
+        if line.startswith("Training mini-batch"):
+            break
+    return mpiexec, ranks_of(mpiexec.pid)
+
+
+def ranks_of(pid):
+    """The processes of Python among the descendants of a process, the oldest first."""
+    parents = {}
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{entry}/stat") as stat:
+            name, _, fields = stat.read().partition("(")[2].rpartition(")")
+            parents[int(entry)] = int(fields.split()[1]), name  # fields: state, parent, ...
+    found, names = [pid], []
+    for process in found:
+        found += sorted(child for child, (parent, _) in parents.items() if parent == process)
+        names += [process] * parents[process][1].startswith("python")
+    return names
+
+
+def wait_for_the_end(processes):
+    """Wait until processes have gone, or are waiting for init to take notice of it."""
+    def runs(process):
+        try:
+            with open(f"/proc/{process}/stat") as stat:
+                return stat.read().rpartition(")")[2].split()[0] != "Z"
+        except OSError:
+            return False
+
+    end = time.monotonic() + 60
+    while any(map(runs, processes)):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@needs_mpi
+@pytest.mark.parametrize("stopped", [0, 1])
+def test_a_rank_that_hangs_ends_all_after_the_timeout(tmp_path, small_dataset, stopped):
+    mpiexec, processes = begin(command(2, *NETWORK3[:-1], 10 ** 6, "--dataset", small_dataset,
+                                       "--shards", 2, "--timeout", 2))
+    os.kill(processes[stopped], signal.SIGSTOP)
+    _, err = mpiexec.communicate(timeout=120)
+    assert mpiexec.returncode == 1
+    assert len(err.splitlines()) == 1 and "no answer from another rank for 2 s" in err
+    wait_for_the_end(processes)
+
+
+@needs_mpi
+@pytest.mark.parametrize("to_mpiexec", [True, False])
+def test_sigterm_ends_all_ranks_after_the_minibatch(tmp_path, small_dataset, to_mpiexec):
+    mpiexec, processes = begin(command(2, *NETWORK3[:-1], 10 ** 6, "--dataset", small_dataset,
+                                       "--shards", 2, "--output", tmp_path / "run"))
+    os.kill(mpiexec.pid if to_mpiexec else processes[0], signal.SIGTERM)
+    _, err = mpiexec.communicate(timeout=120)
+    assert mpiexec.returncode == 128 + signal.SIGTERM
+    lines = [line for line in err.splitlines() if "ran for" not in line]
+    assert lines == [f"network3.py: interrupted; go on with --resume {tmp_path / 'run'}"]
+    wait_for_the_end(processes)
+
+
+# Starts a command on a host, as ssh would: "launch HOST COMMAND ...".
+LAUNCH = """#!/bin/sh
+while [ "${1#-}" != "$1" ]; do shift; done
+host=$1
+shift
+exec ip netns exec lenet$host unshare --uts sh -c "hostname host$host; exec $*"
+"""
+
+
+@pytest.fixture
+def two_hosts(tmp_path):
+    """Two hosts with a cable between them, as network namespaces: the command line of mpiexec on
+    the first one, which starts a rank on each."""
+    def ip(*words):
+        return subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
+
+    hosts = "10.91.0.1", "10.91.0.2"
+    try:
+        for host in hosts:
+            ip("netns", "add", "lenet" + host)
+        ip("link", "add", "eth0", "netns", "lenet" + hosts[0], "type", "veth", "peer", "name",
+           "eth0", "netns", "lenet" + hosts[1])
+        for host in hosts:
+            ip("-n", "lenet" + host, "address", "add", host + "/24", "dev", "eth0")
+            for device in ("lo", "eth0"):
+                ip("-n", "lenet" + host, "link", "set", device, "up")
+        while "state UP" not in ip("-n", "lenet" + hosts[1], "link", "show", "eth0").stdout:
+            time.sleep(0.05)
+        launch = tmp_path / "launch"
+        launch.write_text(LAUNCH)
+        launch.chmod(0o755)
+        yield [launch, hosts[0], MPIEXEC, "-launcher", "ssh", "-launcher-exec", launch,
+               "-localhost", hosts[0], "-hosts", ",".join(hosts), "-ppn", 1, "-n", 2]
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no network namespaces can be made here: {getattr(error, 'stderr', error)}")
+    finally:
+        for host in hosts:
+            with contextlib.suppress(OSError):
+                subprocess.run(["ip", "netns", "delete", "lenet" + host], stderr=subprocess.PIPE)
+
+
+# One thread of a rank cannot reach the other's memory: all goes by TCP.
+BY_CABLE = {"UCX_TLS": "tcp,self", "UCX_NET_DEVICES": "eth0"}
+
+
+@needs_mpi
+def test_two_hosts_give_the_parameters_of_one(tmp_path, small_dataset, two_hosts):
+    training = [*LENET, "--dataset", small_dataset, "--shards", 2, "--output"]
+    assert run(1, *training, tmp_path / "one").returncode == 0
+    process = finished([*two_hosts, sys.executable, "-m", "mpi4py", path_of(training[0]),
+                        *training[1:], tmp_path / "two"], **BY_CABLE)
+    assert process.returncode == 0, process.stderr
+    assert contents(tmp_path / "two") == contents(tmp_path / "one")
+
+
+@needs_mpi
+def test_a_cut_cable_ends_both_hosts_after_the_timeout(tmp_path, small_dataset, two_hosts):
+    words = [*two_hosts, sys.executable, "-m", "mpi4py", path_of("network3.py"), "--epochs",
+             10 ** 6, "--dataset", small_dataset, "--shards", 2, "--timeout", 3]
+    mpiexec, processes = begin(words, **BY_CABLE)
+    subprocess.run(["ip", "-n", "lenet10.91.0.2", "link", "set", "eth0", "down"], check=True)
+    _, err = mpiexec.communicate(timeout=120)
+    assert mpiexec.returncode == 1
+    assert "no answer from another rank for 3 s" in err
+    wait_for_the_end(processes)
