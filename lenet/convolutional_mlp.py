@@ -11,72 +11,56 @@ document recognition", Proceedings of the IEEE 86(11):2278-2324, 1998; the deepl
 tutorial, "Convolutional neural networks (LeNet)".
 """
 
+import lenet  # noqa: F401  (first: it starts Theano)
+
+# isort: split
 import numbers
 
 import numpy
 import theano
 import theano.tensor as T
 from theano.tensor.nnet import conv2d
+from theano.tensor.signal import pool
 
 from lenet.data import image_shape_of, load_data
 from lenet.errors import UsageError
-from lenet.logistic_sgd import Classifier, LogisticRegression, check_shape, zeros
-from lenet.mlp import (
-    ACTIVATIONS,
-    HiddenLayer,
-    check_factors,
-    check_hidden,
-    dropout_layer,
-    random_streams,
-)
-from lenet.pooling import OVERLAPPING, POOLINGS, stochastic_pool
+from lenet.logistic_sgd import Classifier, LogisticRegression
+from lenet.mlp import HiddenLayer, check_factors, check_hidden
+from lenet.shared import check_shape, zeros
 from lenet.training.channel import run_experiment
-from lenet.training.functions import compile_functions, falling_rate, in_training, velocities
+from lenet.training.functions import compile_functions
 from lenet.training.loop import early_stopping
-from lenet.parallel.ranks import own_shards
-from lenet.training.watch import watched
+from lenet.training.watch import watch_training
 
 
 class LeNetConvPoolLayer:
-    """A convolution, then pooling, then a non-linearity.
+    """A convolution, then max-pooling, then a non-linearity.
 
     Parameters
     ----------
     rng : numpy.random.RandomState
-        Draws the initial filters.
+        Draws the initial filters, uniform in +-sqrt(6 / (fan_in + fan_out)) (X. Glorot, Y. Bengio,
+        "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010,
+        equation 16).
     input : 4-d expression
         Images or feature maps, of shape image_shape.
     filter_shape : tuple of 4 ints
         (number of filters, number of input feature maps, filter height, filter width).
     image_shape : tuple of 4 ints
-        (batch size, number of input feature maps, image height, image width); the batch size may
-        be None if it is not known.
+        (batch size or None, number of input feature maps, image height, image width).
     poolsize : tuple of 2 ints
-        (rows, columns) from one window that is pooled to the next; a border that does not fill a
-        window is left out.
+        (rows, columns) from one window to the next; a border that does not fill one is left out.
     W, b : shared variables, optional
-        Filters of shape filter_shape and biases of shape (number of filters,) to use instead of
-        new ones, floatX.
+        Filters of shape filter_shape and biases of shape (number of filters,) to use, floatX.
     activation : function of an expression
-        The non-linearity.
-    pooling : str
-        How windows are pooled, one of ``lenet.pooling.POOLINGS``. Stochastic pooling comes after
-        the non-linearity, as in its paper: it takes maps without negative numbers.
 
     Attributes
     ----------
-    output : 4-d expression
-        Feature maps of shape (batch size, number of filters) + map_size.
+    conv_out, output : 4-d expressions
+        The maps before pooling, and the output, of shape (batch size, number of filters) +
+        map_size.
     map_size : tuple of 2 ints
-        (rows, columns) of a map: by default (image height - filter height + 1) // poolsize[0] and
-        (image width - filter width + 1) // poolsize[1].
-    maps : 4-d expression
-        What is pooled.
-
-    Raises
-    ------
-    UsageError
-        The shapes do not fit each other, or there is no such pooling.
+        (rows, columns): (image height - filter height + 1) // poolsize[0], and so on.
 
     Examples
     --------
@@ -85,40 +69,22 @@ class LeNetConvPoolLayer:
     ...                            filter_shape=(20, 1, 5, 5), image_shape=(None, 1, 28, 28))
     >>> layer.output.eval({images: numpy.zeros((500, 1, 28, 28), "float32")}).shape
     (500, 20, 12, 12)
-
-    Notes
-    -----
-    The initial filters are uniform in +-sqrt(6 / (fan_in + fan_out)) (X. Glorot, Y. Bengio,
-    "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010,
-    equation 16).
     """
 
+    overlap = 0  # rows and columns that neighbouring windows have in common
+
     def __init__(self, rng, input, filter_shape, image_shape, poolsize=(2, 2), W=None, b=None,
-                 activation=T.tanh, pooling="max"):
-        if pooling not in POOLINGS:
-            raise UsageError(f"pooling {pooling}; expected one of {', '.join(POOLINGS)}")
-        if image_shape[1] != filter_shape[1]:
-            raise UsageError(
-                f"filter_shape {tuple(filter_shape)} is for {filter_shape[1]} input feature maps, "
-                f"but image_shape {tuple(image_shape)} has {image_shape[1]}"
-            )
-        self.map_size = pooled_size(image_shape[2:], filter_shape[2:], poolsize, pooling)
-        if min(self.map_size) < 1:
-            raise UsageError(
-                f"image_shape {tuple(image_shape)} is too small for filter_shape "
-                f"{tuple(filter_shape)} and poolsize {tuple(poolsize)}; expected smaller ones"
-            )
-        self.input = input
+                 activation=T.tanh):
+        self.map_size = pooled_size(image_shape[2:], filter_shape[2:], poolsize, self.overlap)
+        check_layer(filter_shape, image_shape, poolsize, self.map_size)
+        self.input, self.poolsize, self.activation = input, poolsize, activation
 
         if W is None:
-            # Each hidden unit has
-            # "number of input feature maps * filter height * filter width" inputs.
-            fan_in = int(numpy.prod(filter_shape[1:]))
-            # Each unit of the layer below gets a gradient from "number of filters *
-            # filter height * filter width" / "size of a pooling window" units, rounded down as by
-            # the tutorial's Python 2.
-            fan_out = (filter_shape[0] * int(numpy.prod(filter_shape[2:]))
-                       // int(numpy.prod(poolsize)))
+            # Each unit has "input feature maps * filter height * filter width" inputs: 1 * 5 * 5.
+            fan_in = numpy.prod(filter_shape[1:])
+            # Each unit of the layer below gets a gradient from "filters * filter height * filter
+            # width / window size" units: 20 * 5 * 5 / 4 = 125.
+            fan_out = filter_shape[0] * numpy.prod(filter_shape[2:]) // numpy.prod(poolsize)
             W_bound = numpy.sqrt(6.0 / (fan_in + fan_out))
             W = theano.shared(
                 numpy.asarray(
@@ -133,30 +99,25 @@ class LeNetConvPoolLayer:
         self.b = zeros((filter_shape[0],), "b") if b is None else b
         check_shape("W", self.W, filter_shape)
         check_shape("b", self.b, filter_shape[:1])
-
         self.params = [self.W, self.b]
 
-        self.maps = conv2d(
+        # Convolve the input feature maps with the filters.
+        self.conv_out = conv2d(
             input, self.W, input_shape=tuple(image_shape), filter_shape=tuple(filter_shape)
         )
+        # Pool each feature map.
+        pooled_out = self.pool(self.conv_out)
         # The vector of biases becomes a tensor of shape (1, number of filters, 1, 1), which is
         # broadcast over the minibatch and over the rows and columns of each map.
-        bias = self.b.dimshuffle("x", 0, "x", "x")
-        if pooling == "stochastic":
-            self.maps = activation(self.maps + bias)
-            self.output = POOLINGS[pooling](self.maps, poolsize)
-        elif pooling == "deformation":
-            # Without a penalty it begins as the maximum.
-            self.c = zeros((4,), "c")
-            self.params.append(self.c)
-            self.output = activation(POOLINGS[pooling](self.maps, poolsize, self.c) + bias)
-        else:
-            self.output = activation(POOLINGS[pooling](self.maps, poolsize) + bias)
+        self.output = activation(pooled_out + self.b.dimshuffle("x", 0, "x", "x"))
+
+    def pool(self, maps):
+        """The maximum of each window; ``lenet.pooling`` has other kinds."""
+        return pool.pool_2d(maps, self.poolsize, ignore_border=True)
 
 
-def pooled_size(image_size, filter_size, poolsize, pooling="max"):
+def pooled_size(image_size, filter_size, poolsize, overlap=0):
     """(rows, columns) of the maps after a convolution and pooling."""
-    overlap = pooling in OVERLAPPING
     return tuple(
         (image - filter + 1 - overlap) // window
         for image, filter, window in zip(image_size, filter_size, poolsize)
@@ -169,27 +130,21 @@ class LeNet5(Classifier):
     Parameters
     ----------
     rng : numpy.random.RandomState
-        Draws the initial parameters: those of layer 0, then 1, then 2; then, where training needs
-        random numbers, their seed.
+        Draws the initial parameters: those of layer 0, then 1, then 2.
     input : matrix expression
         One rasterized image per row, of shape (batch size, channels * height * width).
     image_shape : tuple of 3 ints
         (channels, height, width) of an image.
     nkerns : tuple of 2 ints
         Number of filters of each convolution.
-    n_out : int
-        Number of classes.
-    n_hidden : int
-        Number of units of the hidden layer.
+    n_out, n_hidden : int
+        Number of classes, and of units of the hidden layer.
     filter_size, poolsize : tuple of 2 ints, or of 2 such tuples
         (rows, columns) of the filters and of the pooling windows of both convolutions, or of each.
-    activation : str
-        The non-linearity of layers 0 to 2, one of ``lenet.mlp.ACTIVATIONS``.
-    pooling : str
-        One of ``lenet.pooling.POOLINGS``. Stochastic pooling draws in training, and takes an
-        activation other than tanh.
-    dropout : float
-        Fraction of the hidden units left out in training, drawn anew for each minibatch.
+    activation : function of an expression
+        The non-linearity of layers 0 to 2.
+    conv_pool_layer : class
+        Of layers 0 and 1: LeNetConvPoolLayer, or one of ``lenet.pooling.POOLINGS``.
 
     Attributes
     ----------
@@ -199,9 +154,6 @@ class LeNet5(Classifier):
         All parameters, in the tutorial's order: from the last layer to the first.
     L2_sqr : scalar expression
         Sum of the squares of all weights, not of the biases.
-    noise, random_states
-        What differs in training, for ``lenet.training.functions.in_training``, and the states of
-        its random numbers, which training changes.
 
     Raises
     ------
@@ -210,44 +162,38 @@ class LeNet5(Classifier):
     """
 
     def __init__(self, rng, input, image_shape=(1, 28, 28), nkerns=(20, 50), n_out=10,
-                 n_hidden=500, filter_size=(5, 5), poolsize=(2, 2), activation="tanh",
-                 pooling="max", dropout=0.0):
-        check_hidden(n_hidden, activation, dropout)
-        if (pooling, activation) == ("stochastic", "tanh"):
-            raise UsageError("pooling stochastic needs maps without negative numbers; expected the "
-                             "activation relu, sigmoid or softplus instead of tanh")
-        channels, height, width = image_shape
+                 n_hidden=500, filter_size=(5, 5), poolsize=(2, 2), activation=T.tanh,
+                 conv_pool_layer=LeNetConvPoolLayer):
+        check_nkerns(nkerns)
+        check_hidden(n_hidden)
         filter_sizes = per_layer("filter_size", filter_size)
         poolsizes = per_layer("poolsize", poolsize)
-        self.input = input
 
         # The rows of pixels become images again: (batch size, 784) -> (batch size, 1, 28, 28).
-        layer0_input = input.reshape((input.shape[0], channels, height, width))
+        layer0_input = input.reshape((input.shape[0],) + tuple(image_shape))
 
         # Filtering reduces an image to (28 - 5 + 1, 28 - 5 + 1) = (24, 24),
         # max-pooling reduces this to (24 / 2, 24 / 2) = (12, 12):
         # the output has shape (batch size, nkerns[0], 12, 12).
-        self.layer0 = LeNetConvPoolLayer(
+        self.layer0 = conv_pool_layer(
             rng,
             input=layer0_input,
-            image_shape=(None, channels, height, width),
-            filter_shape=(nkerns[0], channels) + filter_sizes[0],
+            image_shape=(None,) + tuple(image_shape),
+            filter_shape=(nkerns[0], image_shape[0]) + filter_sizes[0],
             poolsize=poolsizes[0],
-            activation=ACTIVATIONS[activation],
-            pooling=pooling,
+            activation=activation,
         )
 
         # Filtering reduces a map to (12 - 5 + 1, 12 - 5 + 1) = (8, 8),
         # max-pooling reduces this to (8 / 2, 8 / 2) = (4, 4):
         # the output has shape (batch size, nkerns[1], 4, 4).
-        self.layer1 = LeNetConvPoolLayer(
+        self.layer1 = conv_pool_layer(
             rng,
             input=self.layer0.output,
             image_shape=(None, nkerns[0]) + self.layer0.map_size,
             filter_shape=(nkerns[1], nkerns[0]) + filter_sizes[1],
             poolsize=poolsizes[1],
-            activation=ACTIVATIONS[activation],
-            pooling=pooling,
+            activation=activation,
         )
 
         # A fully-connected layer works on vectors: the maps of an image are put in one row,
@@ -257,39 +203,17 @@ class LeNet5(Classifier):
             input=self.layer1.output.flatten(2),
             n_in=nkerns[1] * self.layer1.map_size[0] * self.layer1.map_size[1],
             n_out=n_hidden,
-            activation=ACTIVATIONS[activation],
+            activation=activation,
         )
 
-        # In training, a unit is there with probability 1 - dropout; this is its mean.
-        hidden = self.layer2.output
-        if dropout:
-            hidden = (1 - dropout) * hidden
-        self.layer3 = LogisticRegression(input=hidden, n_in=n_hidden, n_out=n_out)
+        # (batch size, 500) -> (batch size, 10)
+        self.layer3 = LogisticRegression(input=self.layer2.output, n_in=n_hidden, n_out=n_out)
 
-        super().__init__(self.layer3.p_y_given_x)
-        self.params = (
-            self.layer3.params + self.layer2.params + self.layer1.params + self.layer0.params
-        )
-        layers = (self.layer0, self.layer1, self.layer2, self.layer3)
-        self.L2_sqr = sum((layer.W ** 2).sum() for layer in layers)
-        self.nkerns, self.n_hidden = nkerns, n_hidden
+        super().__init__(input, self.layer3.p_y_given_x)
+        layers = [self.layer3, self.layer2, self.layer1, self.layer0]
+        self.params = [param for layer in layers for param in layer.params]
+        self.L2_sqr = sum((layer.W ** 2).sum() for layer in layers[::-1])
         self.filter_size, self.poolsize = filter_size, poolsize
-        self.activation, self.pooling, self.dropout = activation, pooling, dropout
-
-        # In training, stochastic pooling draws from each window, and dropout leaves units out.
-        self.noise, self.random_states = [], []
-        if pooling == "stochastic" or dropout:
-            streams = random_streams(rng)
-            if pooling == "stochastic":
-                for layer, n, poolsize in zip(layers, nkerns, poolsizes):
-                    # One number for each window, of all maps of all images.
-                    uniform = streams.uniform((input.shape[0], n) + layer.map_size,
-                                              dtype=theano.config.floatX)
-                    self.noise.append((layer.output,
-                                       stochastic_pool(layer.maps, uniform, poolsize)))
-            if dropout:
-                self.noise.append((hidden, dropout_layer(self.layer2.output, dropout, streams)))
-            self.random_states = [update[0] for update in streams.state_updates]
 
 
 def per_layer(name, size):
@@ -316,66 +240,58 @@ def check_nkerns(nkerns):
                          "numbers, such as 20 50")
 
 
+def check_layer(filter_shape, image_shape, poolsize, map_size):
+    """Raise a UsageError unless filters and windows fit the images."""
+    if image_shape[1] != filter_shape[1]:
+        raise UsageError(
+            f"filter_shape {tuple(filter_shape)} is for {filter_shape[1]} input feature maps, "
+            f"but image_shape {tuple(image_shape)} has {image_shape[1]}"
+        )
+    if min(map_size) < 1:
+        raise UsageError(
+            f"image_shape {tuple(image_shape)} is too small for filter_shape "
+            f"{tuple(filter_shape)} and poolsize {tuple(poolsize)}; expected smaller ones"
+        )
+
+
 def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nkerns=(20, 50),
-                    batch_size=500, seed=23455, filter_size=(5, 5), poolsize=(2, 2), n_hidden=500,
-                    activation="tanh", pooling="max", dropout=0.0, L2_reg=0.0, momentum=0.0,
-                    learning_rate_decay=1.0, warmup=0, chunk_mb=None, shards=1, run=None,
-                    begin_with=None):
+                    batch_size=500, seed=23455, L2_reg=0.0, noise=None, observers=(), **options):
     """Train LeNet-5 with early stopping, and print the tutorial's lines.
 
     Parameters
     ----------
-    learning_rate, n_epochs, dataset, batch_size, chunk_mb, shards, run
+    learning_rate, n_epochs, dataset, batch_size, observers
         See ``lenet.logistic_sgd.sgd_optimization_mnist``, also for what is returned and raised.
-    nkerns : sequence of 2 ints
-        Number of filters of each convolution.
     seed : int
-        Seed of the initial parameters, and of dropout and stochastic pooling.
-    filter_size, poolsize, n_hidden, activation, pooling, dropout
-        See ``LeNet5``.
+        Seed of the initial parameters, and of the noise.
     L2_reg : float
         Factor of the sum of the squared weights in the cost; 0 leaves the sum out.
-    momentum, learning_rate_decay : float
-        The fraction of each step that is added to the next one, and the factor of the learning
-        rate after each epoch.
-    warmup : int
-        Epochs in which the learning rate rises; see ``lenet.training.functions.falling_rate``.
-    begin_with : function of the network and its image_shape, optional
-        May set the first parameters, and leave in ``params`` only those to train; see
-        ``lenet.networks.transfer``.
+    noise : function of the cost, the network and its generator, optional
+        Returns the cost with noise in it; see ``lenet.training.noise``.
+    nkerns, **options
+        See ``LeNet5``.
     """
-    check_nkerns(nkerns)
-    check_hidden(n_hidden, activation, dropout)
     check_factors(L2_reg=L2_reg)
     rng = numpy.random.RandomState(seed)
 
     print("... loading data", flush=True)
-    datasets = load_data(dataset, chunk_mb, own_shards(shards, batch_size))
+    datasets = load_data(dataset)
 
     print("... building the model", flush=True)
     x = T.matrix("x")  # the images, one rasterized image per row
     y = T.ivector("y")  # the labels
-    # 16 pixels are the least for the tutorial's sizes: ((16 - 4) / 2 - 4) / 2 = 1.
-    least = 16 if (list(filter_size), list(poolsize)) == ([5, 5], [2, 2]) else 1
-    image_shape = image_shape_of(datasets, least)
-    model = LeNet5(rng, x, image_shape, nkerns, len(datasets.class_names), n_hidden, filter_size,
-                   poolsize, activation, pooling, dropout)
-    if begin_with is not None:
-        begin_with(model, image_shape)
-    model.velocities = velocities(model.params, momentum)
-    rate, epoch_begins = falling_rate(learning_rate, learning_rate_decay, warmup)
+    model = LeNet5(rng, x, image_shape_of(datasets), nkerns, len(datasets.class_names), **options)
 
     # The cost that training minimises is the negative log-likelihood of the right classes.
     cost = model.negative_log_likelihood(y)
     if L2_reg:
         cost += L2_reg * model.L2_sqr
-    cost = in_training(cost, model.noise)
+    if noise:
+        cost = noise(cost, model, rng)
 
-    # The training itself; ``watched`` prints the tutorial's lines, saves the run, stops on Ctrl-C.
-    with watched(model, datasets, batch_size, run) as observers:
-        functions = compile_functions(model, x, y, cost, datasets, rate, batch_size, momentum)
-        result = early_stopping(*functions, n_epochs, epoch_begins=epoch_begins,
-                                observers=observers)
+    with watch_training(__file__, model, datasets, batch_size, observers) as observers:
+        functions = compile_functions(model, x, y, cost, datasets, learning_rate, batch_size)
+        result = early_stopping(functions, n_epochs, observers=observers)
     return model, result
 
 
@@ -385,4 +301,9 @@ def experiment(state, channel):
 
     See ``lenet.training.channel.run_experiment``.
     """
-    return run_experiment(evaluate_lenet5, state, channel)
+    return run_experiment(evaluate_lenet5, state, channel, options=(
+        "n_hidden", "filter_size", "poolsize", "activation", "conv_pool_layer"))
+
+
+if __name__ == "__main__":
+    evaluate_lenet5()

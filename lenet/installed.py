@@ -1,4 +1,4 @@
-"""Where ``data`` and ``scripts`` are, in the clone or installed, and how commands are typed."""
+"""What is installed: where ``data`` and ``scripts`` are, how commands are typed, which NumPy."""
 
 import os
 import re
@@ -9,6 +9,18 @@ def beside_the_package():
     parent = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     installed = os.path.join(parent, "lenet_theano")
     return installed if os.path.isdir(installed) else parent
+
+
+def numpy_version():
+    """NumPy's version: (2, 5)"""
+    import numpy  # may be missing where the other functions are needed
+
+    return tuple(int(number) for number in numpy.__version__.split(".")[:2])
+
+
+def option_name(argument):
+    """The option that sets an argument: "--n-epochs" for "n_epochs"."""
+    return "--" + argument.replace("_", "-")
 
 
 def as_typed(text):

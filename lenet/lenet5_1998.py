@@ -13,6 +13,9 @@ recognition", Proceedings of the IEEE 86(11):2278-2324, 1998, sections II.B, II.
 appendix A.
 """
 
+import lenet  # noqa: F401  (first: it starts Theano)
+
+# isort: split
 import math
 
 import numpy
@@ -24,12 +27,13 @@ from theano.tensor.signal import pool
 from lenet.convolutional_mlp import per_layer, pooled_size
 from lenet.data import image_shape_of, load_data
 from lenet.errors import DataError, UsageError
-from lenet.logistic_sgd import Classifier, LogisticRegression, zeros
+from lenet.logistic_sgd import Classifier, LogisticRegression
 from lenet.mlp import HiddenLayer
-from lenet.training.functions import check_learning_rate, compile_functions, rate_by_epoch
+from lenet.shared import zeros
+from lenet.training.functions import compile_functions
 from lenet.training.loop import early_stopping
-from lenet.parallel.ranks import own_shards
-from lenet.training.watch import watched
+from lenet.training.updates import RateByEpoch, check_learning_rate
+from lenet.training.watch import watch_training
 
 # The values of a pixel without ink and of one full of it; they make the mean of the inputs about
 # 0 and their variance about 1 (section II.B).
@@ -113,7 +117,7 @@ def bitmaps():
     return numpy.array(pictures, dtype=theano.config.floatX)
 
 
-def framed(input, image_shape):
+def frame_images(input, image_shape):
     """Images as the network takes them: centred in 32 x 32 pixels, from -0.1 to 1.175.
 
     Parameters
@@ -270,7 +274,7 @@ class RBFLayer(Classifier):
                        - T.dot(input, T.constant(2 * centres.T))
                        + T.constant((centres ** 2).sum(axis=1)))
         # The discriminative loss is the negative logarithm of this, but for its rubbish class.
-        super().__init__(T.nnet.softmax(-self.output), y_pred=T.argmin(self.output, axis=1))
+        super().__init__(input, T.nnet.softmax(-self.output), y_pred=T.argmin(self.output, axis=1))
 
     def distance(self, y):
         """The mean distance to the picture of the right class (equation 8), a scalar."""
@@ -326,6 +330,9 @@ class LeNet5_1998(Classifier):
     def __init__(self, rng, input, image_shape=(1, 28, 28), connections="table", pooling="mean",
                  head="rbf", loss="discriminative", filter_size=(5, 5)):
         check_choices(connections=connections, pooling=pooling, head=head, loss=loss)
+        if image_shape[0] != 1 or max(image_shape[1:]) > 32:
+            raise UsageError(f"images of shape {tuple(image_shape)}; expected grey ones of at most "
+                             "32 x 32")
         filter1, filter3 = per_layer("filter_size", filter_size)
         size2 = pooled_size((32, 32), filter1, (2, 2))
         size4 = pooled_size(size2, filter3, (2, 2))
@@ -333,20 +340,20 @@ class LeNet5_1998(Classifier):
             raise UsageError(f"filter_size {filter_size}: nothing would be left of 32 x 32 pixels "
                              "for C5; expected smaller filters, such as 5 x 5")
 
-        def pooled(maps, n_maps):
+        def pool_maps(maps, n_maps):
             return SubsamplingLayer(maps, n_maps) if pooling == "mean" else MaxPoolingLayer(maps)
 
         bound = papers_bound if head == "rbf" else wide_bound
         # (32 - 5 + 1, 32 - 5 + 1) = (28, 28)
-        C1 = ConvolutionLayer(rng, framed(input, image_shape), (6, 1) + filter1,
+        C1 = ConvolutionLayer(rng, frame_images(input, image_shape), (6, 1) + filter1,
                               (None, 1, 32, 32), bound=bound)
         # (28 / 2, 28 / 2) = (14, 14)
-        S2 = pooled(C1.output, 6)
+        S2 = pool_maps(C1.output, 6)
         # (14 - 5 + 1, 14 - 5 + 1) = (10, 10)
         C3 = ConvolutionLayer(rng, S2.output, (16, 6) + filter3, (None, 6) + size2,
                               TABLE_I if connections == "table" else None, bound)
         # (10 / 2, 10 / 2) = (5, 5)
-        S4 = pooled(C3.output, 16)
+        S4 = pool_maps(C3.output, 16)
         # (5 - 5 + 1, 5 - 5 + 1) = (1, 1)
         C5 = ConvolutionLayer(rng, S4.output, (120, 16) + size4, (None, 16) + size4,
                               bound=bound)
@@ -361,8 +368,7 @@ class LeNet5_1998(Classifier):
             output = LogisticRegression(F6.output, n_in=84, n_out=10)
             self.loss = output.negative_log_likelihood
 
-        super().__init__(output.p_y_given_x, output.y_pred)
-        self.input = input
+        super().__init__(input, output.p_y_given_x, output.y_pred)
         self.layers = {"C1": C1, "S2": S2, "C3": C3, "S4": S4, "C5": C5, "F6": F6,
                        "output": output}
         self.params = [param for layer in self.layers.values() for param in layer.params]
@@ -391,7 +397,7 @@ def learning_rates(learning_rate, n_epochs, final=0.02):
 
 def evaluate_lenet5_1998(learning_rate=None, n_epochs=20, dataset="mnist.pkl.gz", batch_size=10,
                          connections="table", pooling="mean", head="rbf", loss="discriminative",
-                         seed=1998, filter_size=(5, 5), chunk_mb=None, shards=1, run=None):
+                         seed=1998, filter_size=(5, 5), observers=()):
     """Train LeNet-5 of 1998 for a number of epochs, and print the tutorial's lines.
 
     Parameters
@@ -400,7 +406,7 @@ def evaluate_lenet5_1998(learning_rate=None, n_epochs=20, dataset="mnist.pkl.gz"
         Factor of the gradient in the first epoch; see ``learning_rates`` for the others. The
         default suits the output layer: the loss of radial basis functions sums 84 squares and asks
         for smaller steps.
-    n_epochs, dataset, batch_size, chunk_mb, shards, run
+    n_epochs, dataset, batch_size, observers
         See ``lenet.logistic_sgd.sgd_optimization_mnist``, also for what is returned and raised.
     connections, pooling, head, loss, filter_size
         See ``LeNet5_1998``.
@@ -414,7 +420,7 @@ def evaluate_lenet5_1998(learning_rate=None, n_epochs=20, dataset="mnist.pkl.gz"
     rng = numpy.random.RandomState(seed)
 
     print("... loading data", flush=True)
-    datasets = load_data(dataset, chunk_mb, own_shards(shards, batch_size))
+    datasets = load_data(dataset)
     channels, height, width = image_shape = image_shape_of(datasets)
     n_classes = len(datasets.class_names)
     if channels != 1 or max(height, width) > 32 or n_classes != 10:
@@ -430,12 +436,12 @@ def evaluate_lenet5_1998(learning_rate=None, n_epochs=20, dataset="mnist.pkl.gz"
 
     # The rate is a shared variable, which the compiled step reads and each epoch sets.
     rates = learning_rates(learning_rate, n_epochs)
-    rate, epoch_begins = rate_by_epoch(lambda epoch: rates[epoch - 1])
+    falling = RateByEpoch(lambda epoch: rates[epoch - 1])
 
-    with watched(model, datasets, batch_size, run) as observers:
-        functions = compile_functions(model, x, y, cost, datasets, rate, batch_size)
-        result = early_stopping(*functions, n_epochs, patience=math.inf,
-                                epoch_begins=epoch_begins, observers=observers)
+    observers = [falling, *observers]
+    with watch_training(__file__, model, datasets, batch_size, observers) as observers:
+        functions = compile_functions(model, x, y, cost, datasets, falling.rate, batch_size)
+        result = early_stopping(functions, n_epochs, patience=math.inf, observers=observers)
     return model, result
 
 
@@ -458,3 +464,7 @@ def compare_steps(**arguments):
         _, result = evaluate_lenet5_1998(**arguments, **simplifications)
         errors.append((name, result.test_error))
     return errors
+
+
+if __name__ == "__main__":
+    evaluate_lenet5_1998()

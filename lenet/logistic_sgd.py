@@ -8,15 +8,17 @@ probabilities:
 Source: the deeplearning.net tutorial, "Classifying MNIST digits using logistic regression".
 """
 
+import lenet  # noqa: F401  (first: it starts Theano)
+
+# isort: split
 import numpy
-import theano
 import theano.tensor as T
 
 from lenet.data import load_data
+from lenet.shared import check_shape, zeros
 from lenet.training.functions import compile_functions
 from lenet.training.loop import early_stopping
-from lenet.parallel.ranks import own_shards
-from lenet.training.watch import watched
+from lenet.training.watch import watch_training
 
 
 class Classifier:
@@ -24,18 +26,17 @@ class Classifier:
 
     Parameters
     ----------
+    input : matrix expression
+        One example per row, of shape (batch size, number of inputs).
     p_y_given_x : matrix expression
         Probability of each class, of shape (batch size, number of classes).
     y_pred : vector expression, optional
-        The predicted class of each example; the most probable one by default.
-
-    Attributes
-    ----------
-    p_y_given_x, y_pred
-        As above; y_pred is int64 of shape (batch size,).
+        The predicted class of each example, int64 of shape (batch size,); the most probable one by
+        default.
     """
 
-    def __init__(self, p_y_given_x, y_pred=None):
+    def __init__(self, input, p_y_given_x, y_pred=None):
+        self.input = input
         self.p_y_given_x = p_y_given_x
         self.y_pred = T.argmax(p_y_given_x, axis=1) if y_pred is None else y_pred
 
@@ -43,12 +44,8 @@ class Classifier:
         """The mean negative log-likelihood of the labels, a scalar: the cost to minimise.
 
         The mean, rather than the sum, makes the choice of the learning rate depend less on the
-        size of the minibatch.
-
-        Parameters
-        ----------
-        y : vector expression
-            The right class of each example, integers of shape (batch size,).
+        size of the minibatch. ``y`` is the right class of each example, integers of shape
+        (batch size,).
         """
         # Row i of log(p) holds the log-probabilities of example i, and y[i] is its right class:
         # the rows [0, 1, ..., n - 1] and the columns y pick one number per row.
@@ -57,15 +54,7 @@ class Classifier:
     def errors(self, y):
         """The fraction of a minibatch that is classified wrongly, a scalar (zero-one loss).
 
-        Parameters
-        ----------
-        y : vector expression
-            The right class of each example, integers of shape (batch size,).
-
-        Raises
-        ------
-        TypeError
-            y is not a vector of integers.
+        Raises a TypeError if y is not a vector of integers.
         """
         if y.ndim != self.y_pred.ndim:
             raise TypeError(f"y is {y.type}; expected the shape of y_pred, which is "
@@ -83,18 +72,11 @@ class LogisticRegression(Classifier):
     ----------
     input : matrix expression
         One example per row, of shape (batch size, n_in).
-    n_in : int
-        Number of inputs.
-    n_out : int
-        Number of classes.
+    n_in, n_out : int
+        Numbers of inputs and of classes.
     W, b : shared variables, optional
         Weights of shape (n_in, n_out) and biases of shape (n_out,) to use instead of new ones,
-        which are zeros, floatX.
-
-    Raises
-    ------
-    ValueError
-        W or b does not have the shape that n_in and n_out require.
+        which are zeros, floatX; a ValueError refuses other shapes.
     """
 
     def __init__(self, input, n_in, n_out, W=None, b=None):
@@ -104,44 +86,28 @@ class LogisticRegression(Classifier):
         self.b = zeros((n_out,), "b") if b is None else b
         check_shape("W", self.W, (n_in, n_out))
         check_shape("b", self.b, (n_out,))
-
-        # (batch size, n_in) times (n_in, n_out), plus a row of biases for each example.
-        super().__init__(T.nnet.softmax(T.dot(input, self.W) + self.b))
-
-        self.input = input
         self.params = [self.W, self.b]
 
-
-def zeros(shape, name):
-    """A shared variable of zeros, floatX; mostly for biases."""
-    return theano.shared(numpy.zeros(shape, dtype=theano.config.floatX), name=name, borrow=True)
-
-
-def check_shape(name, parameter, shape):
-    """Raise a ValueError unless a layer's parameter, a shared variable, has this shape."""
-    found = parameter.get_value(borrow=True).shape
-    if found != tuple(shape):
-        raise ValueError(f"{name} has shape {found}; expected {tuple(shape)}")
+        # (batch size, n_in) times (n_in, n_out), plus a row of biases for each example.
+        super().__init__(input, T.nnet.softmax(T.dot(input, self.W) + self.b))
 
 
 def sgd_optimization_mnist(learning_rate=0.13, n_epochs=1000, dataset="mnist.pkl.gz",
-                           batch_size=600, chunk_mb=None, shards=1, run=None):
+                           batch_size=600, observers=()):
     """Train a logistic regression on the pixels with early stopping.
 
     Parameters
     ----------
     learning_rate : float
-        Factor of the gradient in each step.
+        Factor of the gradient in each step; or see ``lenet.training.functions.compile_functions``.
     n_epochs : int
         Maximal number of passes over the training set.
-    dataset, chunk_mb
+    dataset
         See ``lenet.data.load_data``.
     batch_size : int
         Examples per minibatch.
-    shards : int
-        Parts of a minibatch; see ``lenet.parallel.split_step``.
-    run : lenet.runs.run.Run, optional
-        Saves the training in a folder.
+    observers : sequence of lenet.training.loop.Observer
+        What else is to know of the training, such as a ``lenet.runs.run.Run``, which saves it.
 
     Returns
     -------
@@ -154,7 +120,7 @@ def sgd_optimization_mnist(learning_rate=0.13, n_epochs=1000, dataset="mnist.pkl
         An argument is invalid; the dataset cannot be read; the cost is no longer finite.
     """
     print("... loading data", flush=True)
-    datasets = load_data(dataset, chunk_mb, own_shards(shards, batch_size))
+    datasets = load_data(dataset)
 
     print("... building the model", flush=True)
     x = T.matrix("x")  # the images, one rasterized image per row
@@ -164,7 +130,11 @@ def sgd_optimization_mnist(learning_rate=0.13, n_epochs=1000, dataset="mnist.pkl
                                     n_out=len(datasets.class_names))
     cost = classifier.negative_log_likelihood(y)
 
-    with watched(classifier, datasets, batch_size, run) as observers:
+    with watch_training(__file__, classifier, datasets, batch_size, observers) as observers:
         functions = compile_functions(classifier, x, y, cost, datasets, learning_rate, batch_size)
-        result = early_stopping(*functions, n_epochs, patience=5000, observers=observers)
+        result = early_stopping(functions, n_epochs, patience=5000, observers=observers)
     return classifier, result
+
+
+if __name__ == "__main__":
+    sgd_optimization_mnist()

@@ -3,23 +3,22 @@
 Source: the deeplearning.net tutorial, "Multilayer perceptron".
 """
 
+import lenet  # noqa: F401  (first: it starts Theano)
+
+# isort: split
 import math
 
 import numpy
 import theano
 import theano.tensor as T
-from theano.sandbox.rng_mrg import MRG_RandomStreams
 
 from lenet.data import load_data
 from lenet.errors import UsageError
-from lenet.logistic_sgd import Classifier, LogisticRegression, check_shape, zeros
-from lenet.training.functions import compile_functions, falling_rate, in_training, velocities
+from lenet.logistic_sgd import Classifier, LogisticRegression
+from lenet.shared import check_shape, zeros
+from lenet.training.functions import compile_functions
 from lenet.training.loop import early_stopping
-from lenet.parallel.ranks import own_shards
-from lenet.training.watch import watched
-
-ACTIVATIONS = {"tanh": T.tanh, "sigmoid": T.nnet.sigmoid, "relu": T.nnet.relu,
-               "softplus": T.nnet.softplus}
+from lenet.training.watch import watch_training
 
 
 class HiddenLayer:
@@ -28,20 +27,18 @@ class HiddenLayer:
     Parameters
     ----------
     rng : numpy.random.RandomState
-        Draws the initial weights.
+        Draws the initial weights, uniform in +-sqrt(6 / (n_in + n_out)), four times that for
+        sigmoid (X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward
+        neural networks", AISTATS 2010, equation 16).
     input : matrix expression
         One example per row, of shape (batch size, n_in).
     n_in, n_out : int
         Numbers of inputs and of hidden units.
     W, b : shared variables, optional
-        Weights of shape (n_in, n_out) and biases of shape (n_out,) to use instead of new ones.
+        Weights of shape (n_in, n_out) and biases of shape (n_out,) to use instead of new ones; a
+        ValueError refuses other shapes.
     activation : function of an expression, or None
         The non-linearity; None for a linear layer.
-
-    Raises
-    ------
-    ValueError
-        W or b does not have the shape that n_in and n_out require.
 
     Examples
     --------
@@ -49,12 +46,6 @@ class HiddenLayer:
     >>> layer = HiddenLayer(numpy.random.RandomState(1234), x, n_in=784, n_out=500)
     >>> layer.output.eval({x: numpy.zeros((20, 784), "float32")}).shape
     (20, 500)
-
-    Notes
-    -----
-    The initial weights are uniform in +-sqrt(6 / (n_in + n_out)), four times that for sigmoid
-    (X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural
-    networks", AISTATS 2010, equation 16).
     """
 
     def __init__(self, rng, input, n_in, n_out, W=None, b=None, activation=T.tanh):
@@ -69,12 +60,11 @@ class HiddenLayer:
         self.b = zeros((n_out,), "b") if b is None else b
         check_shape("W", self.W, (n_in, n_out))
         check_shape("b", self.b, (n_out,))
+        self.params = [self.W, self.b]
 
         linear = T.dot(input, self.W) + self.b
         self.output = linear if activation is None else activation(linear)
-
-        self.input = input
-        self.params = [self.W, self.b]
+        self.input, self.activation = input, activation
 
 
 class MLP(Classifier):
@@ -88,10 +78,8 @@ class MLP(Classifier):
         One example per row, of shape (batch size, n_in).
     n_in, n_hidden, n_out : int
         Numbers of inputs, of hidden units and of classes.
-    activation : str
-        The hidden layer's non-linearity, one of ``ACTIVATIONS``.
-    dropout : float
-        Fraction of the hidden units left out in training, drawn anew for each minibatch.
+    activation : function of an expression
+        The hidden layer's non-linearity.
 
     Attributes
     ----------
@@ -102,69 +90,29 @@ class MLP(Classifier):
         a regularized cost keeps small.
     params : list of shared variables
         The parameters of the hidden layer, then those of the softmax layer.
-    noise, random_states
-        What differs in training, for ``lenet.training.functions.in_training``, and the states of
-        its random numbers, which training changes.
-
-    Raises
-    ------
-    UsageError
-        There is no such activation, or the dropout is not in [0, 1).
     """
 
-    def __init__(self, rng, input, n_in, n_hidden, n_out, activation="tanh", dropout=0.0):
-        check_hidden(n_hidden, activation, dropout)
+    def __init__(self, rng, input, n_in, n_hidden, n_out, activation=T.tanh):
+        check_hidden(n_hidden)
         # (batch size, n_in) -> (batch size, n_hidden)
         self.hiddenLayer = HiddenLayer(rng, input=input, n_in=n_in, n_out=n_hidden,
-                                       activation=ACTIVATIONS[activation])
-        # In training, a unit is there with probability 1 - dropout; this is its mean.
-        hidden = self.hiddenLayer.output
-        if dropout:
-            hidden = (1 - dropout) * hidden
+                                       activation=activation)
         # (batch size, n_hidden) -> (batch size, n_out)
-        self.logRegressionLayer = LogisticRegression(input=hidden, n_in=n_hidden, n_out=n_out)
+        self.logRegressionLayer = LogisticRegression(input=self.hiddenLayer.output, n_in=n_hidden,
+                                                     n_out=n_out)
 
         weights = [self.hiddenLayer.W, self.logRegressionLayer.W]
         self.L1 = sum(abs(W).sum() for W in weights)
         self.L2_sqr = sum((W ** 2).sum() for W in weights)
 
-        super().__init__(self.logRegressionLayer.p_y_given_x)
-        self.input = input
+        super().__init__(input, self.logRegressionLayer.p_y_given_x)
         self.params = self.hiddenLayer.params + self.logRegressionLayer.params
-        self.n_hidden, self.activation, self.dropout = n_hidden, activation, dropout
-
-        self.noise, self.random_states = [], []
-        if dropout:
-            streams = random_streams(rng)
-            self.noise.append((hidden, dropout_layer(self.hiddenLayer.output, dropout, streams)))
-            self.random_states = [update[0] for update in streams.state_updates]
 
 
-def check_hidden(n_hidden, activation, dropout):
-    """Raise a UsageError unless a hidden layer can be made of these."""
+def check_hidden(n_hidden):
+    """Raise a UsageError unless a hidden layer can have so many units."""
     if n_hidden < 1:
         raise UsageError(f"n_hidden {n_hidden}; expected a positive number of hidden units")
-    if activation not in ACTIVATIONS:
-        raise UsageError(f"activation {activation}; expected one of {', '.join(ACTIVATIONS)}")
-    check_dropout(dropout)
-
-
-def check_dropout(p_dropout):
-    """Raise a UsageError unless 0 <= p_dropout < 1."""
-    if not 0 <= p_dropout < 1:
-        raise UsageError(f"dropout {p_dropout}; expected at least 0 and less than 1, such as 0.5")
-
-
-def random_streams(rng):
-    """Streams of random numbers inside a graph, their seed drawn from ``rng``."""
-    return MRG_RandomStreams(int(rng.randint(1, 2 ** 31 - 2 ** 16)))
-
-
-def dropout_layer(layer, p_dropout, streams=None):
-    """Set each number of an expression to zero with probability p_dropout."""
-    streams = streams or MRG_RandomStreams()
-    mask = streams.binomial(size=layer.shape, n=1, p=1 - p_dropout, dtype=theano.config.floatX)
-    return layer * mask
 
 
 def check_factors(**factors):
@@ -175,58 +123,53 @@ def check_factors(**factors):
 
 
 def test_mlp(learning_rate=0.01, L1_reg=0.0, L2_reg=0.0001, n_epochs=1000,
-             dataset="mnist.pkl.gz", batch_size=20, n_hidden=500, seed=1234, activation="tanh",
-             dropout=0.0, momentum=0.0, learning_rate_decay=1.0, warmup=0, chunk_mb=None, shards=1,
-             run=None):
+             dataset="mnist.pkl.gz", batch_size=20, n_hidden=500, seed=1234, activation=T.tanh,
+             noise=None, observers=()):
     """Train a multilayer perceptron with early stopping and regularized weights.
 
     The cost is the negative log-likelihood + L1_reg * L1 + L2_reg * L2_sqr.
 
     Parameters
     ----------
-    learning_rate, n_epochs, dataset, batch_size, chunk_mb, shards, run
+    learning_rate, n_epochs, dataset, batch_size, observers
         See ``lenet.logistic_sgd.sgd_optimization_mnist``, also for what is returned and raised.
     L1_reg, L2_reg : float
         Factors of the two sums over the weights; 0 leaves a sum out.
-    n_hidden : int
-        Number of units of the hidden layer.
-    seed : int
-        Seed of the initial weights and of the dropout.
-    activation, dropout
+    n_hidden, activation
         See ``MLP``.
-    momentum, learning_rate_decay : float
-        The fraction of each step that is added to the next one, and the factor of the learning
-        rate after each epoch.
-    warmup : int
-        Epochs in which the learning rate rises; see ``lenet.training.functions.falling_rate``.
+    seed : int
+        Seed of the initial weights and of the noise.
+    noise : function of the cost, the network and its generator, optional
+        Returns the cost with noise in it; see ``lenet.training.noise``.
     """
-    check_hidden(n_hidden, activation, dropout)
     check_factors(L1_reg=L1_reg, L2_reg=L2_reg)
     rng = numpy.random.RandomState(seed)
 
     print("... loading data", flush=True)
-    datasets = load_data(dataset, chunk_mb, own_shards(shards, batch_size))
+    datasets = load_data(dataset)
 
     print("... building the model", flush=True)
     x = T.matrix("x")  # the images, one rasterized image per row
     y = T.ivector("y")  # the labels
     # An image of 28 x 28 pixels is a row of 784 inputs.
     classifier = MLP(rng, x, n_in=numpy.prod(datasets.image_shape), n_hidden=n_hidden,
-                     n_out=len(datasets.class_names), activation=activation, dropout=dropout)
-    classifier.velocities = velocities(classifier.params, momentum)
-    rate, epoch_begins = falling_rate(learning_rate, learning_rate_decay, warmup)
+                     n_out=len(datasets.class_names), activation=activation)
     cost = classifier.negative_log_likelihood(y)
     if L1_reg:
         cost += L1_reg * classifier.L1
     if L2_reg:
         cost += L2_reg * classifier.L2_sqr
-    cost = in_training(cost, classifier.noise)
+    if noise:
+        cost = noise(cost, classifier, rng)
 
-    with watched(classifier, datasets, batch_size, run) as observers:
-        functions = compile_functions(classifier, x, y, cost, datasets, rate, batch_size, momentum)
-        result = early_stopping(*functions, n_epochs, epoch_begins=epoch_begins,
-                                observers=observers)
+    with watch_training(__file__, classifier, datasets, batch_size, observers) as observers:
+        functions = compile_functions(classifier, x, y, cost, datasets, learning_rate, batch_size)
+        result = early_stopping(functions, n_epochs, observers=observers)
     return classifier, result
 
 
 test_mlp.__test__ = False  # the tutorial's name, not a test
+
+
+if __name__ == "__main__":
+    test_mlp()

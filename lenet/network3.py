@@ -13,6 +13,9 @@ N. Srivastava et al., "Dropout: a simple way to prevent neural networks from ove
 15:1929-1958, 2014.
 """
 
+import lenet  # noqa: F401  (first: it starts Theano)
+
+# isort: split
 import math
 import operator
 
@@ -24,15 +27,18 @@ from theano.tensor.nnet import sigmoid
 
 from lenet.convolutional_mlp import LeNetConvPoolLayer, pooled_size
 from lenet.data import load_data
+from lenet.data.params_pickle import load, save  # noqa: F401  (functions of the texts)
 from lenet.data.sets import SharedSet
 from lenet.errors import UsageError
-from lenet.logistic_sgd import Classifier, LogisticRegression, zeros
-from lenet.mlp import HiddenLayer, check_dropout, check_factors, dropout_layer, random_streams
-from lenet.data.params_pickle import load, save  # noqa: F401  (functions of the texts)
-from lenet.training.functions import compile_error, compile_functions, compile_predictions
+from lenet.logistic_sgd import Classifier, LogisticRegression
+from lenet.mlp import HiddenLayer, check_factors
+from lenet.shared import zeros
+from lenet.training.evaluation import compile_error, compile_predictions
+from lenet.training.functions import compile_functions
 from lenet.training.loop import early_stopping
+from lenet.training.noise import MRG_RandomStreams, check_dropout, drop_units, make_streams
 from lenet.training.report import NetworkReport
-from lenet.training.watch import watched
+from lenet.training.watch import watch_training
 
 
 def linear(z):
@@ -45,9 +51,9 @@ def ReLU(z):
     return T.maximum(numpy.asarray(0, dtype=theano.config.floatX), z)
 
 
-def load_data_shared(filename="mnist.pkl.gz", chunk_mb=None):
+def load_data_shared(filename="mnist.pkl.gz"):
     """The book's name for ``lenet.data.load_data``."""
-    return load_data(filename, chunk_mb)
+    return load_data(filename)
 
 
 class Network(Classifier):
@@ -70,8 +76,6 @@ class Network(Classifier):
         All parameters, from the first layer to the last.
     x, y : matrix and vector expressions
         The images, one rasterized image per row, and the labels.
-    random_states : list of shared variables
-        The state of each dropout's random numbers, which training changes.
     output, output_dropout : matrix expressions
         Probability of each class, of shape (batch size, number of classes); the second one is
         the output while training.
@@ -94,20 +98,17 @@ class Network(Classifier):
             layer.initialize(rng)
         self.params = [param for layer in layers for param in layer.params]
 
-        streams = random_streams(rng)
+        streams = make_streams(rng)
         inpt = inpt_dropout = self.x
         for layer in layers:
             layer.streams = streams
             layer.set_inpt(inpt, inpt_dropout, mini_batch_size)
             inpt, inpt_dropout = layer.output, layer.output_dropout
         self.output, self.output_dropout = inpt, inpt_dropout
-        self.random_states = [update[0] for update in streams.state_updates]
-
-        super().__init__(self.output)
-        self.input = self.x
+        super().__init__(self.x, self.output)
 
     def SGD(self, training_data, epochs, mini_batch_size, eta, validation_data, test_data,
-            lmbda=0.0, run=None, is_load_model_from_file=False):
+            lmbda=0.0, is_load_model_from_file=False, observers=(), datasets=None):
         """Train by stochastic gradient descent on minibatches, and print the book's lines.
 
         Parameters
@@ -123,10 +124,12 @@ class Network(Classifier):
         lmbda : float
             Factor of the L2 regularization: lmbda / 2 times the sum of the squared weights,
             divided by the number of minibatches, is added to the cost.
-        run : lenet.runs.run.Run, optional
-            Saves the training on disk.
         is_load_model_from_file : bool
             Print the accuracy on the test set instead of training.
+        observers : sequence of lenet.training.loop.Observer
+            What else is to know of the training, such as a ``lenet.runs.run.Run``, which saves it.
+        datasets : lenet.data.Datasets, optional
+            What the three sets are of, for observers that need the names of the classes.
 
         Returns
         -------
@@ -144,7 +147,8 @@ class Network(Classifier):
             raise UsageError(f"mini_batch_size {mini_batch_size}; expected the network's, which is "
                              f"{self.mini_batch_size}")
         check_factors(lmbda=lmbda)
-        datasets = [as_set(data) for data in (training_data, validation_data, test_data)]
+        if datasets is None:
+            datasets = [as_set(data) for data in (training_data, validation_data, test_data)]
         for dataset in datasets:
             self.check_images(dataset)
         if is_load_model_from_file:
@@ -160,10 +164,11 @@ class Network(Classifier):
             cost += 0.5 * lmbda * l2_norm_squared / num_training_batches
 
         # No early stopping: infinite patience. Of two equally good epochs, the later one counts.
-        with watched(self, datasets, mini_batch_size, run, NetworkReport) as observers:
+        observers = [*observers, NetworkReport("network3.py")]
+        with watch_training(__file__, self, datasets, mini_batch_size, observers) as observers:
             functions = compile_functions(self, self.x, self.y, cost, datasets, eta,
                                           mini_batch_size)
-            return early_stopping(*functions, epochs, patience=math.inf, better=operator.le,
+            return early_stopping(functions, epochs, patience=math.inf, better=operator.le,
                                   observers=observers)
 
     def accuracy(self, data):
@@ -352,6 +357,11 @@ def with_dropout(inpt, inpt_dropout, p_dropout, streams):
         return inpt, inpt_dropout
     scale = numpy.asarray(1 - p_dropout, dtype=theano.config.floatX)
     return scale * inpt, dropout_layer(inpt_dropout, p_dropout, streams)
+
+
+def dropout_layer(layer, p_dropout, streams=None):
+    """The book's name for ``lenet.training.noise.drop_units``."""
+    return drop_units(layer, p_dropout, streams or MRG_RandomStreams())
 
 
 def conv_network(image_shape, conv_layers=1, p_dropout=0.0, mini_batch_size=10, seed=0, n_out=10):

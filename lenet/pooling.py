@@ -1,15 +1,23 @@
-"""Kinds of pooling, as functions from expressions to expressions.
+"""Kinds of pooling, as functions from expressions to expressions, and as layers.
 
-Each takes feature maps of shape (batch size, maps, height, width). All but the normalization
-return maps of shape (batch size, maps, (height - rows) // stride rows + 1,
+Each function takes feature maps of shape (batch size, maps, height, width). All but the
+normalization return maps of shape (batch size, maps, (height - rows) // stride rows + 1,
 (width - columns) // stride columns + 1): windows that extend beyond a map are ignored.
 """
 
+import lenet  # noqa: F401  (first: it starts Theano)
+
+# isort: split
 import numpy
 import theano
 import theano.tensor as T
 from theano.tensor.nnet import conv2d
 from theano.tensor.signal import pool
+
+from lenet.convolutional_mlp import LeNetConvPoolLayer
+from lenet.errors import UsageError
+from lenet.shared import zeros
+from lenet.training.noise import make_streams, replace_units
 
 
 def max_pool(input, window=(2, 2), stride=None):
@@ -206,24 +214,6 @@ def quadratic_penalties(radius):
     return numpy.stack([i, j, i ** 2, j ** 2]).astype(theano.config.floatX)
 
 
-# Every kind as the layer of a network takes it: functions of the maps and of the size of a window,
-# which is also the stride. "deformation" has a third argument, the factors that it learns.
-POOLINGS = {
-    "max": max_pool,
-    "mean": mean_pool,
-    "overlapping": lambda maps, size: overlapping_max_pool(maps, (size[0] + 1, size[1] + 1), size),
-    "l2": l2_pool,
-    "stochastic": stochastic_pool_mean,
-    # The normalization keeps the size of the maps; the maximum reduces it.
-    "contrast": lambda maps, size: max_pool(local_contrast_normalization(maps), size),
-    "deformation": lambda maps, size, c:
-        deformation_pool(maps, c, quadratic_penalties((size[0] / 2, size[1] / 2)), size),
-}
-
-# The kinds whose windows have one row and one column more than they are apart.
-OVERLAPPING = ("overlapping", "deformation")
-
-
 def windows(input, window, stride=None):
     """The numbers of every window, place by place.
 
@@ -255,3 +245,112 @@ def check_window(window, stride):
     for name, pair in (("window", window), ("stride", stride or window)):
         if len(pair) != 2 or min(pair) < 1:
             raise ValueError(f"{name} {tuple(pair)}; expected (rows, columns), at least 1 each")
+
+
+# --- layers ---------------------------------------------------------------------------------
+
+
+class MeanPoolLayer(LeNetConvPoolLayer):
+    """A convolution, then the mean of each window, then a non-linearity."""
+
+    def pool(self, maps):
+        return mean_pool(maps, self.poolsize)
+
+
+class OverlappingPoolLayer(LeNetConvPoolLayer):
+    """A convolution, then the maximum of windows with one row and one column more than they are
+    apart, then a non-linearity."""
+
+    overlap = 1
+
+    def pool(self, maps):
+        rows, columns = self.poolsize
+        return overlapping_max_pool(maps, (rows + 1, columns + 1), self.poolsize)
+
+
+class L2PoolLayer(LeNetConvPoolLayer):
+    """A convolution, then the norm of each window, then a non-linearity."""
+
+    def pool(self, maps):
+        return l2_pool(maps, self.poolsize)
+
+
+class ContrastPoolLayer(LeNetConvPoolLayer):
+    """A convolution, local contrast normalization, max-pooling, then a non-linearity."""
+
+    def pool(self, maps):
+        self.normalized = local_contrast_normalization(maps)  # keeps the size of the maps
+        return max_pool(self.normalized, self.poolsize)
+
+
+class DeformationPoolLayer(LeNetConvPoolLayer):
+    """A convolution, pooling with penalties to learn, then a non-linearity.
+
+    The windows overlap as in OverlappingPoolLayer. The factors of the penalties, ``c`` of shape
+    (4,), begin at 0, as max-pooling.
+    """
+
+    overlap = 1
+
+    def pool(self, maps):
+        self.c = zeros((4,), "c")
+        self.params.append(self.c)
+        rows, columns = self.poolsize
+        return deformation_pool(maps, self.c, quadratic_penalties((rows / 2, columns / 2)),
+                                self.poolsize)
+
+
+class StochasticPoolLayer(LeNetConvPoolLayer):
+    """A convolution, then a non-linearity without negative numbers, then the expected number of
+    each window.
+
+    ``draw_windows`` puts the draws of a training into a cost.
+
+    Attributes
+    ----------
+    maps : 4-d expression
+        What is pooled.
+    """
+
+    def __init__(self, rng, input, filter_shape, image_shape, poolsize=(2, 2), W=None, b=None,
+                 activation=T.nnet.relu):
+        if activation == T.tanh:
+            raise UsageError("pooling stochastic needs maps without negative numbers; expected the "
+                             "activation relu, sigmoid or softplus instead of tanh")
+        super().__init__(rng, input, filter_shape, image_shape, poolsize, W, b, activation)
+        self.maps = activation(self.conv_out + self.b.dimshuffle("x", 0, "x", "x"))
+        self.output = stochastic_pool_mean(self.maps, self.poolsize)
+
+
+def draw_windows(cost, layers, rng):
+    """The cost with a number drawn from each window, where StochasticPoolLayers take the mean.
+
+    Parameters
+    ----------
+    cost : scalar expression
+    layers : list of StochasticPoolLayer
+        From the first to the last.
+    rng : numpy.random.RandomState
+        Draws the seed.
+    """
+    streams = make_streams(rng)
+    # One number for each window, of all maps of all images.
+    draws = [stochastic_pool(layer.maps, streams.uniform(layer.output.shape,
+                                                         dtype=theano.config.floatX),
+                             layer.poolsize) for layer in layers]
+    # From the last layer to the first: each replacement leaves what lies below as it is.
+    for layer, drawn in reversed(list(zip(layers, draws))):
+        cost = replace_units(cost, layer.output, drawn)
+    return cost
+
+
+# Every kind by its name.
+POOLINGS = {
+    "max": LeNetConvPoolLayer,
+    "mean": MeanPoolLayer,
+    "overlapping": OverlappingPoolLayer,
+    "l2": L2PoolLayer,
+    "stochastic": StochasticPoolLayer,
+    "contrast": ContrastPoolLayer,
+    "deformation": DeformationPoolLayer,
+}

@@ -8,17 +8,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # isort: split
 from lenet import commands
-from lenet.errors import UsageError
-from lenet.lenet5_1998 import CHOICES, compare_steps, evaluate_lenet5_1998
-from lenet.figures import plots
-from lenet.parallel import ranks
+from lenet.lenet5_1998 import CHOICES, evaluate_lenet5_1998
 
 
 def options():
     """The parser of this command's options."""
     parser = commands.Parser(
         __doc__, example="python scripts/lenet5_1998.py --pooling max --n-epochs 5",
-        trains=evaluate_lenet5_1998,
+        trains=[evaluate_lenet5_1998],
         # The learning rate falls with the number of epochs: another number is another run.
         epochs=None,
     )
@@ -34,43 +31,12 @@ def options():
     parser.add_argument("--loss", choices=CHOICES["loss"],
                         help="with the head rbf: the paper's equation 9, or 8")
     parser.add_sizes("--filter-size", "filters of C1 and C3")
-    parser.add_argument("--compare", action="store_true",
-                        help="train the paper's network and each simplification, one after "
-                             "another; --output is then the name of a picture")
     parser.add_run()
     return parser
 
 
 def main():
-    parser = options()
-    if parser.parse_args().compare:
-        compare(parser)
-        return
-    arguments = parser.parse_training()
-    del arguments["compare"]
-    evaluate_lenet5_1998(**arguments)
-
-
-def compare(parser):
-    """Train all steps, print their errors as a table and draw them as bars."""
-    arguments = vars(parser.parse_args())
-    del arguments["compare"], arguments["run"]
-    ranks.world.timeout = arguments.pop("timeout")
-    for name in ("connections", "pooling", "head", "loss", "resume"):
-        if arguments.pop(name) != parser.get_default(name):
-            raise UsageError(f"--{name} and --compare, which trains all networks from the start")
-    output = arguments.pop("output")
-    plots.check_output(output)
-    errors = compare_steps(**arguments)
-    if ranks.world.rank:
-        return
-    print(f"\n{'network':20}  test error")
-    for name, error in errors:
-        print(f"{name:20}  {100 * error:.2f} %")
-    names, values = zip(*errors)
-    figure = plots.draw_bars(names, [100 * value for value in values],
-                             f"test error (percent), {arguments['n_epochs']} epochs")
-    plots.finish(figure, output)
+    evaluate_lenet5_1998(**commands.parse_training(options()))
 
 
 if __name__ == "__main__":

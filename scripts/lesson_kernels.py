@@ -8,13 +8,12 @@ import theano
 import theano.tensor as T
 from theano.tensor.nnet import conv2d
 
-from lenet import commands
+from lenet import commands, networks
 from lenet.convolutional_mlp import LeNet5
 from lenet.data import load_arrays
 from lenet.errors import UsageError
 from lenet.figures import plots
 from lenet.pooling import gaussian
-from lenet import networks
 
 SOBEL = numpy.array([[1, 0, -1], [2, 0, -2], [1, 0, -1]])
 LAPLACE = numpy.array([[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]])

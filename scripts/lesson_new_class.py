@@ -12,9 +12,9 @@ from lenet import commands
 from lenet.convolutional_mlp import evaluate_lenet5
 from lenet.data import load_arrays, plain_pickle
 from lenet.data.files import make_folder, write_beside
-from lenet.predict.predictor import Predictor
+from lenet.networks.transfer import Transfer
+from lenet.predict import Predictor
 from lenet.runs.run import Run
-from lenet.networks.transfer import begin_with
 
 
 def write(path, sets):
@@ -34,24 +34,25 @@ def main():
     write(path("others.pkl.gz"), [(x[y < 9], y[y < 9]) for x, y in (train, validation, test)])
     write(path("nines.pkl.gz"), [(x[y == 9], y[y == 9]) for x, y in (train, validation, test)])
 
-    def trained(name, dataset, epochs, **options):
+    def train_and_test(name, dataset, epochs, observers=(), **options):
         run = Run.create(path(name), {"dataset": path(dataset)})
         with contextlib.redirect_stdout(io.StringIO()):
-            evaluate_lenet5(dataset=path(dataset), n_epochs=epochs, run=run, **options)
+            evaluate_lenet5(dataset=path(dataset), n_epochs=epochs, observers=[*observers, run],
+                            **options)
         return Predictor(path(name)).probabilities(test[0]).argmax(axis=1) != test[1]
 
-    trained("others", "others.pkl.gz", arguments.n_epochs[0])
+    train_and_test("others", "others.pkl.gz", arguments.n_epochs[0])
     print("examples  trained          test error  error on the 9s", flush=True)
     for n in (10, 100):
         few = numpy.concatenate([numpy.flatnonzero(train[1] == digit)[:n] for digit in range(10)])
         few = numpy.random.RandomState(0).permutation(few)
         write(path(f"few{n}.pkl.gz"), [(train[0][few], train[1][few]),
                                        (validation[0][:1000], validation[1][:1000]), test])
-        for name, begin in (("from scratch", None),
-                            ("last layer", functools.partial(begin_with, path("others"), False)),
-                            ("all layers", functools.partial(begin_with, path("others"), True))):
-            wrong = trained(f"{name} {n}", f"few{n}.pkl.gz", arguments.n_epochs[1], batch_size=20,
-                            begin_with=begin)
+        for name, observers in (("from scratch", []),
+                                ("last layer", [Transfer(path("others"))]),
+                                ("all layers", [Transfer(path("others"), fine_tune=True)])):
+            wrong = train_and_test(f"{name} {n}", f"few{n}.pkl.gz", arguments.n_epochs[1],
+                                   observers, batch_size=20)
             print(f"{n:4} each {name:16} {100 * wrong.mean():10.2f} %"
                   f"  {100 * wrong[test[1] == 9].mean():13.2f} %", flush=True)
 

@@ -8,23 +8,23 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # isort: split
 from lenet import commands
-from lenet.mlp import ACTIVATIONS, test_mlp
+from lenet.mlp import test_mlp
 
 
 def options():
     """The parser of this command's options."""
     parser = commands.Parser(__doc__, example="python scripts/mlp.py --n-epochs 1",
-                             trains=test_mlp)
+                             trains=[test_mlp])
     parser.add_sgd(seed="seed of the initial weights")
     parser.add_argument("--L1-reg", type=float, metavar="FACTOR",
                         help="factor of the sum of the weights' absolute values in the cost")
-    parser.add_hidden(ACTIVATIONS)
+    parser.add_hidden()
     parser.add_run()
     return parser
 
 
 def main():
-    test_mlp(**options().parse_training())
+    test_mlp(**commands.parse_training(options()))
 
 
 if __name__ == "__main__":

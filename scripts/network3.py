@@ -11,7 +11,6 @@ from lenet import commands
 from lenet.data import image_shape_of, load_data
 from lenet.network3 import conv_network
 from lenet.networks import check_images, load_model
-from lenet.parallel.ranks import own_shards
 
 
 def options():
@@ -41,10 +40,9 @@ def options():
 
 
 def main():
-    arguments = options().parse_training()
+    arguments = commands.parse_training(options())
 
-    datasets = load_data(arguments["dataset"], arguments["chunk_mb"],
-                         own_shards(arguments["shards"], arguments["mini_batch_size"]))
+    datasets = load_data(arguments["dataset"])
     training_data, validation_data, test_data = datasets
     if arguments["load"] is not None:
         saved = load_model(arguments["load"], kind="Network")
@@ -58,12 +56,9 @@ def main():
         image_shape, arguments["conv_layers"], arguments["dropout"], arguments["mini_batch_size"],
         arguments["seed"], n_out=len(datasets.class_names),
     )
-    if "begin_with" in arguments:
-        arguments["begin_with"](net, image_shape)
-    if arguments["run"] is not None:
-        arguments["run"].check_datasets(datasets)
     net.SGD(training_data, arguments["epochs"], arguments["mini_batch_size"], arguments["eta"],
-            validation_data, test_data, arguments["lmbda"], arguments["run"])
+            validation_data, test_data, arguments["lmbda"], observers=arguments["observers"],
+            datasets=datasets)
 
 
 if __name__ == "__main__":

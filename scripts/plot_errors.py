@@ -2,8 +2,8 @@
 
 from lenet import commands
 from lenet.data import load_data
-from lenet.network3 import get_error_locations
 from lenet.figures import plots
+from lenet.network3 import get_error_locations
 from lenet.networks import check_images, load_model
 from lenet.runs.run import dataset_of
 

@@ -2,27 +2,18 @@
 
 import numpy
 import pytest
-import scipy.signal
 import theano
 import theano.tensor as T
+from test_pooling import convolve, over_windows
 
-from lenet import pooling
 from lenet.convolutional_mlp import LeNet5, LeNetConvPoolLayer, check_nkerns, evaluate_lenet5
 from lenet.errors import UsageError
-from lenet.training.functions import in_training
-
-
-def convolved(images, W):
-    """The maps of a convolution, in double precision."""
-    # scipy's convolve2d flips the filter, as the definition of convolution says.
-    return numpy.array([[sum(scipy.signal.convolve2d(channel, filter, mode="valid")
-                             for channel, filter in zip(image, filters))
-                         for filters in W.astype("float64")] for image in images.astype("float64")])
+from lenet.pooling import StochasticPoolLayer
 
 
 def conv_pool(images, W, b, poolsize):
     """The layer, in double precision."""
-    maps = convolved(images, W)
+    maps = convolve(images, W)
     rows, columns = (n // window for n, window in zip(maps.shape[2:], poolsize))
     windows = maps[:, :, :rows * poolsize[0], :columns * poolsize[1]].reshape(
         maps.shape[:2] + (rows, poolsize[0], columns, poolsize[1])
@@ -133,109 +124,20 @@ def test_lenet5_of_other_sizes(filter_size, poolsize, size0, size1, rng):
     assert [m.shape for m in maps] == [(4, 2) + size0, (4, 3) + size1]
 
 
-def relu(a):
-    return numpy.maximum(0, a)
-
-
-def over_windows(maps, window, stride, of_window):
-    """``of_window(numbers)`` of each window of each map; numbers: (images, maps, rows, columns)."""
-    down, right = stride
-    return numpy.array([[of_window(maps[:, :, i:i + window[0], j:j + window[1]])
-                         for j in range(0, maps.shape[3] - window[1] + 1, right)]
-                        for i in range(0, maps.shape[2] - window[0] + 1, down)]
-                       ).transpose(2, 3, 0, 1)
-
-
-# Of 12 x 13 maps: the pooled maps by hand, and their size.
-C = numpy.array([0.1, -0.2, 0.3, 0.4])
-PENALTY = numpy.array([[C.dot([i, j, i * i, j * j]) for j in (-1.5, -0.5, 0.5, 1.5)]
-                       for i in (-1, 0, 1)])
-KINDS = {
-    "max": ((2, 3), (6, 4), lambda a: a.max(axis=(2, 3))),
-    "mean": ((2, 3), (6, 4), lambda a: a.mean(axis=(2, 3))),
-    "overlapping": ((3, 4), (5, 4), lambda a: a.max(axis=(2, 3))),
-    "l2": ((2, 3), (6, 4), lambda a: (a ** 2).sum(axis=(2, 3)) ** 0.5),
-    "deformation": ((3, 4), (5, 4), lambda a: (a - PENALTY).max(axis=(2, 3))),
-}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_kind_of_pooling(kind, rng):
-    window, size, of_window = KINDS[kind]
-    x = T.tensor4("x")
-    layer = LeNetConvPoolLayer(rng, x, (3, 2, 3, 3), (4, 2, 14, 15), (2, 3), pooling=kind)
-    layer.b.set_value(rng.randn(3).astype(theano.config.floatX))
-    if kind == "deformation":
-        assert layer.params[2:] == [layer.c] and (layer.c.get_value() == 0).all()
-        layer.c.set_value(C.astype(theano.config.floatX))
-    images = rng.randn(4, 2, 14, 15).astype(theano.config.floatX)
-    pooled = over_windows(convolved(images, layer.W.get_value()), window, (2, 3), of_window)
-    output = theano.function([x], layer.output)(images)
-    assert layer.map_size == output.shape[2:] == size
-    numpy.testing.assert_allclose(
-        output, numpy.tanh(pooled + layer.b.get_value()[:, None, None]), atol=1e-5)
-
-
-def test_contrast_normalization_comes_before_the_maximum(rng):
-    x = T.tensor4("x")
-    layer = LeNetConvPoolLayer(rng, x, (3, 2, 3, 3), (4, 2, 14, 15), (2, 3), pooling="contrast")
-    images = rng.randn(4, 2, 14, 15).astype(theano.config.floatX)
-    maps = convolved(images, layer.W.get_value()).astype(theano.config.floatX)
-    normalized = pooling.local_contrast_normalization(x).eval({x: maps})
-    expected = numpy.tanh(over_windows(normalized, (2, 3), (2, 3), lambda a: a.max(axis=(2, 3))))
-    numpy.testing.assert_allclose(theano.function([x], layer.output)(images), expected, atol=1e-4)
-
-
-def test_stochastic_pooling_draws_in_training_and_takes_means_in_evaluation(rng):
+@pytest.mark.parametrize("activation, function", [
+    (T.tanh, numpy.tanh), (T.nnet.sigmoid, lambda a: 1 / (1 + numpy.exp(-a))),
+    (T.nnet.relu, lambda a: numpy.maximum(0, a)),
+    (T.nnet.softplus, lambda a: numpy.log(1 + numpy.exp(a)))])
+def test_the_activation_of_all_layers_but_the_last(activation, function, rng):
     x = T.matrix("x")
-    model = LeNet5(rng, x, nkerns=(2, 3), n_hidden=5, activation="relu", pooling="stochastic",
-                   dropout=0.5)
-    model.layer3.W.set_value(rng.randn(5, 10).astype(theano.config.floatX))
-    W3, b3, W2, b2, W1, b1, W0, b0 = (param.get_value() for param in model.params)
-    images = rng.rand(4, 1, 28, 28).astype(theano.config.floatX)
-
-    def expected_value(a):
-        total = a.sum(axis=(2, 3))
-        return (a ** 2).sum(axis=(2, 3)) / numpy.where(total == 0, 1, total)
-
-    means = images
-    for W, b in ((W0, b0), (W1, b1)):
-        means = over_windows(relu(convolved(means, W) + b[:, None, None]), (2, 2), (2, 2),
-                             expected_value)
-    scores = numpy.exp(0.5 * relu(means.reshape(4, -1).dot(W2) + b2).dot(W3) + b3)
-    p = theano.function([x], model.p_y_given_x)(images.reshape(4, -1))
-    numpy.testing.assert_allclose(p, scores / scores.sum(axis=1, keepdims=True), rtol=1e-3)
-
-    # In training each layer draws from what the layer below has drawn.
-    (_, drawn0), (_, drawn1), (_, hidden) = model.noise
-    train = theano.function([x], [drawn0, in_training(drawn1, model.noise[:1]),
-                                  in_training(hidden, model.noise[:2])])
-    drawn0, drawn1, hidden = train(images.reshape(4, -1))
-    for below, drawn, W, b in ((images, drawn0, W0, b0), (drawn0, drawn1, W1, b1)):
-        maps = relu(convolved(below, W) + b[:, None, None])
-        # 24 = 2 * 12 rows and 8 = 2 * 4: each number of a map is one of its four.
-        away = [abs(drawn - maps[:, :, i::2, j::2]) for i in (0, 1) for j in (0, 1)]
-        assert numpy.min(away, axis=0).max() < 1e-5
-    units = relu(drawn1.reshape(4, -1).dot(W2) + b2)
-    assert (numpy.minimum(abs(hidden - units), abs(hidden)) < 1e-4).all()
-    assert (hidden[units > 1e-3] == 0).any() and (hidden[units > 1e-3] > 0).any()
-    assert (train(images.reshape(4, -1))[0] != drawn0).any()
-    assert len(model.random_states) == 3
-
-
-@pytest.mark.parametrize("name, function", [
-    ("tanh", numpy.tanh), ("sigmoid", lambda a: 1 / (1 + numpy.exp(-a))), ("relu", relu),
-    ("softplus", lambda a: numpy.log(1 + numpy.exp(a)))])
-def test_the_activation_of_all_layers_but_the_last(name, function, rng):
-    x = T.matrix("x")
-    model = LeNet5(rng, x, nkerns=(2, 3), n_hidden=5, activation=name)
+    model = LeNet5(rng, x, nkerns=(2, 3), n_hidden=5, activation=activation)
     layers = (model.layer0, model.layer1, model.layer2)
     f = theano.function([x], [layer.output for layer in layers])
     images = rng.rand(2, 784).astype(theano.config.floatX)
     maps0, maps1, hidden = f(images)
     below = images.reshape(2, 1, 28, 28)
     for layer, maps in zip(layers, (maps0, maps1)):
-        pooled = over_windows(convolved(below, layer.W.get_value()), (2, 2), (2, 2),
+        pooled = over_windows(convolve(below, layer.W.get_value()), (2, 2), (2, 2),
                               lambda a: a.max(axis=(2, 3)))
         numpy.testing.assert_allclose(maps, function(pooled), atol=1e-5)
         below = maps
@@ -243,13 +145,11 @@ def test_the_activation_of_all_layers_but_the_last(name, function, rng):
         hidden, function(below.reshape(2, -1).dot(model.layer2.W.get_value())), atol=1e-5)
 
 
-def test_options_leave_the_draws_as_they_are():
-    rng, x = numpy.random.RandomState(1), T.matrix()
-    plain = LeNet5(rng, x, nkerns=(2, 3), n_hidden=5)
-    assert plain.noise == plain.random_states == []
-    other = LeNet5(numpy.random.RandomState(1), x, nkerns=(2, 3), n_hidden=5, activation="relu",
-                   pooling="stochastic", dropout=0.5)
-    for param, same in zip(plain.params, other.params):
+def test_a_kind_of_pooling_leaves_the_draws_as_they_are():
+    models = [LeNet5(numpy.random.RandomState(1), T.matrix(), nkerns=(2, 3), n_hidden=5, **options)
+              for options in ({}, {"activation": T.nnet.relu,
+                                   "conv_pool_layer": StochasticPoolLayer})]
+    for param, same in zip(*(model.params for model in models)):
         numpy.testing.assert_array_equal(param.get_value(), same.get_value())
 
 
@@ -268,12 +168,9 @@ def test_the_sum_of_the_squared_weights(rng):
     ({"filter_size": (0, 5)}, "filter_size .0, 5.; expected positive"),
     ({"poolsize": ((2, 2), (2, 2), (2, 2))}, "poolsize .*; expected positive"),
     ({"poolsize": (2.0, 2)}, "poolsize .*; expected positive"),
-    ({"activation": "step"}, "activation step; expected one of tanh, sigmoid, relu, softplus"),
-    ({"pooling": "min"}, "pooling min; expected one of max, mean, overlapping, l2, stochastic"),
-    ({"pooling": "stochastic"}, "pooling stochastic needs maps without negative numbers"),
-    ({"dropout": 1}, "dropout 1; expected at least 0 and less than 1"),
+    ({"conv_pool_layer": StochasticPoolLayer}, "pooling stochastic needs maps without negative"),
     ({"n_hidden": 0}, "n_hidden 0"), ({"L2_reg": -1}, "L2_reg -1"),
-    ({"momentum": -1}, "momentum -1"), ({"learning_rate_decay": 2}, "decay 2"),
+    ({"nkerns": (20,)}, "nkerns 20; expected two positive"),
 ])
 def test_options_that_cannot_work(option, words, small_dataset):
     with pytest.raises(UsageError, match=words):

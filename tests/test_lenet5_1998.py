@@ -80,7 +80,7 @@ def test_bitmaps_are_ten_pictures_of_12_rows_of_7():
 def test_images_lie_in_the_middle_of_a_frame(rng):
     images = rng.rand(3, 28 * 28).astype("float32")
     x = T.matrix()
-    framed = theano.function([x], lenet5_1998.framed(x, (1, 28, 28)))(images)
+    framed = theano.function([x], lenet5_1998.frame_images(x, (1, 28, 28)))(images)
     expected = numpy.full((3, 1, 32, 32), -0.1)
     expected[:, 0, 2:30, 2:30] = -0.1 + images.reshape(3, 28, 28) * (1.175 + 0.1)
     numpy.testing.assert_allclose(framed, expected, atol=1e-6)

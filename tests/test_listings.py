@@ -14,8 +14,8 @@ import lenet
 from lenet import network3
 from lenet.convolutional_mlp import evaluate_lenet5
 from lenet.data import load_data
-from lenet.ops.convpool import ConvPool, ConvPoolGrad
 from lenet.figures import plots
+from lenet.ops.convpool import ConvPool, ConvPoolGrad
 
 PACKAGE = os.path.dirname(os.path.abspath(lenet.__file__))
 LISTINGS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "listings")

@@ -8,7 +8,7 @@ import pytest
 import theano
 import theano.tensor as T
 
-from lenet import network3
+from lenet import network3, networks
 from lenet.data import shared_dataset
 from lenet.data.chunks import ChunkedSet, Window
 from lenet.errors import DataError, UsageError
@@ -23,7 +23,6 @@ from lenet.network3 import (
     sigmoid,
     tanh,
 )
-from lenet import networks
 
 
 def small_network(mini_batch_size=5, p_dropout=0.0, seed=0, **options):

@@ -2,10 +2,13 @@
 
 import numpy
 import pytest
+import scipy.signal
 import theano
 import theano.tensor as T
 
 from lenet import pooling
+from lenet.convolutional_mlp import LeNet5
+from lenet.pooling import POOLINGS, StochasticPoolLayer, draw_windows
 
 SHAPE = (2, 3, 7, 6)  # 7 x 6 leaves a border at windows of 2 x 2, and at 3 x 3 with stride 2
 
@@ -193,3 +196,100 @@ def test_windows_that_cannot_be(window, stride, word):
                  pooling.stochastic_pool_mean):
         with pytest.raises(ValueError, match=word):
             kind(T.tensor4(), window, stride)
+
+
+# --- the layers -----------------------------------------------------------------------------
+
+
+def convolve(images, W):
+    """The maps of a convolution, in double precision."""
+    # scipy's convolve2d flips the filter, as the definition of convolution says.
+    return numpy.array([[sum(scipy.signal.convolve2d(channel, filter, mode="valid")
+                             for channel, filter in zip(image, filters))
+                         for filters in W.astype("float64")] for image in images.astype("float64")])
+
+
+def relu(a):
+    return numpy.maximum(0, a)
+
+
+def over_windows(maps, window, stride, of_window):
+    """``of_window(numbers)`` of each window of each map; numbers: (images, maps, rows, columns)."""
+    down, right = stride
+    return numpy.array([[of_window(maps[:, :, i:i + window[0], j:j + window[1]])
+                         for j in range(0, maps.shape[3] - window[1] + 1, right)]
+                        for i in range(0, maps.shape[2] - window[0] + 1, down)]
+                       ).transpose(2, 3, 0, 1)
+
+
+# Of 12 x 13 maps: the pooled maps by hand, and their size.
+C = numpy.array([0.1, -0.2, 0.3, 0.4])
+PENALTY = numpy.array([[C.dot([i, j, i * i, j * j]) for j in (-1.5, -0.5, 0.5, 1.5)]
+                       for i in (-1, 0, 1)])
+KINDS = {
+    "max": ((2, 3), (6, 4), lambda a: a.max(axis=(2, 3))),
+    "mean": ((2, 3), (6, 4), lambda a: a.mean(axis=(2, 3))),
+    "overlapping": ((3, 4), (5, 4), lambda a: a.max(axis=(2, 3))),
+    "l2": ((2, 3), (6, 4), lambda a: (a ** 2).sum(axis=(2, 3)) ** 0.5),
+    "deformation": ((3, 4), (5, 4), lambda a: (a - PENALTY).max(axis=(2, 3))),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_of_pooling(kind, rng):
+    window, size, of_window = KINDS[kind]
+    x = T.tensor4("x")
+    layer = POOLINGS[kind](rng, x, (3, 2, 3, 3), (4, 2, 14, 15), (2, 3))
+    layer.b.set_value(rng.randn(3).astype(theano.config.floatX))
+    if kind == "deformation":
+        assert layer.params[2:] == [layer.c] and (layer.c.get_value() == 0).all()
+        layer.c.set_value(C.astype(theano.config.floatX))
+    images = rng.randn(4, 2, 14, 15).astype(theano.config.floatX)
+    pooled = over_windows(convolve(images, layer.W.get_value()), window, (2, 3), of_window)
+    output = theano.function([x], layer.output)(images)
+    assert layer.map_size == output.shape[2:] == size
+    numpy.testing.assert_allclose(
+        output, numpy.tanh(pooled + layer.b.get_value()[:, None, None]), atol=1e-5)
+
+
+def test_contrast_normalization_comes_before_the_maximum(rng):
+    x = T.tensor4("x")
+    layer = POOLINGS["contrast"](rng, x, (3, 2, 3, 3), (4, 2, 14, 15), (2, 3))
+    images = rng.randn(4, 2, 14, 15).astype(theano.config.floatX)
+    maps = convolve(images, layer.W.get_value()).astype(theano.config.floatX)
+    normalized = pooling.local_contrast_normalization(x).eval({x: maps})
+    expected = numpy.tanh(over_windows(normalized, (2, 3), (2, 3), lambda a: a.max(axis=(2, 3))))
+    numpy.testing.assert_allclose(theano.function([x], layer.output)(images), expected, atol=1e-4)
+
+
+def test_stochastic_pooling_draws_in_training_and_takes_means_in_evaluation(rng):
+    x = T.matrix("x")
+    model = LeNet5(rng, x, nkerns=(2, 3), n_hidden=5, activation=T.nnet.relu,
+                   conv_pool_layer=StochasticPoolLayer)
+    W3, b3, W2, b2, W1, b1, W0, b0 = (param.get_value() for param in model.params)
+    images = rng.rand(4, 1, 28, 28).astype(theano.config.floatX)
+
+    def expected_value(a):
+        total = a.sum(axis=(2, 3))
+        return (a ** 2).sum(axis=(2, 3)) / numpy.where(total == 0, 1, total)
+
+    means = images
+    for W, b in ((W0, b0), (W1, b1)):
+        means = over_windows(relu(convolve(means, W) + b[:, None, None]), (2, 2), (2, 2),
+                             expected_value)
+    hidden = relu(means.reshape(4, -1).dot(W2) + b2)
+    numpy.testing.assert_allclose(theano.function([x], model.layer2.output)(images.reshape(4, -1)),
+                                  hidden, rtol=1e-3, atol=1e-5)
+
+    # In training each layer draws from what the layer below has drawn.
+    layers = [model.layer0, model.layer1]
+    maps = T.concatenate([layer.output.flatten(2) for layer in layers], axis=1)
+    draw = theano.function([x], draw_windows(maps, layers, rng))
+    drawn = draw(images.reshape(4, -1))
+    drawn0, drawn1 = drawn[:, :288].reshape(4, 2, 12, 12), drawn[:, 288:].reshape(4, 3, 4, 4)
+    for below, chosen, W, b in ((images, drawn0, W0, b0), (drawn0, drawn1, W1, b1)):
+        of_layer = relu(convolve(below, W) + b[:, None, None])
+        # 24 = 2 * 12 rows and 8 = 2 * 4: each number of a map is one of its four.
+        away = [abs(chosen - of_layer[:, :, i::2, j::2]) for i in (0, 1) for j in (0, 1)]
+        assert numpy.min(away, axis=0).max() < 1e-5
+    assert (draw(images.reshape(4, -1)) != drawn).any()

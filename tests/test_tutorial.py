@@ -51,11 +51,48 @@ def test_the_blocks_are_evaluate_lenet5(tmp_path, mnist_arrays, capsys):
         else:
             printed += output
     model, result = evaluate_lenet5(**settings)
-    assert result.iteration == program["iter"] == 9
+    assert result.iteration == program["result"].iteration == 9
+    assert vars(result) == vars(program["result"])
     assert printed == capsys.readouterr().out
-    assert len(program["params"]) == len(model.params) == 8
-    for found, param in zip(program["params"], model.params):
+    assert len(program["model"].params) == len(model.params) == 8
+    for found, param in zip(program["model"].params, model.params):
         numpy.testing.assert_array_equal(found.get_value(), param.get_value())
+
+
+def without_docstrings(node):
+    """What a function or class says, as text that does not depend on layout."""
+    for inner in ast.walk(node):
+        if isinstance(inner, (ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(inner):
+            inner.body = inner.body[1:] or [ast.Pass()]
+    return ast.dump(node)
+
+
+# Where the definitions of the page come from.
+QUOTED = {
+    "lenet/logistic_sgd.py": ["Classifier", "LogisticRegression"],
+    "lenet/mlp.py": ["HiddenLayer"],
+    "lenet/convolutional_mlp.py": ["LeNetConvPoolLayer", "LeNet5"],
+    "lenet/data/sets.py": ["SharedSet", "shared_dataset"],
+    "lenet/training/functions.py": ["compile_functions"],
+    "lenet/training/loop.py": ["early_stopping"],
+}
+
+
+def definitions(code):
+    """The functions and classes that a program defines, by name."""
+    return {node.name: node for node in ast.parse(code).body
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+
+
+def test_the_page_quotes_the_package():
+    on_page = {name: node for code, _ in blocks() for name, node in definitions(code).items()}
+    for path, names in QUOTED.items():
+        in_package = definitions(read(*path.split("/")))
+        for name in names:
+            assert without_docstrings(on_page.pop(name)) == without_docstrings(in_package[name]), (
+                f"{name} is not as in {path}; copy it there, without its docstrings")
+    # Nothing else of the package is written a second time.
+    assert list(on_page) == ["some_cost"]
 
 
 def test_the_command_in_the_page_cuts_out_the_blocks():

@@ -24,7 +24,7 @@ def run(main):
     if before is signal.SIG_DFL:  # clean up as after Ctrl-C
         signal.signal(signal.SIGTERM, terminate)
     try:
-        status = status_of(main)
+        status = call_main(main)
     finally:
         signal.signal(signal.SIGTERM, before)
     try:
@@ -36,15 +36,15 @@ def run(main):
 
 def run_training(main):
     """As ``run``, for a command that trains, alone or as one of the ranks of ``mpiexec``."""
-    def main_of_rank():
-        ranks.start()
+    def join_and_train():
+        ranks.join()
         return main()
 
-    with ranks.ending_together():
-        run(main_of_rank)
+    with ranks.end_together():
+        run(join_and_train)
 
 
-def status_of(main):
+def call_main(main):
     """Call ``main``, print a line for an error, and return the exit status."""
     try:
         status = main() or 0
@@ -69,7 +69,7 @@ def status_of(main):
 
 def make_streams_ready():
     """Let any file name be read and printed, and replace a closed stream."""
-    codecs.register_error(WRITTEN, written)
+    codecs.register_error(WRITTEN, replace_character)
     for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, WRITTEN)):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=errors)
@@ -82,7 +82,7 @@ def terminate(number, frame):
     raise Interrupted("terminated", number)
 
 
-def written(error):
+def replace_character(error):
     """How to write a character that the encoding lacks: an undecodable byte of a file name as that
     byte, any other escaped, as in \\xfc."""
     character, after = error.object[error.start], error.start + 1

@@ -2,6 +2,7 @@
 
 from lenet.data.array_folder import as_floats  # noqa: F401
 from lenet.data.loading import (  # noqa: F401
+    ChunkedDataset,
     find_dataset,
     load_arrays,
     load_data,

@@ -107,40 +107,43 @@ def check_megabytes(megabytes):
         raise UsageError(f"chunks of {megabytes} MB; expected a positive number, such as 256")
 
 
-class ChunkedSet:
-    """One set that is seen through a window, with the methods of ``lenet.data.sets.SharedSet``.
+class ChunkedSet(SharedSet):
+    """One set that is seen through a window.
 
     Parameters
     ----------
-    x : array of shape (n, n_pixels)
-        Images: floatX in memory, or memory-mapped bytes, which stand for byte / 256.
-    y : array of shape (n,)
-        Labels.
+    images : array of shape (n, n_pixels)
+        floatX in memory, or memory-mapped bytes, which stand for byte / 256.
+    labels : array of shape (n,)
     window : Window
-    own : lenet.parallel.shards.Shards, optional
-        Show these shards only, as if there were no other examples.
+    selection : lenet.parallel.shards.Shards, optional
+        Show these examples only, as if there were no others.
     """
 
-    shards = None  # as of a SharedSet
+    n_examples = n_pixels = None
 
-    def __init__(self, x, y, window, own=None):
-        self.x, self.y, self.window, self.own = x, y, window, own
-        if own is not None:
-            self.y = own.rows(y)
-            if not isinstance(x, numpy.memmap):
-                self.x = own.rows(x)
-        self.n_examples, self.n_pixels = len(self.y), x.shape[1]
-        self.nbytes = 0  # a window belongs to no set
+    def __new__(cls, images, labels, window, selection=None):
+        return super().__new__(cls, *window.variables)
+
+    def __init__(self, images, labels, window, selection=None):
+        self.images, self.all_labels, self.window = images, labels, window
+        self.selection = selection
+        if selection is not None:
+            self.all_labels = selection.rows(labels)
+            if not isinstance(images, numpy.memmap):
+                self.images = selection.rows(images)
+        self.n_examples, self.n_pixels = len(self.all_labels), images.shape[1]
         # Reading instead of mapping: a mapped page past the end of a truncated file kills the
         # process, and mapped pages fill the memory.
-        self.file = open(x.filename, "rb", 0) if isinstance(x, numpy.memmap) else None
+        self.file = (open(images.filename, "rb", 0) if isinstance(images, numpy.memmap)
+                     else None)
 
-    def __iter__(self):
-        return iter((self.x, self.y))
+    # Sets of one window have the same variables and are different sets.
+    __eq__, __ne__, __hash__ = object.__eq__, object.__ne__, object.__hash__
 
     def labels(self):
         """The labels: an array of integers of shape (n_examples,)."""
-        return self.y
+        return self.all_labels
 
     def minibatch(self, index, batch_size):
         """The images and labels of minibatch number ``index``, as expressions.
@@ -148,10 +151,20 @@ class ChunkedSet:
         They hold after ``show`` was called with the same number.
         """
         n_batches = self.window.batches_per_chunk(self.n_pixels, batch_size)
-        return SharedSet(*self.window.variables).minibatch(index % n_batches, batch_size)
+        return super().minibatch(index % n_batches, batch_size)
+
+    def compile(self, inputs, output, batch_size, updates=None):
+        """As of a SharedSet; the function brings the minibatch into the window first."""
+        function = super().compile(inputs, output, batch_size, updates)
+
+        def show_and_compute(index):
+            self.show(index, batch_size)
+            return function(index)
+
+        return show_and_compute
 
     def show(self, index, batch_size):
-        """Bring the chunk of minibatch number ``index`` into the window."""
+        """Bring the chunk of minibatch ``index`` into the window."""
         self.window.show(self, index, batch_size)
 
     def read(self, start, size, buffer):
@@ -165,19 +178,20 @@ class ChunkedSet:
         n = min(size, self.n_examples - start)
         x = buffer[:n * self.n_pixels].reshape(n, self.n_pixels)
         y = buffer[n * self.n_pixels:n * self.n_pixels + n]
-        y[...] = self.y[start:start + n]
+        y[...] = self.all_labels[start:start + n]
         if self.file is None:
-            x[...] = self.x[start:start + n]
+            x[...] = self.images[start:start + n]
         else:
             done = 0
-            for first, count in [(start, n)] if self.own is None else self.own.pieces(start, n):
+            pieces = [(start, n)] if self.selection is None else self.selection.pieces(start, n)
+            for first, count in pieces:
                 self.read_bytes(first, x[done:done + count])
                 done += count
         return x, y
 
     def read_bytes(self, start, x):
         """Fill ``x`` from the file, from row number ``start`` on, about a megabyte at a time."""
-        path, offset = self.x.filename, self.x.offset
+        path, offset = self.images.filename, self.images.offset
         rows = max(1, MEGABYTE // self.n_pixels)
         content = numpy.empty((min(rows, len(x)), self.n_pixels), "uint8")
         try:

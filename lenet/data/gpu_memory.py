@@ -1,6 +1,10 @@
-"""What to say when the GPU's memory is full."""
+"""What a training needs of a GPU's memory, and what to say when that is full."""
 
 import contextlib
+
+import numpy
+import theano
+from theano.tensor.nnet.abstract_conv import AbstractConv2d
 
 from lenet.errors import DataError, UsageError
 
@@ -40,8 +44,10 @@ def in_one_line(needs):
 
 
 def of_datasets(datasets):
-    """Bytes of the sets that lie in shared variables."""
-    return sum(a_set.nbytes for a_set in datasets)
+    """Bytes of the images that lie in shared variables, which sets in chunks have in common."""
+    images = {a_set.x: a_set.x.get_value(borrow=True, return_internal_type=True)
+              for a_set in datasets}
+    return sum(int(value.size) * value.dtype.itemsize for value in images.values())
 
 
 def of_minibatch(model, x, batch_size, n_pixels):
@@ -56,10 +62,6 @@ def of_minibatch(model, x, batch_size, n_pixels):
     batch_size, n_pixels : int
         The shape of a minibatch.
     """
-    import numpy
-    import theano
-    from theano.tensor.nnet.abstract_conv import AbstractConv2d
-
     maps = [v for v in theano.gof.graph.ancestors([model.p_y_given_x])
             if v.owner and getattr(v, "ndim", 0) in (2, 4)]
     # Only shapes are asked for, which Theano finds on the host, computing no map.

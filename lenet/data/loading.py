@@ -8,6 +8,7 @@ also be a folder of arrays: see ``lenet.data.array_folder``.
 """
 
 import gzip
+import math
 import os
 import pickle
 import zlib
@@ -15,65 +16,85 @@ import zlib
 import numpy
 import theano
 
-from lenet.data import array_folder, mnist, plain_pickle
+from lenet.data import array_folder, gpu_memory, mnist, plain_pickle
 from lenet.data.array_folder import as_floats
 from lenet.data.checks import checked
-from lenet.data.chunks import MEGABYTE, ChunkedSet, Window
+from lenet.data.chunks import MEGABYTE, ChunkedSet, Window, check_megabytes
 from lenet.data.files import make_folder, unreadable
 from lenet.data.sets import SET_NAMES, Datasets, shared_dataset
-from lenet.parallel.shards import ShardedSet
 from lenet.errors import DataError, UsageError, one_line
-from lenet.data import gpu_memory
 from lenet.installed import beside_the_package
 
 REPOSITORY_DATA = os.path.join(beside_the_package(), "data")
 
 
-def load_data(dataset="mnist.pkl.gz", chunk_mb=None, shards=None):
+def load_data(dataset="mnist.pkl.gz"):
     """Load a dataset into shared variables: on the GPU, if there is one.
 
     Parameters
     ----------
-    dataset : str
+    dataset : str, or an object with a method ``load``
         A path, or a bare name that is looked up in the current folder, in the repository's
-        ``data/``, then in the user's cache. ``mnist.pkl.gz``, found nowhere, is downloaded.
-    chunk_mb : float, optional
-        If the three sets take more than this many times 2 ** 20 bytes as floatX, read them chunk
-        by chunk; two chunks take no more than that.
-    shards : lenet.parallel.shards.Shards, optional
-        How minibatches are split; of the training set, only the own shards are loaded.
+        ``data/``, then in the user's cache; ``mnist.pkl.gz``, found nowhere, is downloaded. Or what
+        loads another kind of ``Datasets``, such as a ``lenet.data.ChunkedDataset``.
 
     Returns
     -------
     Datasets
         The training, validation and test sets, each a ``lenet.data.sets.SharedSet``, a pair
         (x, y): x is a shared variable, floatX of shape (n, n_pixels), byte / 256 for images that
-        were bytes; y is an expression, int32 of shape (n,). Sets that come in chunks are each a
-        ``lenet.data.chunks.ChunkedSet``, and shards are in a ``lenet.parallel.shards.ShardedSet``.
+        were bytes; y is an expression, int32 of shape (n,).
 
     Raises
     ------
     DataError
         The file is missing, damaged, tries to run code, or does not hold what it should.
-    UsageError
-        ``chunk_mb`` is not positive.
     """
-    window = None if chunk_mb is None else Window(chunk_mb)
+    if hasattr(dataset, "load"):
+        return dataset.load()
     stored = open_arrays(dataset)
-    itemsize = numpy.dtype(theano.config.floatX).itemsize
-    size = sum(x.size + y.size for x, y in stored) * itemsize
-    fingerprint = fingerprint_of(stored)
-    own = [shards, None, None]  # of each set
-    if window is not None and size > chunk_mb * MEGABYTE:
-        sets = [ChunkedSet(x, y, window, part) for (x, y), part in zip(stored, own)]
-    else:
-        with gpu_memory.in_one_line(lambda: {"the data set": size}):
-            sets = [shared_dataset((as_floats(x), y) if part is None else
-                                   (as_floats(part.rows(x)), part.rows(y)))
-                    for (x, y), part in zip(stored, own)]
-    if shards is not None:
-        sets[0] = ShardedSet(sets[0], len(stored[0][1]), shards, fingerprint)
-    return stored.with_sets(sets, fingerprint)
+    return stored.with_sets(place_sets(stored), fingerprint_of(stored))
+
+
+class ChunkedDataset:
+    """A dataset that ``load_data`` loads chunk by chunk if it is large.
+
+    Parameters
+    ----------
+    dataset : str
+        See ``load_data``.
+    megabytes : float
+        If the three sets take more than this many times 2 ** 20 bytes as floatX, each is a
+        ``lenet.data.chunks.ChunkedSet``: two chunks take no more than that.
+
+    Raises
+    ------
+    UsageError
+        The number of megabytes is not positive.
+    """
+
+    def __init__(self, dataset, megabytes):
+        check_megabytes(megabytes)
+        self.dataset, self.megabytes = dataset, megabytes
+
+    def load(self):
+        stored = open_arrays(self.dataset)
+        return stored.with_sets(place_sets(stored, self.megabytes), fingerprint_of(stored))
+
+
+def place_sets(stored, megabytes=math.inf, selections=(None, None, None)):
+    """Three sets of arrays in shared variables: whole, or in chunks if they take more than this
+    many megabytes; of each set only a selection, a ``lenet.parallel.shards.Shards``, if there is
+    one."""
+    size = sum(x.size + y.size for x, y in stored) * numpy.dtype(theano.config.floatX).itemsize
+    if size > megabytes * MEGABYTE:
+        window = Window(megabytes)
+        return [ChunkedSet(x, y, window, selection)
+                for (x, y), selection in zip(stored, selections)]
+    with gpu_memory.in_one_line(lambda: {"the data set": size}):
+        return [shared_dataset((as_floats(x), y) if selection is None else
+                               (as_floats(selection.rows(x)), selection.rows(y)))
+                for (x, y), selection in zip(stored, selections)]
 
 
 def fingerprint_of(sets):

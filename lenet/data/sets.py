@@ -46,7 +46,8 @@ class Datasets(list):
 class SharedSet(namedtuple("SharedSet", "x y")):
     """One set in shared variables: the tutorial's pair (x, y).
 
-    ``lenet.data.chunks.ChunkedSet`` has the same methods for a set that comes in chunks.
+    It compiles functions of the number of a minibatch, so that no image is copied to a GPU when
+    they are called. ``lenet.data`` has other kinds of sets, with the same methods.
 
     Attributes
     ----------
@@ -57,38 +58,51 @@ class SharedSet(namedtuple("SharedSet", "x y")):
     """
 
     __slots__ = ()
-    shards = None  # a minibatch is in one piece; see ``lenet.parallel.shards.ShardedSet``
 
     @property
     def n_examples(self):
-        return self._values().shape[0]
+        return self.x.get_value(borrow=True, return_internal_type=True).shape[0]
 
     @property
     def n_pixels(self):
-        return self._values().shape[1]
-
-    @property
-    def nbytes(self):
-        """Bytes that the images take where they are stored, on the GPU if there is one."""
-        return int(self._values().size) * self._values().dtype.itemsize
-
-    def _values(self):
-        return self.x.get_value(borrow=True, return_internal_type=True)  # nothing is copied
+        return self.x.get_value(borrow=True, return_internal_type=True).shape[1]
 
     def labels(self):
         """The labels: an int32 array of shape (n_examples,)."""
         return self.y.eval()
 
     def minibatch(self, index, batch_size):
-        """The images and labels of minibatch number ``index``, as expressions.
-
-        The last minibatch may have fewer than ``batch_size`` examples.
-        """
+        """The images and labels of minibatch number ``index``, as expressions; those of the last
+        minibatch may be fewer than ``batch_size``."""
         start = index * batch_size
         return self.x[start:start + batch_size], self.y[start:start + batch_size]
 
-    def show(self, index, batch_size):
-        """Make minibatch ``index`` available: here all of them always are."""
+    def compile(self, inputs, output, batch_size, updates=None):
+        """A function of a minibatch's number: the value of ``output``, an expression of ``inputs``,
+        which are the variables for the images, or for the images and the labels."""
+        index = T.lscalar("index")
+        # ``givens`` puts slices of the shared variables in the place of the inputs.
+        return theano.function(
+            [index], output, updates=updates,
+            givens=dict(zip(inputs, self.minibatch(index, batch_size))),
+        )
+
+    def compile_step(self, inputs, cost, gradients, updates, batch_size):
+        """A training step, a function of a minibatch's number: it makes the updates, which are made
+        of the gradients, and returns the cost."""
+        return self.compile(inputs, cost, batch_size, updates)
+
+    def compile_all(self, inputs, output, batch_size):
+        """A function without arguments: the values of ``output``, one for each minibatch."""
+        value = self.compile(inputs, output, batch_size)
+        # Every example counts: the number of minibatches is rounded up.
+        n_batches = -(-self.n_examples // batch_size)
+        return lambda: [value(i) for i in range(n_batches)]
+
+    def compile_count(self, inputs, output, batch_size):
+        """A function without arguments: the sum of ``output``, whole numbers, over the set."""
+        values = self.compile_all(inputs, output, batch_size)
+        return lambda: int(round(sum(map(float, values()))))
 
 
 def shared_dataset(data_xy, borrow=True):

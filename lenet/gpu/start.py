@@ -17,8 +17,7 @@ import numpy
 from lenet.gpu import libraries, names
 from lenet.gpu.driver import Driver
 from lenet.gpu.libraries import CudaError
-from lenet.installed import as_typed
-from lenet.theano_start.today.view import numpy_version
+from lenet.installed import as_typed, numpy_version
 
 BUILD = as_typed("scripts/build_pygpu.sh")
 DRIVER_HELP = 'sudo apt-get install nvidia-driver  # on Debian, see docs/gpu.md first'

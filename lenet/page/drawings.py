@@ -8,9 +8,9 @@ import numpy
 from PIL import Image
 
 from lenet.errors import DataError
-from lenet.network3 import n_elements
 from lenet.images import digit
 from lenet.images.reading import refusal
+from lenet.network3 import n_elements
 from lenet.predict.predictor import Reader
 
 MOST_PIXELS = 24 * 10 ** 6  # of a picture

@@ -5,9 +5,8 @@ import os
 import numpy
 import theano
 
-from lenet.data import as_floats
-from lenet.networks.stages import stages_of
 from lenet import networks
+from lenet.data import as_floats
 from lenet.networks import parameters
 from lenet.runs.run import read_state
 
@@ -24,14 +23,14 @@ class Eye:
     class_names, image_shape, preparation
         As of the SavedModel.
     stages : list of dict
-        What ``stages_of`` describes, each with the ``shape`` of its output.
+        What ``lenet.networks.stages_of`` describes, each with the ``shape`` of its output.
     params : dict from str to shared variable
     """
 
     def __init__(self, saved):
         self.model, self.class_names, self.image_shape, self.preparation = saved
         self.params = networks.named_params(self.model)
-        stages = stages_of(self.model, self.image_shape)
+        stages = networks.stages_of(self.model, self.image_shape)
         self.function = theano.function(
             [self.model.input], [stage.expression for stage in stages] + [self.model.p_y_given_x])
         self.predictions = None

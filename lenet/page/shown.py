@@ -6,16 +6,16 @@ import time
 
 import numpy
 
+from lenet import networks
 from lenet.data import as_floats, image_shape_of, open_arrays
 from lenet.data.files import make_folder, write_beside
 from lenet.errors import DataError, UsageError
+from lenet.images.image_export import picture
 from lenet.page import messages
 from lenet.page.drawings import Preparation
 from lenet.page.eye import built, load
 from lenet.page.trainer import DEFAULTS, OPTIONS, Training
 from lenet.page.watcher import Watcher
-from lenet.images.image_export import picture
-from lenet import networks
 from lenet.reports.compare import names_of
 from lenet.runs.run import dataset_of
 

@@ -7,10 +7,10 @@ import re
 
 import numpy
 
+from lenet import networks
 from lenet.data import as_floats, open_arrays
 from lenet.data.files import write_beside
 from lenet.page.shown import open_page
-from lenet import networks
 
 CLIENT_FILES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "client")
 N_TESTS = 12  # images of the test set, and as many misclassified ones

@@ -10,8 +10,8 @@ import signal
 import time
 from collections import deque
 
-from lenet.errors import DataError, Interrupted, TrainingError, UsageError
 from lenet import networks
+from lenet.errors import DataError, Interrupted, TrainingError, UsageError
 from lenet.processors import usable_processors
 from lenet.training.loop import Observer
 
@@ -158,7 +158,7 @@ def train(pipe, options):
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the page, which ends this, too
     status = "all epochs are done"
     try:
-        _, result = evaluate_lenet5(**options, run=Reporter(pipe))
+        _, result = evaluate_lenet5(**options, observers=[Reporter(pipe)])
         if result.stopped == "patience":
             status = "ended: the validation error has stopped improving"
     except Interrupted:
@@ -174,10 +174,8 @@ def train(pipe, options):
 class Reporter(Observer):
     """Tells of each step through a pipe, and waits where it is told to pause.
 
-    It takes the place of a ``lenet.runs.run.Run``: nothing is saved.
+    Nothing is saved.
     """
-
-    folder = None
 
     def __init__(self, pipe):
         self.pipe = pipe
@@ -185,7 +183,7 @@ class Reporter(Observer):
         self.reported_at = self.sent_at = 0
         self.reached = {}  # by the last minibatch
 
-    def attach(self, model, datasets):
+    def model_built(self, model, datasets):
         self.params = networks.named_params(model)
         self.pipe.send(("network", networks.metadata_of(
             model, datasets.class_names, datasets.image_shape, datasets.preparation)["network"]))
@@ -196,8 +194,9 @@ class Reporter(Observer):
         self.pipe.send(("parameters", {name: param.get_value()
                                        for name, param in self.params.items()}))
 
-    def training_begins(self, n_train_batches, n_epochs, result):
-        self.n_train_batches, self.n = n_train_batches, n_train_batches * n_epochs
+    def training_begins(self, functions, n_epochs, result):
+        self.n_train_batches = functions.n_train_batches
+        self.n = self.n_train_batches * n_epochs
         self.costs = []
         self.began_at = time.monotonic()
 

@@ -2,8 +2,8 @@
 
 import os
 
-from lenet.errors import DataError
 from lenet import networks
+from lenet.errors import DataError
 from lenet.networks import parameters
 from lenet.runs.log import read_log
 

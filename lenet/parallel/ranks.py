@@ -6,7 +6,6 @@ vain ends them all. MPI is imported only under ``mpiexec``.
 """
 
 import contextlib
-import functools
 import importlib.metadata
 import io
 import logging
@@ -20,10 +19,9 @@ import traceback
 
 import numpy
 
-from lenet.parallel.shards import Shards
+from lenet import processors
 from lenet.errors import TrainingError, UsageError
 from lenet.theano_start import settings
-from lenet import processors
 
 # Up to this number of ranks, each receives all messages and adds them up itself; among more, each
 # adds up a part and sends the sum to the others.
@@ -75,10 +73,6 @@ class Alone:
 
     def check_same(self, facts):
         pass
-
-    @contextlib.contextmanager
-    def one_per_host_first(self):
-        yield
 
     def end(self, status):
         pass
@@ -191,14 +185,14 @@ class Ranks:
                                      f"{value}, as of rank 0 on {host}: all ranks have to compute "
                                      "the same")
 
-    @contextlib.contextmanager
-    def one_per_host_first(self):
-        """Let one rank of each host go through a ``with`` block before the others."""
-        first = self.on_host.Get_rank() == 0
-        if not first:
+    def wait_for_turn(self):
+        """Wait until the first rank of the host has ended its turn."""
+        if self.on_host.Get_rank() != 0:
             self.wait(self.on_host.Ibarrier())
-        yield
-        if first:
+
+    def end_turn(self):
+        """Let the others of the host go on, if this is its first rank."""
+        if self.on_host.Get_rank() == 0:
             self.wait(self.on_host.Ibarrier())
 
     def wait(self, request):
@@ -247,10 +241,15 @@ class Ranks:
         self.comm.Abort(status)
 
 
-world = Alone()
+_world = Alone()
 
 
-def start():
+def world():
+    """The processes of this training: one alone, unless it has joined others."""
+    return _world
+
+
+def join():
     """Join the other ranks if ``mpiexec`` started this process.
 
     Raises
@@ -259,7 +258,7 @@ def start():
         mpi4py is missing, is that of another MPI than ``mpiexec`` is, or the ranks differ in what
         their numbers depend on.
     """
-    global world
+    global _world
     expected, rank = (processors.mpi_variable(name, default)
                       for name, default in (("SIZE", 1), ("RANK", 0)))
     if not processors.under_mpi():
@@ -271,14 +270,14 @@ def start():
     except ImportError as error:
         raise UsageError(f"{expected} processes need the package mpi4py and an MPI ({error}); "
                          "install them: pip install 'lenet-theano[mpi]'") from None
-    world = Ranks(MPI)
-    if world.rank:
+    _world = Ranks(MPI)
+    if _world.rank:
         be_silent()
-    if world.size == 1 and expected > 1:
+    if _world.size == 1 and expected > 1:
         library = " ".join(MPI.Get_library_version().splitlines()[0].partition(",")[0].split())
         raise UsageError(f"mpiexec started {expected} processes, but each believes to be alone; "
                          f"call the mpiexec of the MPI that mpi4py uses, which is {library}")
-    world.check_same(facts())
+    _world.check_same(list_facts())
 
 
 def be_silent():
@@ -287,7 +286,7 @@ def be_silent():
     sys.stdout, sys.stderr = open(os.devnull, "w"), io.StringIO()
 
 
-def facts():
+def list_facts():
     """What the numbers of a training depend on, but for the dataset: texts by name."""
     import theano
     from theano.configdefaults import gcc_version_str
@@ -317,51 +316,16 @@ def facts():
 
 
 @contextlib.contextmanager
-def ending_together():
+def end_together():
     """End all ranks if the ``with`` block ends with a status other than 0, or with an exception."""
     try:
         yield
     except SystemExit as end:
         if end.code:
-            world.end(end.code)
+            _world.end(end.code)
         raise
     except BaseException:
-        if world.size > 1:
+        if _world.size > 1:
             traceback.print_exc()
-            world.end(1)
+            _world.end(1)
         raise
-
-
-def one_per_host_first(function):
-    """Let one rank of each host call a function first: the others find compiled what it needs."""
-    @functools.wraps(function)
-    def called(*args, **kwargs):
-        with world.one_per_host_first():
-            return function(*args, **kwargs)
-
-    return called
-
-
-def own_shards(number, batch_size):
-    """How minibatches of ``batch_size`` examples are split into ``number`` shards.
-
-    Returns
-    -------
-    lenet.parallel.shards.Shards or None
-        None if a minibatch is one shard.
-
-    Raises
-    ------
-    UsageError
-        The shards would not be of one size, or the ranks would not have the same number of them.
-    """
-    if number < 1 or number % world.size:
-        raise UsageError(f"--shards {number} in {world.size} process{'es' * (world.size > 1)}; "
-                         f"expected a multiple of {world.size}, such as --shards {world.size}")
-    if number == 1:
-        return None
-    if batch_size < number or batch_size % number:
-        raise UsageError(f"--shards {number} of minibatches of {batch_size}; expected a number "
-                         "that divides the size of the minibatches")
-    n = number // world.size
-    return Shards(number, batch_size, range(world.rank * n, (world.rank + 1) * n))

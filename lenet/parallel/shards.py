@@ -9,7 +9,13 @@
 Minibatch number i of the training is minibatches 2 i and 2 i + 1 of what it holds.
 """
 
+import math
 from collections import namedtuple
+
+from lenet.data import ChunkedDataset, open_arrays
+from lenet.data.loading import fingerprint_of, place_sets
+from lenet.errors import UsageError
+from lenet.parallel.split_step import compile_split_step
 
 
 class Shards(namedtuple("Shards", "number batch_size own")):
@@ -52,10 +58,53 @@ class Shards(namedtuple("Shards", "number batch_size own")):
             start, n = start + count, n - count
 
 
-class ShardedSet:
-    """The own shards of a training set, with the methods of ``lenet.data.sets.SharedSet``.
+def split_minibatches(number, batch_size, world):
+    """The Shards of this process, where minibatches of ``batch_size`` are split into ``number``.
 
-    A minibatch is one shard here.
+    Raises
+    ------
+    UsageError
+        The shards would not be of one size, or the ranks would not have the same number of them.
+    """
+    if number < 1 or number % world.size:
+        raise UsageError(f"--shards {number} in {world.size} process{'es' * (world.size > 1)}; "
+                         f"expected a multiple of {world.size}, such as --shards {world.size}")
+    if batch_size < number or batch_size % number:
+        raise UsageError(f"--shards {number} of minibatches of {batch_size}; expected a number "
+                         "that divides the size of the minibatches")
+    n = number // world.size
+    return Shards(number, batch_size, range(world.rank * n, (world.rank + 1) * n))
+
+
+class ShardedDataset:
+    """A dataset of which each process loads its own shards of the training set.
+
+    Parameters
+    ----------
+    dataset : str or lenet.data.ChunkedDataset
+    shards : Shards
+    world : lenet.parallel.ranks.Alone or Ranks
+        The processes that train.
+    """
+
+    def __init__(self, dataset, shards, world):
+        self.dataset, self.shards, self.world = dataset, shards, world
+
+    def load(self):
+        source = self.dataset
+        if isinstance(source, ChunkedDataset):
+            stored, megabytes = open_arrays(source.dataset), source.megabytes
+        else:
+            stored, megabytes = open_arrays(source), math.inf
+        train_set, *others = place_sets(stored, megabytes, (self.shards, None, None))
+        fingerprint = fingerprint_of(stored)
+        sets = [ShardedSet(train_set, len(stored[0][1]), self.shards, self.world, fingerprint)]
+        sets += [SplitSet(a_set, self.world) for a_set in others]
+        return stored.with_sets(sets, fingerprint)
+
+
+class ShardedSet:
+    """The own shards of a training set, which is trained on as ``lenet.parallel.split_step`` says.
 
     Parameters
     ----------
@@ -64,12 +113,41 @@ class ShardedSet:
     n_examples : int
         Number of examples of the whole set.
     shards : Shards
+    world : lenet.parallel.ranks.Alone or Ranks
     fingerprint : int
         The checksum of the whole dataset.
     """
 
-    def __init__(self, held, n_examples, shards, fingerprint):
-        self.held, self.n_examples, self.shards = held, n_examples, shards
+    def __init__(self, held, n_examples, shards, world, fingerprint):
+        self.held, self.n_examples, self.shards, self.world = held, n_examples, shards, world
         self.fingerprint = fingerprint
-        self.n_pixels, self.nbytes = held.n_pixels, held.nbytes
-        self.minibatch, self.show = held.minibatch, held.show
+        self.x, self.n_pixels = held.x, held.n_pixels
+
+    def compile_step(self, inputs, cost, gradients, updates, batch_size):
+        """As of a SharedSet: the same function of a minibatch's number in every process."""
+        return compile_split_step(inputs, cost, gradients, updates, self.held, self.shards,
+                                  self.world)
+
+
+class SplitSet:
+    """A set to evaluate, all of which every process holds, and of whose minibatches each computes
+    its part.
+
+    Parameters
+    ----------
+    held : SharedSet or ChunkedSet
+    world : lenet.parallel.ranks.Alone or Ranks
+    """
+
+    def __init__(self, held, world):
+        self.held, self.world = held, world
+        self.x, self.n_examples, self.n_pixels = held.x, held.n_examples, held.n_pixels
+        self.labels, self.compile_all = held.labels, held.compile_all
+
+    def compile_count(self, inputs, output, batch_size):
+        """As of a SharedSet: the sum over the whole set, in every process."""
+        value = self.held.compile(inputs, output, batch_size)
+        n_batches = -(-self.n_examples // batch_size)
+        rank, size = self.world.rank, self.world.size
+        own = range(rank * n_batches // size, (rank + 1) * n_batches // size)
+        return lambda: self.world.total(int(round(sum(float(value(i)) for i in own))))

@@ -14,26 +14,25 @@ depends on the number of shards alone.
 
 import numpy
 import theano
-import theano.tensor as T
 
-from lenet.parallel import ranks
+from lenet.training.functions import find_random_states
 
 # Streams of random numbers that a shard draws from, and what their states are smaller than.
 N_STREAMS, MODULUS = 256, 2147462579
 
 
-def compile_split_step(model, x, y, cost, gradients, updates, train_set):
+def compile_split_step(inputs, cost, gradients, updates, held, shards, world):
     """Compile a training step on a minibatch in shards.
 
     Parameters
     ----------
-    model, x, y, cost
-        See ``lenet.training.functions.compile_functions``; the cost is a mean over the examples.
-    gradients : list of expressions
-        Of the cost, one for each of ``model.params``.
-    updates : list of pairs
-        The shared variables and their new values, made of the gradients.
-    train_set : lenet.parallel.shards.ShardedSet
+    inputs, cost, gradients, updates
+        See ``lenet.data.sets.SharedSet.compile_step``; the cost is a mean over the examples.
+    held : SharedSet or ChunkedSet
+        The own examples.
+    shards : lenet.parallel.shards.Shards
+    world : lenet.parallel.ranks.Alone or Ranks
+        Adds up what the processes have computed.
 
     Returns
     -------
@@ -45,52 +44,45 @@ def compile_split_step(model, x, y, cost, gradients, updates, train_set):
     P. Goyal et al., "Accurate, large minibatch SGD: training ImageNet in 1 hour",
     arXiv:1706.02677, 2017, section 3.
     """
-    shards = train_set.shards
-    floatX = theano.config.floatX
+    compute_shard = held.compile(inputs, [*gradients, cost], shards.size)
 
-    # One message for each shard: the gradients, the cost, and a place for the wish to stop.
-    message = T.concatenate([gradient.flatten() for gradient in gradients]
-                            + [cost.flatten(), T.zeros((1,))])
-    index = T.lscalar("index")
-    of_shard = theano.function(
-        [index], T.cast(message, floatX),
-        givens=dict(zip((x, y), train_set.minibatch(index, shards.size))),
-    )
+    # The update takes the sum of the gradients of all shards; the mean is in their place.
+    totals = [theano.tensor.TensorType(gradient.dtype, gradient.broadcastable)()
+              for gradient in gradients]
+    update = theano.function(totals, [], updates=updates, givens=[
+        (gradient, gradient.type.filter_variable(
+            total / numpy.asarray(shards.number, total.dtype)))
+        for gradient, total in zip(gradients, totals)])
 
-    # The update takes the sum of the messages; the mean is in the place of the gradients.
-    total = T.vector("total")
-    means, start = [], 0
-    for param, gradient in zip(model.params, gradients):
-        shape = param.get_value(borrow=True).shape
-        end = start + int(numpy.prod(shape))
-        mean = total[start:end].reshape(shape) / numpy.asarray(shards.number, floatX)
-        means.append((gradient, gradient.type.filter_variable(mean)))
-        start = end
-    update = theano.function([total], [], updates=updates, givens=means)
-
-    random_states = getattr(model, "random_states", [])
+    random_states = find_random_states(cost)
 
     def train_minibatch(index):
         seeds = [state.get_value(borrow=True) for state in random_states]
+        shapes = []
 
-        def message_of(number):
+        def compute_message(number):
+            """A vector: the gradients, the cost, and a place for the wish to stop."""
             for state, seed in zip(random_states, seeds):
-                state.set_value(drawn_from(seed, number), borrow=True)
-            held = index * len(shards.own) + number - shards.own.start
-            train_set.show(held, shards.size)
-            return of_shard(held)
+                state.set_value(draw_state(seed, number), borrow=True)
+            outputs = compute_shard(index * len(shards.own) + number - shards.own.start)
+            arrays = [numpy.asarray(output) for output in outputs]
+            shapes[:] = [array.shape for array in arrays[:-1]]
+            return numpy.concatenate([array.ravel() for array in arrays] + [[0]]).astype(
+                theano.config.floatX, copy=False)
 
-        total = ranks.world.sum(message_of, shards)
-        update(total)
+        total = world.sum(compute_message, shards)
+        sizes = [int(numpy.prod(shape)) for shape in shapes]
+        parts = numpy.split(total, numpy.cumsum(sizes))
+        update(*[part.reshape(shape) for part, shape in zip(parts, shapes)])
         for state, seed in zip(random_states, seeds):
-            seed[0] = drawn_from(seed, shards.number)[0]  # the seed of the next minibatch
+            seed[0] = draw_state(seed, shards.number)[0]  # the seed of the next minibatch
             state.set_value(seed, borrow=True)
         return total[-2] / shards.number
 
     return train_minibatch
 
 
-def drawn_from(seed, number):
+def draw_state(seed, number):
     """The state of a generator MRG31k3p for a shard.
 
     Each shard of each minibatch has numbers of its own, which do not depend on the process that

@@ -24,11 +24,11 @@ import numpy
 import theano
 from PIL import Image
 
+from lenet import networks
 from lenet.data import as_floats
 from lenet.errors import DataError, UsageError
 from lenet.images import digit
 from lenet.images.reading import GREY, read_picture, refusal, upright
-from lenet import networks
 from lenet.processors import usable_processors
 
 BATCH = 128  # images that are read, and classified, at once

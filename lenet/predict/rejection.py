@@ -15,10 +15,9 @@ Theory 16(1):41-46, 1970, on what rejecting costs and brings.
 import numpy
 import theano
 
+from lenet import networks
 from lenet.data import as_floats
 from lenet.errors import UsageError
-from lenet.lenet5_1998 import RBFLayer
-from lenet import networks
 
 
 class Distance:
@@ -41,9 +40,9 @@ class Distance:
         networks.check_images(predictor, datasets)
         self.predictor, self.datasets = predictor, datasets
         hidden = networks.feature_maps(predictor.model)
-        *_, last = networks.layers_of(predictor.model).values()
-        if isinstance(last, RBFLayer):
-            distances = theano.function([predictor.model.input], last.output)
+        to_pictures = networks.kind_of(predictor.model).distances(predictor.model)
+        if to_pictures is not None:
+            distances = theano.function([predictor.model.input], to_pictures)
             self.of = lambda images: predictor.evaluate(distances, images).min(axis=1)
             return
         if hidden:

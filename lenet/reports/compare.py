@@ -6,16 +6,16 @@ from collections import namedtuple
 
 import numpy
 
+from lenet import networks
 from lenet.data import as_floats, open_arrays
 from lenet.data.files import make_folder
 from lenet.data.loading import fingerprint_of
 from lenet.errors import DataError, UsageError
 from lenet.figures import plots
-from lenet import networks
-from lenet.runs.log import read_log
 from lenet.predict.predictor import Predictor
-from lenet.runs.run import dataset_of, read_state
 from lenet.reports.summary import n_parameters
+from lenet.runs.log import read_log
+from lenet.runs.run import dataset_of, read_state
 
 MOST_IMAGES = 60  # of a pair of runs that are drawn
 

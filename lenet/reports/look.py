@@ -7,13 +7,13 @@ from collections import namedtuple
 import numpy
 import theano
 
+from lenet import networks
 from lenet.data import as_floats, open_arrays
 from lenet.data.files import make_folder, write_beside
 from lenet.errors import UsageError
 from lenet.figures import plots
-from lenet import networks
-from lenet.runs.log import read_log
 from lenet.predict.predictor import Predictor, Reader
+from lenet.runs.log import read_log
 
 MOST_FILTERS = 50  # of a layer that are drawn
 MOST_UNITS = 100  # hidden units whose weights are drawn

@@ -13,13 +13,12 @@ import theano.tensor as T
 from theano.gof.graph import ancestors
 from theano.tensor.nnet.abstract_conv import AbstractConv2d
 
-from lenet.errors import UsageError
-from lenet.network3 import conv_network, n_elements
 from lenet import networks
+from lenet.errors import UsageError
+from lenet.network3 import n_elements
 
-DEFAULTS = {"MLP": {"n_hidden": 500}}  # of arguments that a class has to be given
-# Arguments of the classes that follow from the images, or do not change what is counted.
-GIVEN = ("rng", "input", "image_shape", "n_in", "n_out", "W", "b", "mini_batch_size", "seed")
+# What ``lenet.networks.KINDS`` builds a network from, besides its own arguments.
+GIVEN = ("rng", "x", "image_shape", "n_out", "layers")
 
 N_DRAWS = 16  # of random images: with few maps, a maximum may hide a pixel in some of them
 BATCH = 32  # of these that are computed at once
@@ -46,7 +45,7 @@ def network_of(kind, image_shape=(1, 28, 28), n_out=10, **arguments):
     n_out : int
         Number of classes.
     **arguments
-        Of the class, such as nkerns=(20, 50).
+        Of the network, such as nkerns=(20, 50).
 
     Raises
     ------
@@ -56,21 +55,12 @@ def network_of(kind, image_shape=(1, 28, 28), n_out=10, **arguments):
     typed = " ".join([kind] + [f"{name}={value}".replace(" ", "")
                                for name, value in arguments.items()])
     try:
-        if kind == "LeNet5_1998" and (image_shape[0] > 1 or max(image_shape[1:]) > 32):
-            raise ValueError(f"images of shape {image_shape}; expected grey ones of at most 32 x "
-                             "32")
-        maker = conv_network if kind == "Network" else getattr(networks, kind)
-        known = [name for name in inspect.signature(maker).parameters if name not in GIVEN]
+        known = [name for name in inspect.signature(networks.KINDS[kind].build).parameters
+                 if name not in GIVEN]
         for name in arguments:
             if name not in known:
                 raise ValueError(f"no argument {name}; expected {', '.join(known) or 'none'}")
-        if arguments.get("conv_layers", 1) not in (1, 2):
-            raise ValueError("expected 1 or 2 conv_layers")
-        if kind == "Network":
-            model = conv_network(image_shape, n_out=n_out, **arguments)
-        else:
-            model = networks.build({"kind": kind, **DEFAULTS.get(kind, {}), **arguments},
-                                   image_shape, n_out)
+        model = networks.build({"kind": kind, **arguments}, image_shape, n_out)
         if not all(param.get_value(borrow=True).size for param in model.params):
             raise ValueError("a layer without units; expected at least 1")
         return model

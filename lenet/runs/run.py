@@ -18,10 +18,10 @@ import os
 import time
 from collections import namedtuple
 
+from lenet import networks
 from lenet.data.files import write_beside
 from lenet.errors import DataError, UsageError
 from lenet.figures import plots
-from lenet import networks
 from lenet.networks import parameters
 from lenet.runs.log import as_csv, read_log
 from lenet.training.loop import Observer
@@ -60,7 +60,7 @@ class Run(Observer):
         self.description = None  # of the datasets: class_names, image_shape, preparation
         self.sizes, self.fingerprint = None, None  # of the three sets
         self.earlier = None  # what an earlier process left: arrays, network, result
-        self.lock = locked(folder)
+        self.lock = lock_folder(folder)
 
     @classmethod
     def create(cls, folder, settings):
@@ -82,8 +82,8 @@ class Run(Observer):
         """
         try:
             os.makedirs(folder, exist_ok=True)
-            run = None if others(folder) else cls(folder, settings)
-            found = others(folder)
+            run = None if list_others(folder) else cls(folder, settings)
+            found = list_others(folder)
         except OSError as error:
             raise DataError(f"{folder}: cannot be made or read ({error.strerror}); name another "
                             "folder") from None
@@ -152,43 +152,51 @@ class Run(Observer):
                                 "name the dataset with --dataset, or begin another run")
         self.sizes, self.fingerprint = sizes, datasets.fingerprint
 
-    def attach(self, model, datasets):
-        """Say which network is trained, and set it to what an earlier process left.
+    @property
+    def advice(self):
+        return f"go on with --resume {self.folder}"
+
+    def model_built(self, model, datasets):
+        """Say which network is trained.
 
         Parameters
         ----------
         model
-            The network; its parameters and random generators are set if the run is resumed.
+            The network.
         datasets : lenet.data.Datasets
-            What it is trained on; after ``check_datasets``, three bare sets are enough.
+            What it is trained on.
 
         Raises
         ------
         DataError
             The run belongs to another network, or to other datasets.
         """
-        if self.description is None:
-            self.check_datasets(datasets)
+        self.check_datasets(datasets)
         self.model = model
         self.params = networks.named_params(model)
-        self.state = dict(self.params)
-        for number, random_state in enumerate(getattr(model, "random_states", ())):
-            self.state[f"random{number}"] = random_state
-        for number, velocity in enumerate(getattr(model, "velocities", ())):
-            self.state[f"velocity{number}"] = velocity
-
         if self.earlier is not None:
-            arrays, saved, _ = self.earlier
-            path = os.path.join(self.folder, "last.safetensors")
+            _, saved, _ = self.earlier
+            if saved.model.get("dropout"):
+                raise DataError(f"{self.folder}: begun by an earlier version, whose dropout was "
+                                "another; begin another run with --output")
             found, expected = (json.dumps(architecture, sort_keys=True) for architecture in
                                (saved.model, networks.architecture_of(model)))
             if found != expected:
-                raise DataError(f"{path}: a run of the network {found}; expected {expected}")
-            parameters.fill(self.state, arrays, path)
+                raise DataError(f"{path_of_state(self.folder)}: a run of the network {found}; "
+                                f"expected {expected}")
 
-    def training_begins(self, n_train_batches, n_epochs, result):
+    def training_begins(self, functions, n_epochs, result):
+        self.state = dict(self.params)
+        numbers = {"random": 0, "velocity": 0}
+        for variable in functions.state:
+            if variable not in self.params.values():
+                kind = "velocity" if variable.name == "velocity" else "random"
+                self.state[f"{kind}{numbers[kind]}"] = variable
+                numbers[kind] += 1
         if self.earlier is not None:
-            for name, value in self.earlier[-1].items():
+            arrays, _, reached = self.earlier
+            parameters.fill(self.state, arrays, path_of_state(self.folder))
+            for name, value in reached.items():
                 setattr(result, name, value)
             self.earlier = None
         self.best = None  # the best parameters, until they are on disk
@@ -222,13 +230,16 @@ class Run(Observer):
             self.save(result)
 
     def training_ends(self, result):
-        """Save the last state, draw the log, and unlock the folder."""
+        """Save the last state, and draw the log."""
         if result.stopped == "diverged":
             self.save_best()  # the last parameters are of no use
         else:
             self.save(result)
         if self.rows:
             plots.finish(plots.draw_curves(self.rows), os.path.join(self.folder, "curves.png"))
+
+    def close(self):
+        """Let other processes use the folder."""
         self.lock.close()
 
     def save(self, result):
@@ -326,12 +337,12 @@ def dataset_of(path, otherwise="mnist.pkl.gz"):
         return otherwise
 
 
-def others(folder):
+def list_others(folder):
     """The names in a folder, except the lock."""
     return sorted(name for name in os.listdir(folder) if name != LOCK)
 
 
-def locked(folder):
+def lock_folder(folder):
     """An open file that keeps other processes out of a folder until this one ends.
 
     Raises

@@ -14,9 +14,9 @@ from urllib.parse import urlparse
 from tqdm import tqdm
 
 from lenet.errors import DataError, UsageError
+from lenet.processors import usable_processors
 from lenet.sweep import table
 from lenet.sweep.trial import experiment, result
-from lenet.processors import usable_processors
 
 try:
     import dask

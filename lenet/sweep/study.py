@@ -16,11 +16,10 @@ import runpy
 from collections import namedtuple
 from urllib.parse import quote
 
-from lenet.commands.options import typed
 from lenet.data.files import make_folder, unreadable, write_beside
 from lenet.errors import DataError, UsageError
-from lenet.installed import beside_the_package
-from lenet.runs.run import locked, others
+from lenet.installed import beside_the_package, option_name
+from lenet.runs.run import list_others, lock_folder
 
 SCRIPTS = ("convolutional_mlp", "lenet5_1998", "logistic_sgd", "mlp", "network3")
 
@@ -76,9 +75,9 @@ class Study:
         if halving and self.parser.epochs is None:
             raise UsageError(f"--halving makes trainings longer, which {script}.py cannot; leave "
                              "it out")
-        if halving and typed(self.epochs_name) in self.varied:
-            raise UsageError(f"--halving chooses the epochs; give {typed(self.epochs_name)} one "
-                             "value, the most")
+        if halving and option_name(self.epochs_name) in self.varied:
+            raise UsageError("--halving chooses the epochs; give "
+                             f"{option_name(self.epochs_name)} one value, the most")
         n_points = math.prod(map(len, options.values()))
         points = range(n_points)
         if n_random is not None:
@@ -131,10 +130,10 @@ class Study:
             The folder cannot be made or read, or another sweep is using it.
         """
         make_folder(folder)
-        lock = locked(folder)
+        lock = lock_folder(folder)
         path = os.path.join(folder, "study.json")
         if not os.path.exists(path):
-            found = [name for name in others(folder) if not name.startswith("study.json.")]
+            found = [name for name in list_others(folder) if not name.startswith("study.json.")]
             if found:
                 raise UsageError(f"{folder}: holds {found[0]}, but no study; name a new or an "
                                  "empty folder")

@@ -8,8 +8,8 @@ import subprocess
 import sys
 import time
 
-from lenet.commands.options import typed
 from lenet.errors import DataError
+from lenet.installed import option_name
 from lenet.runs.log import read_log
 from lenet.runs.run import read_state
 from lenet.sweep.study import path_of_script
@@ -129,7 +129,7 @@ def train(state, channel, printed):
     process = subprocess.Popen(
         [sys.executable, "-c", LAUNCH, str(os.getpid()), sys.executable,
          path_of_script(state.script), *state.arguments,
-         typed(state.epochs_name), str(state.n_epochs),
+         option_name(state.epochs_name), str(state.n_epochs),
          "--resume" if begun else "--output", state.folder],
         cwd=state.cwd, env=environment, stdin=subprocess.DEVNULL, stdout=printed, stderr=printed,
         start_new_session=True,  # Ctrl-C is for the sweep

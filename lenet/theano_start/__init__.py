@@ -4,6 +4,7 @@ Before ``import theano``:
 
     settings.py    the user's settings, with our defaults underneath
     compiler.py    g++, its flags, and the BLAS that its code calls
+    threads.py     how many threads OpenMP and OpenBLAS may use
     device.py      the tutorial's device=gpu; the CPU where no GPU can be used
     supported.py   which versions of Python, NumPy and Theano work together
     refusal.py     one line where Theano cannot work
@@ -21,8 +22,8 @@ import sys
 import textwrap
 import warnings
 
-from lenet.theano_start import compiler, device, settings, supported
 from lenet import processors
+from lenet.theano_start import compiler, device, settings, supported
 from lenet.theano_start.refusal import SetupError, SetupInterrupted, end_in_one_line
 
 

@@ -4,8 +4,8 @@ import contextlib
 import logging
 import os
 
-from lenet.theano_start import compiler
 from lenet import processors
+from lenet.theano_start import compiler
 from lenet.theano_start.refusal import SetupError, say
 from lenet.theano_start.settings import compile_cache
 

@@ -17,9 +17,9 @@ import platform
 import shlex
 import tempfile
 
+from lenet.processors import thread_count
 from lenet.theano_start.compiler import blas_flags, compiler_flags
 from lenet.theano_start.refusal import SetupError, say
-from lenet.processors import thread_count
 
 
 class UserSettings:

@@ -8,6 +8,7 @@ import shlex
 import struct
 import sys
 
+from lenet.installed import numpy_version
 from lenet.theano_start.refusal import SetupError, say
 
 THEANO = "1.0.5"
@@ -44,8 +45,6 @@ def check_numpy():
     if importlib.util.find_spec("numpy") is None:
         raise missing("numpy")
     import numpy
-
-    from lenet.theano_start.today.view import numpy_version  # imports it, too
 
     version = numpy_version()
     if version < OLDEST_NUMPY:

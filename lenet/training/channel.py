@@ -1,13 +1,9 @@
 """Where a job scheduler that calls ``experiment(state, channel)`` joins a training: jobman, say."""
 
-import contextvars
 import inspect
 
 from lenet.errors import Interrupted
 from lenet.training.loop import Observer
-
-# The ChannelReport of the experiment under way, which ``lenet.training.watch`` lets watch.
-under_way = contextvars.ContextVar("under_way", default=None)
 
 
 class ChannelReport(Observer):
@@ -23,7 +19,7 @@ class ChannelReport(Observer):
         self.state, self.channel = state, channel
         self.result, self.has_news = None, False
 
-    def training_begins(self, n_train_batches, n_epochs, result):
+    def training_begins(self, functions, n_epochs, result):
         self.result = result
 
     def validated(self, epoch, minibatch, error):
@@ -42,21 +38,23 @@ class ChannelReport(Observer):
         return self.channel.switch() == "stop"
 
 
-def run_experiment(train, state, channel):
+def run_experiment(train, state, channel, options=()):
     """Train as a job scheduler asks.
 
     Parameters
     ----------
     train : function
         Returns a model and a ``lenet.training.loop.Result``, such as
-        ``lenet.convolutional_mlp.evaluate_lenet5``.
+        ``lenet.convolutional_mlp.evaluate_lenet5``; takes ``observers``.
     state : object
-        Those of its attributes that are arguments of ``train`` are passed to it. Gets, after each
-        validation, ``epochs_done`` and ``validation_error`` and, if that was the best so far,
-        ``test_error``; errors are fractions.
+        Those of its attributes that are arguments of ``train``, or among ``options``, are passed to
+        it. Gets, after each validation, ``epochs_done`` and ``validation_error`` and, if that was
+        the best so far, ``test_error``; errors are fractions.
     channel : object or None
         ``save()`` is called when ``state`` has changed; the training stops when ``switch()``
         returns "stop".
+    options : sequence of str
+        Further arguments of ``train`` by name.
 
     Returns
     -------
@@ -64,16 +62,15 @@ def run_experiment(train, state, channel):
         If it has them, as jobman's has, ``channel.COMPLETE``, or ``channel.INCOMPLETE`` if the
         training was stopped.
     """
-    arguments = {name: getattr(state, name) for name in inspect.signature(train).parameters
+    arguments = {name: getattr(state, name)
+                 for name in [*inspect.signature(train).parameters, *options]
                  if hasattr(state, name)}
     if channel is None:
         return train(**arguments)[1]
     report = ChannelReport(state, channel)
-    token = under_way.set(report)
+    arguments["observers"] = [*arguments.get("observers", ()), report]
     try:
         train(**arguments)
     except Interrupted:
         return getattr(channel, "INCOMPLETE", report.result)
-    finally:
-        under_way.reset(token)
     return getattr(channel, "COMPLETE", report.result)

@@ -8,8 +8,17 @@ Source: the deeplearning.net tutorial, "Early-stopping" in "Getting started".
 
 import math
 import operator
+from collections import namedtuple
 
 from lenet.errors import UsageError
+
+# What the loop calls:
+# train_minibatch(index): makes a step on the minibatch of that number, from 0; returns its cost
+# validation_error(), test_error(): the error on the whole set, a fraction
+# n_train_batches: minibatches per epoch, of which an incomplete last one is left out
+# state: the shared variables that the step changes, or depends on; for observers
+Functions = namedtuple("Functions", "train_minibatch validation_error test_error n_train_batches "
+                                    "state", defaults=[()])
 
 
 class Result:
@@ -48,10 +57,25 @@ class Result:
 
 
 class Observer:
-    """Told what happens in the loop, and asked whether to go on. This one does nothing."""
+    """Told what happens in a training, and asked whether to go on. This one does nothing.
 
-    def training_begins(self, n_train_batches, n_epochs, result):
+    Attributes
+    ----------
+    advice : str
+        What to do if the training is interrupted.
+    """
+
+    advice = ""
+
+    def model_built(self, model, datasets):
+        """Before the functions are compiled; the parameters may be set, or fewer of them left in
+        ``model.params``."""
+
+    def training_begins(self, functions, n_epochs, result):
         """Before the first minibatch; ``result`` may be set to what an earlier process reached."""
+
+    def epoch_begins(self, epoch):
+        """Before the first minibatch of an epoch (from 1), or the first one of this process."""
 
     def minibatch_begins(self, iteration):
         """Minibatch number ``iteration`` (from 0) is about to be trained on."""
@@ -75,20 +99,18 @@ class Observer:
     def training_ends(self, result):
         """After the last minibatch; ``result.stopped`` says why it was the last one."""
 
+    def close(self):
+        """In any case, after an error too."""
 
-def early_stopping(train_minibatch, validation_error, test_error, n_train_batches, n_epochs,
-                   patience=10000, patience_increase=2, improvement_threshold=0.995,
-                   better=operator.lt, epoch_begins=None, observers=()):
+
+def early_stopping(functions, n_epochs, patience=10000, patience_increase=2,
+                   improvement_threshold=0.995, better=operator.lt, observers=()):
     """Train until all epochs are done, or until the validation error has stopped improving.
 
     Parameters
     ----------
-    train_minibatch : function of an int
-        Makes one step on the minibatch of that number, returns the cost.
-    validation_error, test_error : function without arguments
-        The error on the whole validation set or test set.
-    n_train_batches : int
-        Number of minibatches per epoch.
+    functions : Functions
+        As ``lenet.training.functions.compile_functions`` returns them.
     n_epochs : int
         Maximal number of epochs.
     patience : int, or math.inf
@@ -101,9 +123,6 @@ def early_stopping(train_minibatch, validation_error, test_error, n_train_batche
     better : function of two floats
         Whether a validation error replaces the best one so far; with ``operator.le``, the later
         of two equal ones does.
-    epoch_begins : function of an int, optional
-        Called with the number of each epoch, from 1, before it; for example, to change the
-        learning rate.
     observers : sequence of Observer
         Told of each step.
 
@@ -119,16 +138,15 @@ def early_stopping(train_minibatch, validation_error, test_error, n_train_batche
     if n_epochs < 1:
         raise UsageError(f"number of epochs {n_epochs}; expected a positive number")
 
-    def tell(happened, *facts):
-        for observer in observers:
-            getattr(observer, happened)(*facts)
+    train_minibatch, validation_error, test_error, n_train_batches, _ = functions
 
     # Go through this many minibatches before looking at the validation set: as many as there are
     # in an epoch, or fewer if patience is shorter than two epochs.
     validation_frequency = max(1, int(min(n_train_batches, patience / 2)))
 
     result = Result()
-    tell("training_begins", n_train_batches, n_epochs, result)
+    for observer in observers:
+        observer.training_begins(functions, n_epochs, result)
     if result.patience is None:
         result.patience = patience
     result.stopped = None
@@ -137,8 +155,8 @@ def early_stopping(train_minibatch, validation_error, test_error, n_train_batche
     epoch = done // n_train_batches
     while epoch < n_epochs and result.stopped is None:
         epoch += 1
-        if epoch_begins is not None:
-            epoch_begins(epoch)
+        for observer in observers:
+            observer.epoch_begins(epoch)
         for minibatch_index in range(n_train_batches):
             iteration = (epoch - 1) * n_train_batches + minibatch_index
             if iteration < done:
@@ -148,17 +166,20 @@ def early_stopping(train_minibatch, validation_error, test_error, n_train_batche
                 result.stopped = "patience"
                 break
 
-            tell("minibatch_begins", iteration)
+            for observer in observers:
+                observer.minibatch_begins(iteration)
             result.cost = float(train_minibatch(minibatch_index))
             result.iteration = iteration
-            tell("minibatch_ends", result)
+            for observer in observers:
+                observer.minibatch_ends(result)
             if not math.isfinite(result.cost):
                 result.stopped = "diverged"
                 break
 
             if (iteration + 1) % validation_frequency == 0:
                 this_validation_error = validation_error()
-                tell("validated", epoch, minibatch_index + 1, this_validation_error)
+                for observer in observers:
+                    observer.validated(epoch, minibatch_index + 1, this_validation_error)
 
                 if better(this_validation_error, result.best_validation_error):
                     # A clear improvement buys patience: if the best parameters came after 4000
@@ -169,13 +190,16 @@ def early_stopping(train_minibatch, validation_error, test_error, n_train_batche
                     result.best_validation_error = this_validation_error
                     result.best_iteration = iteration
                     result.test_error = test_error()
-                    tell("improved", epoch, minibatch_index + 1, result.test_error)
+                    for observer in observers:
+                        observer.improved(epoch, minibatch_index + 1, result.test_error)
 
-            tell("iteration_ends", result)
+            for observer in observers:
+                observer.iteration_ends(result)
             if any(observer.wants_to_stop() for observer in observers):
                 result.stopped = "interrupted"
                 break
 
     result.stopped = result.stopped or "n_epochs"
-    tell("training_ends", result)
+    for observer in observers:
+        observer.training_ends(result)
     return result

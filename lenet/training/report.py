@@ -23,29 +23,29 @@ class TutorialReport(Observer):
         self.file_name = file_name
         self.bar = None
 
-    def training_begins(self, n_train_batches, n_epochs, result):
-        self.n_train_batches = n_train_batches
+    def training_begins(self, functions, n_epochs, result):
+        self.n_train_batches = functions.n_train_batches
         self.bar = tqdm(
-            total=n_epochs * n_train_batches, initial=result.iteration + 1, unit="minibatch",
+            total=n_epochs * self.n_train_batches, initial=result.iteration + 1, unit="minibatch",
             file=sys.stderr, disable=not sys.stderr.isatty(), dynamic_ncols=True, leave=False,
         )
-        self.line(self.opening)
+        self.print_line(self.opening)
         self.start_time = timeit.default_timer()
 
     def minibatch_begins(self, iteration):
         if iteration % 100 == 0:
-            self.line(f"training @ iter =  {iteration}")
+            self.print_line(f"training @ iter =  {iteration}")
 
     def minibatch_ends(self, result):
         self.bar.set_postfix_str(f"cost {result.cost:.4f}", refresh=False)
         self.bar.update()
 
     def validated(self, epoch, minibatch, error):
-        self.line(f"epoch {epoch}, minibatch {minibatch}/{self.n_train_batches}, "
+        self.print_line(f"epoch {epoch}, minibatch {minibatch}/{self.n_train_batches}, "
                   f"validation error {error * 100.0:f} %")
 
     def improved(self, epoch, minibatch, error):
-        self.line(f"     epoch {epoch}, minibatch {minibatch}/{self.n_train_batches}, "
+        self.print_line(f"     epoch {epoch}, minibatch {minibatch}/{self.n_train_batches}, "
                   f"test error of best model {error * 100.0:f} %")
 
     def training_ends(self, result):
@@ -55,13 +55,13 @@ class TutorialReport(Observer):
         print(f"The code for file {self.file_name} ran for {minutes:.2f}m", file=sys.stderr)
 
     def conclude(self, result):
-        self.line("Optimization complete.")
+        self.print_line("Optimization complete.")
         if result.has_best:
-            self.line(f"Best validation score of {result.best_validation_error * 100.0:f} % "
+            self.print_line(f"Best validation score of {result.best_validation_error * 100.0:f} % "
                       f"obtained at iteration {result.best_iteration + 1}, "
                       f"with test performance {result.test_error * 100.0:f} %")
 
-    def line(self, text):
+    def print_line(self, text):
         """Print one line, above the bar if both are on one terminal."""
         with tqdm.external_write_mode(file=sys.stdout):
             print(text, flush=True)
@@ -79,18 +79,19 @@ class NetworkReport(TutorialReport):
 
     def minibatch_begins(self, iteration):
         if iteration % 1000 == 0:
-            self.line(f"Training mini-batch number {iteration}")
+            self.print_line(f"Training mini-batch number {iteration}")
 
     def validated(self, epoch, minibatch, error):
-        self.line(f"Epoch {epoch - 1}: validation accuracy {100 * (1 - error):.2f}%")
+        self.print_line(f"Epoch {epoch - 1}: validation accuracy {100 * (1 - error):.2f}%")
 
     def improved(self, epoch, minibatch, error):
-        self.line("This is the best validation accuracy to date.")
-        self.line(f"The corresponding test accuracy is {100 * (1 - error):.2f}%")
+        self.print_line("This is the best validation accuracy to date.")
+        self.print_line(f"The corresponding test accuracy is {100 * (1 - error):.2f}%")
 
     def conclude(self, result):
-        self.line("Finished training network.")
+        self.print_line("Finished training network.")
         if result.has_best:
-            self.line(f"Best validation accuracy of {100 * (1 - result.best_validation_error):.2f}%"
-                      f" obtained at iteration {result.best_iteration}")
-            self.line(f"Corresponding test accuracy of {100 * (1 - result.test_error):.2f}%")
+            accuracy = 100 * (1 - result.best_validation_error)
+            self.print_line(f"Best validation accuracy of {accuracy:.2f}% obtained at iteration "
+                            f"{result.best_iteration}")
+            self.print_line(f"Corresponding test accuracy of {100 * (1 - result.test_error):.2f}%")

@@ -14,7 +14,7 @@ import numpy
 from benchmarking.lenet_peer import Peer
 from benchmarking.worker import Process, in_turn, ratio, say
 from lenet.convolutional_mlp import evaluate_lenet5
-from lenet.data import load_data
+from lenet.data import ChunkedDataset, load_data
 from lenet.errors import Interrupted
 from lenet.images import image_export, image_folder
 from lenet.predict.predictor import Predictor, find_images
@@ -67,7 +67,7 @@ def measure(expression, **environment):
 def saving(folder):
     """Percent of the training time that goes into saving."""
     kept = Run.create(folder, {})
-    evaluate_lenet5(n_epochs=N_EPOCHS, run=kept)
+    evaluate_lenet5(n_epochs=N_EPOCHS, observers=[kept])
     return 100 * kept.saving_seconds / kept.rows[-1]["seconds"]
 
 
@@ -78,7 +78,7 @@ def first_minibatch(folder, begun_at):
     kept.minibatch_ends = lambda result: ends.append(time.time())
     kept.wants_to_stop = lambda: True
     with contextlib.suppress(Interrupted):
-        evaluate_lenet5(n_epochs=10 * N_EPOCHS, run=kept)
+        evaluate_lenet5(n_epochs=10 * N_EPOCHS, observers=[kept])
     return ends[0] - begun_at
 
 
@@ -90,8 +90,8 @@ def chunks(folder):
             peer.train(i)
         return [time.perf_counter() - begin]
 
-    whole, chunked = (functools.partial(epoch, Peer(500, datasets=load_data(folder, chunk_mb)))
-                      for chunk_mb in (None, CHUNK_MB))
+    whole, chunked = (functools.partial(epoch, Peer(500, datasets=load_data(dataset)))
+                      for dataset in (folder, ChunkedDataset(folder, CHUNK_MB)))
     times = in_turn({"whole": whole, "chunked": chunked}, ROUNDS + 1)
     return ratio(times["chunked"][1:], times["whole"][1:])
 

@@ -11,8 +11,8 @@ import sys
 import tempfile
 
 from benchmarking.worker import say
-from lenet.errors import DataError
 from lenet import networks
+from lenet.errors import DataError
 from lenet.reports.summary import network_of
 
 CHROMIUM = "/usr/bin/chromium"

@@ -16,17 +16,18 @@ import numpy
 from benchmarking.lenet_peer import Peer
 from lenet.data import load_data
 from lenet.parallel import ranks
+from lenet.parallel.shards import ShardedDataset, split_minibatches
 
 ROUNDS, STEPS = 7, 5  # each case has its turn in each round
 
 
 def main():
-    ranks.start()
+    ranks.join()
     cases = {case: Steps(*map(int, case.split("/"))) for case in sys.argv[1:]}
     for _ in range(ROUNDS):
         for steps in cases.values():
             steps.take(STEPS)
-    sizes = (1, 2 ** 12, 2 ** 16, 431082, 2 ** 22) if ranks.world.size > 1 else ()
+    sizes = (1, 2 ** 12, 2 ** 16, 431082, 2 ** 22) if ranks.world().size > 1 else ()
     print(json.dumps({"steps": {case: steps.medians() for case, steps in cases.items()},
                       "messages": {size: time_message(size) for size in sizes}}))
 
@@ -35,16 +36,19 @@ class Steps:
     """Milliseconds of steps, and of what they spend in the sum over the ranks."""
 
     def __init__(self, batch_size, number):
-        shards = ranks.own_shards(number, batch_size)
-        self.peer = Peer(batch_size, datasets=load_data(shards=shards))
+        world = ranks.world()
+        dataset = ShardedDataset("mnist.pkl.gz", split_minibatches(number, batch_size, world),
+                                 world)
+        self.peer = Peer(batch_size, datasets=load_data(dataset))
         self.done, self.whole, self.sums = 0, [], []
 
     def take(self, n):
         """Take some steps; the first of a turn is not counted."""
         sums = []
-        if ranks.world.size > 1:
-            add = type(ranks.world).sum_of_branches
-            ranks.world.sum_of_branches = lambda own: timed(sums, add, ranks.world, own)
+        world = ranks.world()
+        if world.size > 1:
+            add = type(world).sum_of_branches
+            world.sum_of_branches = lambda own: timed(sums, add, world, own)
         whole = []
         for _ in range(n + 1):
             timed(whole, self.peer.train, self.done)
@@ -61,8 +65,8 @@ def time_message(size):
     times = []
     own = numpy.ones((1, size), "float32")
     for _ in range(ROUNDS * STEPS):
-        ranks.world.total(0)  # all ranks are here
-        timed(times, ranks.world.sum_of_branches, own)
+        ranks.world().total(0)  # all ranks are here
+        timed(times, ranks.world().sum_of_branches, own)
     return statistics.median(times)
 
 

@@ -9,11 +9,12 @@ import theano
 import theano.tensor as T
 from conftest import write_arrays
 
-from lenet.data import load_data, shared_dataset
+from lenet.data import ChunkedDataset, load_data, shared_dataset
 from lenet.data.chunks import MEGABYTE, ChunkedSet, Window
 from lenet.errors import DataError, UsageError
 from lenet.logistic_sgd import LogisticRegression
-from lenet.training.functions import compile_error, compile_functions, compile_predictions
+from lenet.training.evaluation import compile_error, compile_predictions
+from lenet.training.functions import compile_functions
 
 ITEMSIZE = numpy.dtype(theano.config.floatX).itemsize
 
@@ -52,13 +53,14 @@ def test_training_in_chunks_is_training_in_one_piece_bit_by_bit(folder, examples
     # Two epochs; some minibatches out of order; then as a run that is resumed in the middle.
     order = [*range(13), *range(13), 5, 2, 12, 0, *range(7, 13), *range(3)]
     whole = trained(load_data(path), 4, order)
-    chunked = load_data(path, chunk_mb=megabytes(examples_a_chunk, 24))
+    chunked = load_data(ChunkedDataset(path, megabytes(examples_a_chunk, 24)))
     assert all(isinstance(a_set, ChunkedSet) for a_set in chunked)
     assert trained(chunked, 4, order) == whole
 
 
 def test_arrays_in_memory_come_in_chunks_likewise(small_dataset):
-    whole, chunked = load_data(small_dataset), load_data(small_dataset, megabytes(20, 784))
+    whole, chunked = load_data(small_dataset), load_data(
+        ChunkedDataset(small_dataset, megabytes(20, 784)))
     assert isinstance(chunked[0], ChunkedSet) and chunked.class_names == whole.class_names
     x, y = T.matrix("x"), T.ivector("y")
     model = LogisticRegression(x, n_in=784, n_out=10)
@@ -73,7 +75,7 @@ def test_arrays_in_memory_come_in_chunks_likewise(small_dataset):
 
 def test_each_example_of_a_set_is_seen_once(folder, rng):
     path, sets = folder
-    chunked = load_data(path, chunk_mb=megabytes(6, 24))
+    chunked = load_data(ChunkedDataset(path, megabytes(6, 24)))
     x, y = T.matrix("x"), T.ivector("y")
     model = LogisticRegression(x, n_in=24, n_out=3)
     model.W.set_value(rng.randn(24, 3).astype(theano.config.floatX))
@@ -88,14 +90,14 @@ def test_sets_that_fit_are_placed_in_one_piece(folder):
     path, _ = folder
     n_bytes = (53 + 17 + 11) * 25 * ITEMSIZE
     for chunk_mb, chunked in (n_bytes / MEGABYTE, False), ((n_bytes - 1) / MEGABYTE, True):
-        for a_set in load_data(path, chunk_mb=chunk_mb):
+        for a_set in load_data(ChunkedDataset(path, chunk_mb)):
             assert isinstance(a_set, ChunkedSet) == chunked
 
 
 def test_two_buffers_hold_all_chunks_of_all_sets(folder):
     path, _ = folder
     chunk_mb = megabytes(8, 24)
-    sets = load_data(path, chunk_mb=chunk_mb)
+    sets = load_data(ChunkedDataset(path, chunk_mb))
     window = sets[0].window
     addresses = set()
     for a_set in [*sets, *sets]:
@@ -113,7 +115,7 @@ def test_two_buffers_hold_all_chunks_of_all_sets(folder):
 
 def test_the_chunk_that_follows_is_read_meanwhile(folder):
     path, sets = folder
-    a_set = load_data(path, chunk_mb=megabytes(8, 24))[0]
+    a_set = load_data(ChunkedDataset(path, megabytes(8, 24)))[0]
     readers, read = [], a_set.read
 
     def recorded(start, size, buffer):
@@ -132,7 +134,7 @@ def test_the_chunk_that_follows_is_read_meanwhile(folder):
 @pytest.mark.parametrize("chunk_mb", [0, -1, float("nan"), float("inf")])
 def test_no_size_of_chunks(folder, chunk_mb):
     with pytest.raises(UsageError, match="chunks of .* MB; expected a positive number"):
-        load_data(folder[0], chunk_mb=chunk_mb)
+        load_data(ChunkedDataset(folder[0], chunk_mb))
 
 
 def test_too_small_for_two_minibatches(rng):
@@ -155,7 +157,7 @@ def test_too_small_for_two_minibatches(rng):
 
 def test_a_file_that_loses_its_end_while_it_is_read(folder):
     path, _ = folder
-    sets = load_data(path, chunk_mb=megabytes(8, 24))
+    sets = load_data(ChunkedDataset(path, megabytes(8, 24)))
     a_set = sets[0]
     a_set.show(0, 4)
     with open(path + "/train_x.npy", "r+b") as file:
@@ -173,7 +175,7 @@ def test_the_thread_ends_with_the_sets(folder):
         return [thread for thread in threading.enumerate() if thread.name.startswith("chunks")]
 
     before = readers()
-    sets = load_data(folder[0], chunk_mb=megabytes(8, 24))
+    sets = load_data(ChunkedDataset(folder[0], megabytes(8, 24)))
     sets[0].show(0, 4)
     mine, = set(readers()) - set(before)
     del sets
@@ -190,10 +192,9 @@ def test_a_set_as_any_other(rng):
     for a_set in (ChunkedSet(x, y, Window(1)), shared_dataset((x, y))):
         assert (a_set.n_examples, a_set.n_pixels) == (5, 4)
         assert a_set.labels().tolist() == y.tolist()
-        index = T.lscalar()
-        minibatch = theano.function([index], a_set.minibatch(index, 2))
+        variables = [T.matrix(), T.ivector()]
+        minibatch = a_set.compile(variables, variables, 2)
         for i in range(3):  # the last one has a single example
-            a_set.show(i, 2)
             found_x, found_y = minibatch(i)
             numpy.testing.assert_array_equal(found_x, x[2 * i:2 * i + 2].astype(found_x.dtype))
             numpy.testing.assert_array_equal(found_y, y[2 * i:2 * i + 2])

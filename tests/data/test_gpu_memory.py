@@ -5,9 +5,8 @@ import pytest
 import theano.tensor as T
 
 from lenet.convolutional_mlp import LeNet5
-from lenet.data import shared_dataset
+from lenet.data import gpu_memory, shared_dataset
 from lenet.errors import DataError, UsageError
-from lenet.data import gpu_memory
 
 
 class PygpuError(Exception):

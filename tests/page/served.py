@@ -22,7 +22,7 @@ def trained(tmp_path_factory, mnist_arrays):
         (x[:n], y[:n]) for (x, y), n in zip(mnist_arrays, (6000, 500, 500))])
     run = str(folder / "run")
     evaluate_lenet5(n_epochs=4, dataset=dataset, nkerns=(6, 12), batch_size=20, n_hidden=80,
-                    run=Run.create(run, {"dataset": dataset}))
+                    observers=[Run.create(run, {"dataset": dataset})])
     return run, dataset
 
 

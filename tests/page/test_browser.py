@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from served import browser, served, trained  # noqa: F401
 
-from lenet.page.eye import Eye
 from lenet import networks
+from lenet.page.eye import Eye
 from lenet.predict.predictor import Predictor
 from lenet.reports.summary import network_of
 

@@ -7,13 +7,13 @@ import pytest
 from conftest import assert_refused
 from served import trained  # noqa: F401
 
+from lenet import networks
 from lenet.data import open_arrays
 from lenet.errors import DataError, UsageError
-from lenet.page.drawings import Preparation, Prepared
-from lenet.page.shown import open_page
 from lenet.images import image_folder
 from lenet.images.reading import read_picture
-from lenet import networks
+from lenet.page.drawings import Preparation, Prepared
+from lenet.page.shown import open_page
 from lenet.reports.summary import network_of
 
 

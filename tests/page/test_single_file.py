@@ -10,8 +10,8 @@ from served import browser, trained  # noqa: F401
 from test_browser import draw, wait_for_verdict
 
 from lenet.errors import DataError
-from lenet.page.single_file import CLIENT_FILES, in_one_script
 from lenet.images import digit
+from lenet.page.single_file import CLIENT_FILES, in_one_script
 from lenet.predict.predictor import Predictor
 
 

@@ -4,9 +4,9 @@ import numpy
 import pytest
 from served import browser, served, trained  # noqa: F401
 
+from lenet import networks
 from lenet.lenet5_1998 import TABLE_I
 from lenet.page.eye import Eye
-from lenet import networks
 from lenet.reports.summary import network_of, receptive_fields
 
 pytest.importorskip("tornado", reason="tornado is not installed")
@@ -128,6 +128,6 @@ def test_a_map_of_c3_sees_the_maps_of_table_i(modules, rng):
 
 
 def expressions_of(eye):
-    from lenet.networks.stages import stages_of
+    from lenet.networks import stages_of
 
     return [stage.expression for stage in stages_of(eye.model, eye.image_shape)]

@@ -15,12 +15,12 @@ from conftest import REPOSITORY, environment
 from served import browser, served, trained  # noqa: F401
 from test_server import a_seven, connect, is_answer, of_drawing, receive_until
 
+from lenet.networks import parameters
 from lenet.page.eye import load
 from lenet.page.trainer import Training
 from lenet.page.watcher import Watcher
-from lenet.networks import parameters
-from lenet.runs.log import read_log
 from lenet.predict.predictor import Predictor
+from lenet.runs.log import read_log
 
 pytest.importorskip("tornado", reason="tornado is not installed")
 

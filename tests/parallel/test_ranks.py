@@ -89,14 +89,15 @@ def test_layers_that_do_not_learn_are_resumed_on_all_ranks(tmp_path, small_datas
 TOGETHER = """
 import lenet, numpy, sys
 from lenet.parallel import ranks
+from lenet.parallel.shards import split_minibatches
 
-ranks.start()
-world = ranks.world
+ranks.join()
+world = ranks.world()
 rng = numpy.random.RandomState(1)
 for number in (3, 6, 12, 15):
     terms = (rng.randn(number, 100) * 10.0 ** rng.randint(-4, 4, (number, 100))).astype("float32")
     terms[:, -1] = 0  # the place of the wish to stop
-    shards = ranks.own_shards(number, number)
+    shards = split_minibatches(number, number, world)
     total = world.sum(lambda i: terms[i].copy(), shards)
     assert total.tobytes() == ranks.tree_sum(lambda i: terms[i].copy(), 0, number).tobytes()
 assert not world.agree_to_stop(world.rank == 2)
@@ -118,22 +119,22 @@ def test_three_ranks_add_up_share_and_agree():
 # Counts the steps of this rank, and lets it die at an instant soon after the last of them.
 KILLED = """
 import os, runpy, signal, sys
-from lenet.training import functions
-from lenet.parallel import ranks
+import lenet
+from lenet.parallel import ranks, shards
 
 rank, steps = int(os.environ["KILL_RANK"]), [int(os.environ["KILL_STEPS"])]
-compile_split_step = functions.compile_split_step
+compile_split_step = shards.compile_split_step
 
 def compile_counted(*arguments):
     train_minibatch = compile_split_step(*arguments)
     def counted(index):
         steps[0] -= 1
-        if steps[0] == 0 and ranks.world.rank == rank:
+        if steps[0] == 0 and ranks.world().rank == rank:
             signal.setitimer(signal.ITIMER_REAL, float(os.environ["KILL_SECONDS"]))
         return train_minibatch(index)
     return counted
 
-functions.compile_split_step = compile_counted
+shards.compile_split_step = compile_counted
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """

@@ -4,11 +4,11 @@ import numpy
 import pytest
 import theano.tensor as T
 from conftest import write_arrays
-from theano import function
 
-from lenet.data import load_data
+from lenet.data import ChunkedDataset, load_data
 from lenet.data.chunks import ChunkedSet
-from lenet.parallel.shards import Shards
+from lenet.parallel.ranks import Alone
+from lenet.parallel.shards import ShardedDataset, Shards
 
 
 @pytest.fixture
@@ -23,16 +23,16 @@ def folder(tmp_path, rng):
 @pytest.mark.parametrize("own", [range(0, 4), range(0, 1), range(2, 4), range(3, 4)])
 def test_a_process_sees_its_shards_of_each_minibatch(folder, own, chunk_mb):
     path, sets = folder
-    datasets = load_data(path, chunk_mb, Shards(4, 12, own))
+    source = path if chunk_mb is None else ChunkedDataset(path, chunk_mb)
+    datasets = load_data(ShardedDataset(source, Shards(4, 12, own), Alone()))
     train_set = datasets[0]
     assert isinstance(train_set.held, ChunkedSet) == (chunk_mb is not None)
-    index = T.lscalar()
-    shard = function([index], train_set.minibatch(index, 3), on_unused_input="ignore")
+    x, y = T.matrix(), T.ivector()
+    shard = train_set.held.compile([x, y], [x, y], 3)
     bytes_x, labels = sets[0]
     for minibatch in (0, 1, 3, 2, 0):
         for number in own:
             held = minibatch * len(own) + number - own.start
-            train_set.show(held, 3)
             x, y = shard(held)
             rows = slice(minibatch * 12 + number * 3, minibatch * 12 + number * 3 + 3)
             assert numpy.array_equal(x * 256, bytes_x[rows].reshape(3, 6))

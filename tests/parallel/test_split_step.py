@@ -11,10 +11,17 @@ from lenet.convolutional_mlp import LeNet5
 from lenet.data import load_data
 from lenet.errors import UsageError
 from lenet.logistic_sgd import LogisticRegression
-from lenet.mlp import velocities
-from lenet.training.functions import compile_functions, in_training, rate_by_epoch
-from lenet.parallel.ranks import own_shards, tree_sum
-from lenet.parallel.split_step import N_STREAMS, drawn_from
+from lenet.parallel.ranks import Alone, tree_sum
+from lenet.parallel.shards import ShardedDataset, split_minibatches
+from lenet.parallel.split_step import N_STREAMS, draw_state
+from lenet.training.functions import compile_functions, find_random_states
+from lenet.training.noise import apply_dropout
+from lenet.training.updates import Momentum, RateByEpoch
+
+
+def load_shards(dataset, number, batch_size):
+    return load_data(ShardedDataset(dataset, split_minibatches(number, batch_size, Alone()),
+                                    Alone()))
 
 
 def pairwise(terms):
@@ -39,17 +46,17 @@ def test_shards_make_the_step_of_the_whole_minibatch(small_dataset, small_sets, 
     (images, labels), (valid_x, valid_y), _ = small_sets
     x, y = T.matrix("x"), T.ivector("y")
     model = LogisticRegression(x, n_in=784, n_out=10)
-    model.velocities = velocities(model.params, momentum)
-    rate, epoch_begins = rate_by_epoch(lambda epoch: 0.5 ** epoch)
+    by_epoch = RateByEpoch(lambda epoch: 0.5 ** epoch)
     cost = model.negative_log_likelihood(y) + 0.01 * (model.W ** 2).sum()
-    datasets = load_data(small_dataset, shards=own_shards(number, 50))
-    functions = compile_functions(model, x, y, cost, datasets, rate, 50, momentum)
+    datasets = load_shards(small_dataset, number, 50)
+    optimiser = Momentum(by_epoch.rate, momentum) if momentum else by_epoch.rate
+    functions = compile_functions(model, x, y, cost, datasets, optimiser, 50)
     assert functions.n_train_batches == 5
 
     # The same in float64: the gradient of the softmax is its output minus 1 at the label.
     W, b, last = numpy.zeros((784, 10)), numpy.zeros(10), (0.0, 0.0)
     for step, index in enumerate((0, 3, 4, 3)):
-        epoch_begins(step + 1)
+        by_epoch.epoch_begins(step + 1)
         batch, expected = images[index * 50:][:50], labels[index * 50:][:50]
         p = numpy.exp(batch @ W + b)
         p /= p.sum(axis=1, keepdims=True)
@@ -66,25 +73,21 @@ def test_shards_make_the_step_of_the_whole_minibatch(small_dataset, small_sets, 
     assert functions.validation_error() == wrong.sum() / 130
 
 
-def test_one_shard_is_the_function_of_the_whole_minibatch(small_dataset):
-    assert own_shards(1, 500) is None
-    assert load_data(small_dataset, shards=None)[0].shards is None
-
-
 def test_the_mask_of_a_shard_depends_on_its_number_and_the_minibatch(small_dataset, rng):
     x, y = T.matrix("x"), T.ivector("y")
-    model = LeNet5(numpy.random.RandomState(0), x, nkerns=(2, 3), n_hidden=8, dropout=0.5)
+    model = LeNet5(numpy.random.RandomState(0), x, nkerns=(2, 3), n_hidden=8)
     model.layer3.W.set_value(rng.randn(8, 10).astype(theano.config.floatX))
-    cost = in_training(model.negative_log_likelihood(y), model.noise)
-    datasets = load_data(small_dataset, shards=own_shards(2, 20))
-    before = model.random_states[0].get_value()
+    cost = apply_dropout(model.negative_log_likelihood(y), model.layer2.output, 0.5, rng)
+    datasets = load_shards(small_dataset, 2, 20)
+    random_state, = find_random_states(cost)
+    before = random_state.get_value()
     # At a rate of almost nothing, costs differ by their masks only.
     functions = compile_functions(model, x, y, cost, datasets, 1e-30, 20)
     costs = [functions.train_minibatch(0) for _ in range(3)]
     assert len(set(costs)) == 3
-    model.random_states[0].set_value(before)
+    random_state.set_value(before)
     assert [functions.train_minibatch(0) for _ in range(3)] == costs
-    assert not numpy.array_equal(drawn_from(before, 0), drawn_from(before, 1))
+    assert not numpy.array_equal(draw_state(before, 0), draw_state(before, 1))
 
 
 def test_the_random_numbers_of_shards_are_uniform_and_independent():
@@ -95,7 +98,7 @@ def test_the_random_numbers_of_shards_are_uniform_and_independent():
     seed = state.get_value()
     drawn = []
     for number in (0, 1):
-        state.set_value(drawn_from(seed, number))
+        state.set_value(draw_state(seed, number))
         drawn.append(draw(100 * N_STREAMS))  # 25,600 numbers
     for numbers in drawn:
         assert stats.kstest(numbers, "uniform").pvalue > 1e-3
@@ -106,4 +109,4 @@ def test_the_random_numbers_of_shards_are_uniform_and_independent():
 @pytest.mark.parametrize("number, batch_size", [(0, 500), (-1, 500), (3, 500), (500, 0), (8, 4)])
 def test_shards_of_different_sizes_are_refused(number, batch_size):
     with pytest.raises(UsageError, match=f"--shards {number} "):
-        own_shards(number, batch_size)
+        split_minibatches(number, batch_size, Alone())

@@ -14,10 +14,10 @@ import theano.tensor as T
 from conftest import environment
 from PIL import Image
 
-from lenet.errors import DataError, UsageError
-from lenet.logistic_sgd import LogisticRegression
-from lenet.images.reading import read_picture
 from lenet import networks
+from lenet.errors import DataError, UsageError
+from lenet.images.reading import read_picture
+from lenet.logistic_sgd import LogisticRegression
 from lenet.predict import predictor as predict
 from lenet.predict.predictor import Predictor, Reader, find_images
 

@@ -8,12 +8,12 @@ import theano.tensor as T
 from conftest import assert_refused, write_dataset
 from PIL import Image
 
+from lenet import networks
 from lenet.convolutional_mlp import LeNet5
 from lenet.data import load_arrays
 from lenet.errors import UsageError
 from lenet.lenet5_1998 import LeNet5_1998, bitmaps
 from lenet.logistic_sgd import LogisticRegression
-from lenet import networks
 from lenet.predict.predictor import Predictor
 from lenet.predict.rejection import Distance, accuracy_of_kept
 

@@ -10,11 +10,11 @@ from PIL import Image
 
 from lenet.data import load_data
 from lenet.errors import DataError, UsageError
-from lenet.network3 import FullyConnectedLayer, Network, SoftmaxLayer
 from lenet.figures import plots
+from lenet.network3 import FullyConnectedLayer, Network, SoftmaxLayer
+from lenet.predict.predictor import Predictor
 from lenet.reports.compare import compare, names_of
 from lenet.runs.log import read_log
-from lenet.predict.predictor import Predictor
 from lenet.runs.run import Run
 
 
@@ -23,9 +23,8 @@ def a_run(folder, dataset, epochs=1, eta=0.5, layers=None, n_pixels=784, n_out=1
     datasets = load_data(str(dataset))
     network = Network(layers or [SoftmaxLayer(n_pixels, n_out)], 10, seed=3)
     run = Run.create(str(folder), {"dataset": str(dataset)})
-    run.check_datasets(datasets)
     train, validation, test = datasets
-    network.SGD(train, epochs, 10, eta, validation, test, run=run)
+    network.SGD(train, epochs, 10, eta, validation, test, observers=[run], datasets=datasets)
     return str(folder)
 
 

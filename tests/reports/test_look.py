@@ -9,14 +9,13 @@ import theano.tensor as T
 from conftest import write_dataset
 from PIL import Image
 
-from lenet import network3
+from lenet import network3, networks
 from lenet.convolutional_mlp import LeNet5
 from lenet.errors import DataError, UsageError
 from lenet.lenet5_1998 import LeNet5_1998
 from lenet.logistic_sgd import LogisticRegression
 from lenet.mlp import MLP
 from lenet.reports import look
-from lenet import networks
 
 NAMES = [str(i) for i in range(10)]
 LOG = "iteration,epoch,cost,validation,test,seconds\n5,1,2.5,0.5,0.25,1.5\n10,2,1.25,0.75,,3\n"

@@ -6,9 +6,8 @@ import theano
 import theano.tensor as T
 from conftest import assert_refused
 
-from lenet import network3
+from lenet import network3, networks
 from lenet.errors import UsageError
-from lenet import networks
 from lenet.reports.summary import network_of, receptive_fields, summary, table_of
 
 
@@ -133,7 +132,7 @@ def test_images_that_only_the_arguments_suit():
 @pytest.mark.parametrize("kind, arguments, words", [
     ("LeNet5", {"n_kerns": 3}, "no argument n_kerns; expected nkerns, n_hidden"),
     ("LeNet5", {"filter_size": (20, 20)}, "too small"),
-    ("LeNet5", {"nkerns": (0, 5)}, "without units"),
+    ("LeNet5", {"nkerns": (0, 5)}, "nkerns 0 5; expected two positive"),
     ("LeNet5", {"nkerns": 5}, "LeNet5 nkerns=5: "),
     ("LeNet5_1998", {"pooling": "sum"}, "pooling sum; expected mean or max"),
     ("LeNet5_1998", {"image_shape": (1, 40, 40)}, "at most 32 x 32"),

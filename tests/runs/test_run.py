@@ -14,15 +14,16 @@ import numpy
 import pytest
 from conftest import environment, write_dataset
 
+from lenet import networks
 from lenet.data import load_data
 from lenet.errors import DataError, Interrupted, UsageError
 from lenet.network3 import FullyConnectedLayer, Network, SoftmaxLayer
-from lenet import networks
 from lenet.networks import parameters
 from lenet.runs import run as runs
 from lenet.runs.log import read_log
 from lenet.runs.run import Run
-from lenet.training.loop import Result
+from lenet.training.functions import find_random_states
+from lenet.training.loop import Functions, Result
 
 
 def small_network():
@@ -33,10 +34,9 @@ def small_network():
 def trained(dataset, run=None, epochs=3, network=None):
     network = network or small_network()
     datasets = load_data(dataset)
-    if run is not None:
-        run.check_datasets(datasets)
     train, validation, test = datasets
-    result = network.SGD(train, epochs, 10, 0.5, validation, test, run=run)
+    result = network.SGD(train, epochs, 10, 0.5, validation, test,
+                         observers=[] if run is None else [run], datasets=datasets)
     return network, result
 
 
@@ -76,7 +76,8 @@ def test_what_a_run_holds(kept):
     arrays, metadata = parameters.read(os.path.join(folder, "last.safetensors"))
     random = arrays.pop("random0")
     assert_same(arrays, values(network))
-    assert_same({"random0": random}, {"random0": network.random_states[0].get_value()})
+    state, = find_random_states(network.layers[-1].cost(network))
+    assert_same({"random0": random}, {"random0": state.get_value()})
     assert json.loads(metadata["state"])["settings"] == {"a": 1}
     assert runs.read_state(folder).stopped == "n_epochs"
     with open(os.path.join(folder, "curves.png"), "rb") as file:
@@ -122,9 +123,8 @@ def test_a_training_that_diverges_leaves_its_best_parameters(small_dataset, tmp_
     folder = str(tmp_path / "run")
     network, result = small_network(), Result()
     run = Run.create(folder, {})
-    run.check_datasets(load_data(small_dataset))
-    run.attach(network, None)
-    run.training_begins(25, 1, result)
+    run.model_built(network, load_data(small_dataset))
+    run.training_begins(Functions(None, None, None, 25, network.params), 1, result)
     run.save_seconds = math.inf  # so much that the next saving is put off
     result.cost, result.iteration = 2.0, 24
     run.minibatch_ends(result)
@@ -199,13 +199,13 @@ def test_patience_that_ran_out_stays_so(tmp_path, small_dataset):
 
     options = dict(dataset=small_dataset, batch_size=50, n_epochs=3)
     folder = str(tmp_path / "run")
-    train(run=Run.create(folder, {}), **options)
+    train(observers=[Run.create(folder, {})], **options)
     path = os.path.join(folder, "last.safetensors")
     arrays, metadata = parameters.read(path)
     state = json.loads(metadata["state"])
     state["result"]["patience"] = state["result"]["iteration"]
     parameters.write(path, arrays, dict(metadata, state=json.dumps(state)))
-    _, result = train(run=Run.resume(folder), **dict(options, n_epochs=9))
+    _, result = train(observers=[Run.resume(folder)], **dict(options, n_epochs=9))
     assert (result.stopped, result.iteration) == ("patience", 14)
 
 

@@ -12,10 +12,10 @@ from conftest import REPOSITORY, assert_refused
 from PIL import Image
 
 import lenet.data
+from lenet import networks
 from lenet.convolutional_mlp import LeNet5
 from lenet.data import load_arrays
 from lenet.mlp import MLP
-from lenet import networks
 from lenet.predict.predictor import Predictor
 
 LESSONS = sorted(name for name in os.listdir(os.path.join(REPOSITORY, "scripts"))

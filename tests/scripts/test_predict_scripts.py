@@ -11,8 +11,8 @@ import theano.tensor as T
 from conftest import assert_refused
 from PIL import Image
 
-from lenet.logistic_sgd import LogisticRegression
 from lenet import networks
+from lenet.logistic_sgd import LogisticRegression
 
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 

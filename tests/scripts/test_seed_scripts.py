@@ -13,8 +13,7 @@ import scipy.signal
 from conftest import REPOSITORY, assert_refused, write_arrays
 from PIL import Image
 
-from lenet import network3
-from lenet import networks
+from lenet import network3, networks
 
 NUMBER = r"\d+\.\d{6}"
 
@@ -74,7 +73,7 @@ def test_wrong_options_of_the_training(name, script, small_dataset, tmp_path):
 
 def test_lenet5_1998_compares_its_steps(script, small_dataset, tmp_path):
     output = tmp_path / "steps.png"
-    process = script("lenet5_1998.py", "--compare", "--dataset", small_dataset, "--n-epochs", 1,
+    process = script("compare_1998.py", "--dataset", small_dataset, "--n-epochs", 1,
                      "--batch-size", 50, "--output", output)
     assert process.returncode == 0, process.stderr
     table = process.stdout.splitlines()[-5:]
@@ -85,10 +84,10 @@ def test_lenet5_1998_compares_its_steps(script, small_dataset, tmp_path):
     assert picture(output) == (700, 340)
 
 
-def test_lenet5_1998_options_that_exclude_each_other(script):
+def test_the_comparison_has_no_networks_to_choose_and_no_runs(script):
     for option, value in (("--head", "softmax"), ("--resume", "run")):
-        assert_refused(script("lenet5_1998.py", "--compare", option, value), 2, option)
-    assert_refused(script("lenet5_1998.py", "--compare", "--output", "bars.xyz"), 2, "bars.xyz")
+        assert_refused(script("compare_1998.py", option, value), 2, option)
+    assert_refused(script("compare_1998.py", "--output", "bars.xyz"), 2, "bars.xyz")
 
 
 # --- network3.py and plot_errors.py ---------------------------------------------------------

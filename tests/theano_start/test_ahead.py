@@ -8,8 +8,8 @@ import theano
 import theano.tensor as T
 from conftest import run_python
 
-from lenet.theano_start import ahead
 from lenet import processors
+from lenet.theano_start import ahead
 
 # Compiles a graph of three operations at least, and prints its values, how many g++ the main
 # thread waited for, and how many the others.

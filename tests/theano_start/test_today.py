@@ -191,9 +191,9 @@ def test_header_has_one_name_wherever_the_package_lies(tmp_path):
 
 def test_mends_are_applied_from_their_version_on(monkeypatch):
     mends = [view.Mend("m", None), view.Mend("m", None, (1, 24)), view.Mend("m", None, (2, 0))]
-    monkeypatch.setattr(view.numpy, "__version__", "1.26.4")
+    monkeypatch.setattr(numpy, "__version__", "1.26.4")
     assert view.needed(mends) == mends[:2]
-    monkeypatch.setattr(view.numpy, "__version__", "2.0.0rc1")
+    monkeypatch.setattr(numpy, "__version__", "2.0.0rc1")
     assert view.needed(mends) == mends
 
 

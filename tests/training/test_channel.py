@@ -47,7 +47,7 @@ class JobmansState(dict):
 @pytest.mark.parametrize("kind", [types.SimpleNamespace, JobmansState])
 def test_the_channel_is_told_of_each_validation(kind, small_dataset, tmp_path):
     run = Run.create(str(tmp_path / "run"), {})
-    _, expected = evaluate_lenet5(dataset=small_dataset, run=run, **SMALL)
+    _, expected = evaluate_lenet5(dataset=small_dataset, observers=[run], **SMALL)
     state = kind(dataset=small_dataset, jobman="something of the scheduler's", **SMALL)
     channel = Channel(state)
     result = experiment(state, channel)
@@ -62,10 +62,11 @@ def test_the_channel_is_told_of_each_validation(kind, small_dataset, tmp_path):
 
 def test_it_stops_when_the_channel_says_so_and_goes_on(small_dataset, tmp_path):
     folder = str(tmp_path / "run")
-    state = types.SimpleNamespace(dataset=small_dataset, run=Run.create(folder, {}), **SMALL)
+    state = types.SimpleNamespace(dataset=small_dataset, observers=[Run.create(folder, {})],
+                                  **SMALL)
     result = experiment(state, Channel(state, stop_after=7))
     assert (result.iteration, result.stopped) == (6, "interrupted")
-    state.run = Run.resume(folder)
+    state.observers = [Run.resume(folder)]
     result = experiment(state, Channel(state))
     assert (result.iteration, result.stopped) == (14, "n_epochs")
 

@@ -10,14 +10,10 @@ import theano.tensor as T
 from lenet.data import shared_dataset
 from lenet.errors import UsageError
 from lenet.logistic_sgd import LogisticRegression
-from lenet.training.functions import (
-    compile_error,
-    compile_functions,
-    compile_predictions,
-    falling_rate,
-    in_training,
-    velocities,
-)
+from lenet.training.evaluation import compile_error, compile_predictions
+from lenet.training.functions import compile_functions
+from lenet.training.noise import apply_dropout
+from lenet.training.updates import Momentum
 
 
 @pytest.fixture
@@ -118,72 +114,17 @@ def test_a_learning_rate_that_changes(sets):
     assert model.b.get_value().tolist() == [-2.25, -2.25]
 
 
-def test_momentum_adds_a_fraction_of_the_last_step(sets):
+def test_the_state_is_what_a_training_changes_or_depends_on(sets, rng):
     x, y = T.matrix("x"), T.ivector("y")
     model = LogisticRegression(x, n_in=3, n_out=2)
-    model.velocities = velocities(model.params, 0.75)
-    functions = compile_functions(model, x, y, model.negative_log_likelihood(y),
-                                  [shared_dataset(pair) for pair in sets], 0.5, 4, 0.75)
-    W, b, W_step, b_step = numpy.zeros((3, 2)), numpy.zeros(2), 0, 0
-    for minibatch in (0, 1, 0):
-        functions.train_minibatch(minibatch)
-        rows = slice(4 * minibatch, 4 * minibatch + 4)
-        images, labels = sets[0][0][rows].astype("float64"), sets[0][1][rows]
-        p = numpy.exp(images.dot(W) + b)
-        p /= p.sum(axis=1, keepdims=True)
-        slope = (p - numpy.eye(2)[labels]) / 4
-        W_step = 0.75 * W_step - 0.5 * images.T.dot(slope)
-        b_step = 0.75 * b_step - 0.5 * slope.sum(axis=0)
-        W, b = W + W_step, b + b_step
-        for param, expected in zip(model.params + model.velocities, (W, b, W_step, b_step)):
-            # sums of 4 floats of about 1
-            numpy.testing.assert_allclose(param.get_value(), expected, atol=1e-6)
-
-
-def test_without_momentum_nothing_is_added():
-    assert velocities(LogisticRegression(T.matrix(), 3, 2).params, 0) == []
-
-
-@pytest.mark.parametrize("momentum", [-0.1, 1, math.nan])
-def test_momentum_that_cannot_work(momentum):
-    with pytest.raises(UsageError, match="momentum .*; expected at least 0 and less than 1"):
-        velocities([], momentum)
-
-
-def test_the_rate_falls_after_each_epoch():
-    rate, epoch_begins = falling_rate(0.4, 0.5)
-    for epoch, expected in ((1, 0.4), (2, 0.2), (4, 0.05), (1, 0.4)):
-        epoch_begins(epoch)
-        assert rate.get_value() == pytest.approx(expected) and rate.dtype == theano.config.floatX
-    assert falling_rate(0.4, 1) == (0.4, None)
-
-
-def test_the_rate_rises_during_the_warm_up():
-    rate, epoch_begins = falling_rate(0.4, 1, warmup=3)
-    for epoch, expected in ((1, 0.1), (2, 0.2), (3, 0.3), (4, 0.4), (5, 0.4)):
-        epoch_begins(epoch)
-        assert rate.get_value() == pytest.approx(expected)
-    rate, epoch_begins = falling_rate(0.4, 0.5, warmup=1)
-    for epoch, expected in ((1, 0.2), (2, 0.2), (3, 0.1)):
-        epoch_begins(epoch)
-        assert rate.get_value() == pytest.approx(expected)
-    with pytest.raises(UsageError, match="warmup -1"):
-        falling_rate(0.4, 1, warmup=-1)
-
-
-@pytest.mark.parametrize("rate, decay, words", [
-    (0, 0.5, "learning rate 0"), (1, 0, "decay 0"), (1, -1, "decay -1"), (1, 1.1, "decay 1.1"),
-    (1, math.nan, "decay nan")])
-def test_rates_that_cannot_fall(rate, decay, words):
-    with pytest.raises(UsageError, match=words):
-        falling_rate(rate, decay)
-
-
-def test_what_stands_in_for_an_output_in_training():
-    x = T.scalar("x")
-    first = 2 * x
-    second = first + 1
-    cost = second ** 2
-    trained = in_training(cost, [(first, 3 * x), (second, first + 10)])
-    assert theano.function([x], [cost, trained])(5) == [11 ** 2, 25 ** 2]  # 3 * 5 + 10 = 25
-    assert in_training(cost, []) is cost
+    frozen = theano.shared(rng.randn(3), "frozen")
+    cost = apply_dropout(model.negative_log_likelihood(y) + (model.W.T * frozen).sum(), model.input,
+                         0.5, rng)
+    functions = compile_functions(model, x, y, cost, [shared_dataset(pair) for pair in sets],
+                                  Momentum(0.5, 0.9), 4)
+    names = [variable.name for variable in functions.state]
+    random_state, = (v for v in functions.state if v.name not in ("W", "b", "velocity", "frozen"))
+    assert sorted(filter(None, names)) == ["W", "b", "frozen", "velocity", "velocity"]
+    before = random_state.get_value()
+    functions.train_minibatch(0)
+    assert (random_state.get_value() != before).any()

@@ -3,7 +3,7 @@
 import math
 import operator
 
-from lenet.training.loop import Observer, early_stopping
+from lenet.training.loop import Functions, Observer, early_stopping
 
 
 class Log(Observer):
@@ -46,8 +46,8 @@ def run(validation_errors, n_train_batches=4, n_epochs=100, costs=None, log=None
         return costs[len(trained) - 1] if costs else 0.5
 
     log = log or Log()
-    result = early_stopping(train_minibatch, validation_error, lambda: 2 * last[-1],
-                            n_train_batches, n_epochs, observers=[log], **early)
+    functions = Functions(train_minibatch, validation_error, lambda: 2 * last[-1], n_train_batches)
+    result = early_stopping(functions, n_epochs, observers=[log], **early)
     return result, trained, [event for event in log.events if event[0] != "begins"]
 
 
@@ -148,9 +148,12 @@ def test_endless_patience_validates_once_an_epoch():
 
 
 def test_each_epoch_is_announced_before_its_first_minibatch():
-    log = Log()
-    run([0.5] * 2, n_train_batches=2, n_epochs=2, log=log,
-        epoch_begins=lambda epoch: log.events.append(("epoch", epoch)))
+    class EpochLog(Log):
+        def epoch_begins(self, epoch):
+            self.events.append(("epoch", epoch))
+
+    log = EpochLog()
+    run([0.5] * 2, n_train_batches=2, n_epochs=2, log=log)
     assert [event for event in log.events if event[0] in ("epoch", "begins")] == [
         ("epoch", 1), ("begins", 0), ("begins", 1), ("epoch", 2), ("begins", 2), ("begins", 3),
     ]

@@ -4,7 +4,8 @@ import copy
 
 import numpy
 
-from lenet.theano_start.today.view import REPLACED, Mend, module_like, numpy_version
+from lenet.installed import numpy_version
+from lenet.theano_start.today.view import REPLACED, Mend, module_like
 
 
 def show():

@@ -7,7 +7,8 @@ if importing the one in C raises an ImportError; but a failed compilation raises
 
 import sys
 
-from lenet.theano_start.today.view import REFUSED, numpy_version
+from lenet.installed import numpy_version
+from lenet.theano_start.today.view import REFUSED
 
 
 def refuse_old_cython():

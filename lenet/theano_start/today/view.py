@@ -12,7 +12,7 @@ import sys
 import types
 import warnings
 
-import numpy
+from lenet.installed import numpy_version
 
 # {name: the module that Theano gets for it}, including the packages that contain them
 REPLACED = {}
@@ -28,11 +28,6 @@ the module once it has been executed, and the first NumPy that needs it."""
 def needed(mends):
     """Those of the mends that this NumPy needs."""
     return [one for one in mends if numpy_version() >= one.numpy]
-
-
-def numpy_version():
-    """NumPy's version: (2, 5)"""
-    return tuple(int(number) for number in numpy.__version__.split(".")[:2])
 
 
 def module_like(original, **names):

@@ -9,15 +9,15 @@ import pytest
 import theano
 import theano.tensor as T
 
-from lenet import network3
+from lenet import network3, networks
 from lenet.convolutional_mlp import LeNet5
 from lenet.data import Datasets
 from lenet.errors import DataError
 from lenet.lenet5_1998 import LeNet5_1998
 from lenet.logistic_sgd import LogisticRegression
 from lenet.mlp import MLP
-from lenet import networks
 from lenet.networks import parameters
+from lenet.pooling import DeformationPoolLayer, L2PoolLayer, StochasticPoolLayer
 
 DIGITS = list("0123456789")
 SHAPE = (1, 16, 16)
@@ -26,13 +26,14 @@ NETWORKS = {
     "logistic regression": lambda rng, x: LogisticRegression(x, 256, 10),
     "perceptron": lambda rng, x: MLP(rng, x, 256, 7, 10),
     "LeNet": lambda rng, x: LeNet5(rng, x, SHAPE, nkerns=(2, 3), n_hidden=5),
-    "perceptron with dropout": lambda rng, x: MLP(rng, x, 256, 7, 10, "relu", 0.3),
+    "perceptron with ReLU": lambda rng, x: MLP(rng, x, 256, 7, 10, T.nnet.relu),
     "other sizes": lambda rng, x: LeNet5(rng, x, SHAPE, (2, 3), 10, 5, ((7, 6), (3, 2)),
-                                         ((2, 1), (1, 2)), "softplus", "l2", 0.2),
-    "stochastic": lambda rng, x: LeNet5(rng, x, SHAPE, (2, 3), n_hidden=5, activation="sigmoid",
-                                        pooling="stochastic"),
+                                         ((2, 1), (1, 2)), T.nnet.softplus, L2PoolLayer),
+    "stochastic": lambda rng, x: LeNet5(rng, x, SHAPE, (2, 3), n_hidden=5,
+                                        activation=T.nnet.sigmoid,
+                                        conv_pool_layer=StochasticPoolLayer),
     "deformation": lambda rng, x: LeNet5(rng, x, SHAPE, (2, 3), n_hidden=5, filter_size=(3, 3),
-                                         pooling="deformation"),
+                                         conv_pool_layer=DeformationPoolLayer),
     "paper of 1998": lambda rng, x: LeNet5_1998(rng, x, SHAPE),
     "1998 with other filters": lambda rng, x: LeNet5_1998(rng, x, SHAPE,
                                                           filter_size=((7, 7), (3, 3))),
@@ -94,14 +95,31 @@ def test_a_file_names_only_what_is_not_the_tutorials(rng):
         "stochastic": {"kind": "LeNet5", "nkerns": [2, 3], "n_hidden": 5, "filter_size": [5, 5],
                        "poolsize": [2, 2], "activation": "sigmoid", "pooling": "stochastic"},
         "perceptron": {"kind": "MLP", "n_hidden": 7},
-        "perceptron with dropout": {"kind": "MLP", "n_hidden": 7, "activation": "relu",
-                                    "dropout": 0.3},
+        "perceptron with ReLU": {"kind": "MLP", "n_hidden": 7, "activation": "relu"},
         "paper of 1998": {"kind": "LeNet5_1998", "connections": "table", "pooling": "mean",
                           "head": "rbf", "loss": "discriminative"},
     }
     for name, architecture in expected.items():
         found = json.dumps(networks.architecture_of(made(name, rng)))
         assert found == json.dumps(architecture)  # in this order, so the bytes are the same
+
+
+def test_dropout_of_an_earlier_version_is_read_as_it_was_used(rng, tmp_path):
+    """It multiplied the hidden units by 1 - dropout, here by 0.75."""
+    model, path = made("perceptron", rng), str(tmp_path / "a.safetensors")
+    architecture = dict(networks.architecture_of(model), dropout=0.25)
+    parameters.write(path, parameters.values(networks.named_params(model)), {
+        "network": json.dumps({"architecture": architecture, "class_names": DIGITS,
+                               "image_shape": SHAPE, "preparation": "resize"})})
+    images = rng.rand(3, 256).astype(theano.config.floatX)
+    W1, b1, W2, b2 = (param.get_value() for param in model.params)
+    scores = numpy.exp((0.75 * numpy.tanh(images.dot(W1) + b1)).dot(W2) + b2)
+    loaded = networks.load_model(path).model
+    numpy.testing.assert_allclose(
+        theano.function([loaded.input], loaded.p_y_given_x)(images),
+        scores / scores.sum(axis=1, keepdims=True), rtol=1e-5)
+    # Saved again, it is a network like any other.
+    assert "dropout" not in networks.architecture_of(loaded)
 
 
 def test_maps_and_filters(rng):

@@ -1,0 +1,194 @@
+"""The command line of a training: options that are new, or those of a run that goes on.
+
+What an option means for the function that trains is told here, in one place: the ones that are no
+arguments of it become a source of the data, an optimiser, noise in the cost, or observers.
+"""
+
+import json
+
+from lenet.data import ChunkedDataset
+from lenet.errors import DataError, UsageError
+from lenet.installed import option_name
+from lenet.parallel import ranks
+
+# Those that a run may be continued with instead of its own, besides the number of epochs.
+MAY_DIFFER = ("dataset", "chunk_mb")
+
+
+def parse_training(parser):
+    """Parse the command line of a training.
+
+    Parameters
+    ----------
+    parser : lenet.commands.Parser
+        With the options of ``add_run``.
+
+    Returns
+    -------
+    dict
+        The arguments of the function that trains, by name; among them the observers, of which only
+        rank 0 has a ``lenet.runs.run.Run``.
+    """
+    world = ranks.world()
+    parsed = parse_alone(parser) if world.rank == 0 else (None, None, None)
+    options, run, _ = parsed
+    options, is_resumed, world.timeout = world.share(
+        (options, parsed[2], world.timeout) if world.rank == 0 else None)
+    return make_arguments(options, run, is_resumed, world)
+
+
+def parse_alone(parser):
+    """The options by name, the Run or None, and whether it is one that goes on; as parsed in one
+    process, or in rank 0."""
+    options = take_timeout(vars(parser.parse_args()))
+    output, folder = options.pop("output"), options.pop("resume")
+    run, source = None, options.get("from")
+    if folder is not None or source is not None or output is not None:
+        from lenet.runs.run import Run, read_state  # draws curves, which is slow to import
+    if folder is not None:
+        run = Run.resume(folder)
+        options = resume_options(parser, run, options)
+    else:
+        if source is not None:
+            options = take_network(parser, source, read_state(source).settings, options)
+        elif options.get("fine_tune"):
+            raise UsageError("--fine-tune trains the layers of another run; name it with --from")
+        if output is not None:
+            run = Run.create(output, {})
+    if run is not None:
+        run.settings = dict(options, command=parser.prog)
+    return options, run, folder is not None
+
+
+def take_timeout(options):
+    """The options without --timeout, which the processes that train are told."""
+    timeout = options.pop("timeout")
+    if not timeout > 0:
+        raise UsageError(f"--timeout {timeout}; expected a positive number of seconds")
+    ranks.world().timeout = timeout
+    return options
+
+
+def resume_options(parser, run, options):
+    """The options of a run that is resumed; of those typed, only some may differ."""
+    begun_with = dict(run.settings)
+    command = begun_with.pop("command", None)
+    for name in options:  # one that is newer than the run had its default, as JSON has it
+        begun_with.setdefault(name, json.loads(json.dumps(parser.get_default(name))))
+    if command != parser.prog:
+        raise UsageError(f"{run.folder}: a run of {command}; go on with that command")
+    for name, value in begun_with.items():
+        if name not in options:
+            raise DataError(f"{run.folder}: begun with the option {name} = {value!r:.40}, "
+                            f"which {parser.prog} does not have; begin another run with --output")
+    options = parse_with(parser, begun_with, run.folder, "begin another run with --output",
+                         may_differ=(*MAY_DIFFER, parser.epochs))
+    if parser.epochs in begun_with and options[parser.epochs] < run.epochs_done:
+        raise UsageError(f"{option_name(parser.epochs)} {options[parser.epochs]}, but {run.folder} "
+                         f"has been trained for {run.epochs_done} epochs; name more, or begin "
+                         "another run with --output")
+    return {name: options[name] for name in begun_with}
+
+
+def take_network(parser, folder, settings, options):
+    """The options, those of the network as another run has them."""
+    if settings.get("command") != parser.prog:
+        raise UsageError(f"{folder}: a run of {settings.get('command')}; expected one of "
+                         f"{parser.prog}")
+    kept = {name: settings[name] for name in parser.of_network if name in settings}
+    parsed = parse_with(parser, kept, folder, "train without --from")
+    return {name: parsed[name] for name in options}
+
+
+def parse_with(parser, defaults, folder, otherwise, may_differ=()):
+    """Parse with the options of a run as defaults, from which typed ones must not differ."""
+    parser.set_defaults(**defaults)
+    options = vars(parser.parse_args())
+    for name, value in defaults.items():
+        if options[name] != value and name not in may_differ:
+            raise UsageError(f"{option_name(name)} {options[name]}, but {folder} was begun with "
+                             f"{value}; leave the option out, or {otherwise}")
+    return options
+
+
+def make_arguments(options, run=None, is_resumed=False, world=None):
+    """The arguments of the function that trains, made of the options of its command.
+
+    Parameters
+    ----------
+    options : dict
+        By name, such as {"momentum": 0.9}.
+    run : lenet.runs.run.Run, optional
+        Saves the training.
+    is_resumed : bool
+        Whether the run has its parameters already.
+    world : lenet.parallel.ranks.Alone or Ranks, optional
+        The processes that train; by default this one.
+    """
+    world = world or ranks.world()
+    arguments, observers = dict(options), []
+    source, fine_tune = arguments.pop("from", None), arguments.pop("fine_tune", False)
+    if source is not None:
+        from lenet.networks.transfer import Transfer
+
+        observers.append(Transfer(None if is_resumed else source, fine_tune))
+    if run is not None:
+        observers.append(run)
+    if world.size > 1:
+        from lenet.parallel.together import Together
+
+        observers.append(Together(world))
+
+    chunk_mb, shards = arguments.pop("chunk_mb", None), arguments.pop("shards", 1)
+    if chunk_mb is not None:
+        arguments["dataset"] = ChunkedDataset(arguments["dataset"], chunk_mb)
+    if shards != 1 or world.size > 1:
+        from lenet.parallel.shards import ShardedDataset, split_minibatches
+
+        batch_size = arguments.get("batch_size", arguments.get("mini_batch_size"))
+        arguments["dataset"] = ShardedDataset(
+            arguments["dataset"], split_minibatches(shards, batch_size, world), world)
+
+    if "momentum" in arguments:  # and the others of Parser.add_hidden
+        make_rate(arguments, observers)
+        make_functions(arguments)
+    return dict(arguments, observers=observers)
+
+
+def make_rate(arguments, observers):
+    """Put the falling rate and the optimiser in the place of the learning rate."""
+    from lenet.training.updates import FallingRate, Momentum
+
+    momentum, decay, warmup = (arguments.pop(name) for name in
+                               ("momentum", "learning_rate_decay", "warmup"))
+    falling = FallingRate(arguments["learning_rate"], decay, warmup)
+    if decay != 1 or warmup:
+        observers.insert(0, falling)
+        arguments["learning_rate"] = falling.rate
+    optimiser = Momentum(arguments["learning_rate"], momentum)
+    if momentum:
+        arguments["learning_rate"] = optimiser
+
+
+def make_functions(arguments):
+    """Put functions and classes in the place of their names, and noise in that of its options."""
+    from lenet import networks
+    from lenet.pooling import POOLINGS, draw_windows
+    from lenet.training.noise import apply_dropout, check_dropout
+
+    p_dropout, pooling = arguments.pop("dropout"), arguments.pop("pooling", None)
+    check_dropout(p_dropout)
+
+    def add_noise(cost, model, rng):
+        layers = networks.layers_of(model)
+        if p_dropout:
+            *_, hidden, _ = layers.values()
+            cost = apply_dropout(cost, hidden.output, p_dropout, rng)
+        if pooling == "stochastic":
+            cost = draw_windows(cost, [layers["layer0"], layers["layer1"]], rng)
+        return cost
+
+    arguments["noise"] = add_noise
+    arguments["activation"] = networks.ACTIVATIONS[arguments["activation"]]
+    if pooling is not None:
+        arguments["conv_pool_layer"] = POOLINGS[pooling]
