@@ -16,7 +16,8 @@ from lenet import commands
 from lenet.data import open_arrays
 from lenet.data.files import write_beside
 from lenet.errors import UsageError
-from lenet.predict.predictor import Predictor, find_images
+from lenet.predict import Predictor
+from lenet.predict.finding import find_images
 from lenet.predict.rejection import Distance
 
 

@@ -14,6 +14,7 @@ import types
 
 import numpy
 import pytest
+from PIL import Image
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Theano locks its folder of compiled modules, so processes that run tests side by side would
@@ -113,6 +114,16 @@ def small_sets(mnist_arrays):
 def small_dataset(tmp_path, small_sets):
     """The path of a dataset of a few digits."""
     return write_dataset(tmp_path / "small.pkl.gz", small_sets)
+
+
+@pytest.fixture
+def digit_files(mnist_arrays, tmp_path):
+    """300 digits as bytes, and the PNG files that hold them."""
+    images = (mnist_arrays[2][0][:300] * 256).astype("uint8").reshape(-1, 28, 28)
+    paths = [str(tmp_path / f"{i:03}.png") for i in range(len(images))]
+    for image, path in zip(images, paths):
+        Image.fromarray(image).save(path)
+    return images, paths
 
 
 @pytest.fixture

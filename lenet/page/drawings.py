@@ -11,7 +11,7 @@ from lenet.errors import DataError
 from lenet.images import digit
 from lenet.images.reading import refusal
 from lenet.network3 import n_elements
-from lenet.predict.predictor import Reader
+from lenet.predict.reader import Reader
 
 MOST_PIXELS = 24 * 10 ** 6  # of a picture
 MOST_BYTES = 60000  # of a drawing

@@ -12,7 +12,8 @@ from lenet.data import as_floats, open_arrays
 from lenet.data.files import make_folder, write_beside
 from lenet.errors import UsageError
 from lenet.figures import plots
-from lenet.predict.predictor import Predictor, Reader
+from lenet.predict import Predictor
+from lenet.predict.reader import Reader
 from lenet.runs.log import read_log
 
 MOST_FILTERS = 50  # of a layer that are drawn

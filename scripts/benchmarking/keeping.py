@@ -17,7 +17,8 @@ from lenet.convolutional_mlp import evaluate_lenet5
 from lenet.data import ChunkedDataset, load_data
 from lenet.errors import Interrupted
 from lenet.images import image_export, image_folder
-from lenet.predict.predictor import Predictor, find_images
+from lenet.predict import Predictor
+from lenet.predict.finding import find_images
 from lenet.runs.run import Run
 
 N_EPOCHS, ROUNDS, CHUNK_MB = 5, 5, 64

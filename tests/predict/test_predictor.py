@@ -1,25 +1,15 @@
 """lenet.predict.predictor: from saved networks and image files to classes."""
 
-import io
-import multiprocessing
-import os
-import subprocess
-import sys
-import time
-from concurrent.futures import Future
-
 import numpy
 import pytest
 import theano.tensor as T
-from conftest import environment
 from PIL import Image
 
 from lenet import networks
 from lenet.errors import DataError, UsageError
-from lenet.images.reading import read_picture
 from lenet.logistic_sgd import LogisticRegression
-from lenet.predict import predictor as predict
-from lenet.predict.predictor import Predictor, Reader, find_images
+from lenet.predict import Predictor
+from lenet.predict.finding import find_images
 
 NAMES = [str(i) for i in range(10)]
 
@@ -55,16 +45,6 @@ def of_pets(tmp_path_factory):
     return Predictor(str(path)), W, b
 
 
-@pytest.fixture
-def digits(mnist_arrays, tmp_path):
-    """300 digits as bytes, and the PNG files that hold them."""
-    images = (mnist_arrays[2][0][:300] * 256).astype("uint8").reshape(-1, 28, 28)
-    paths = [str(tmp_path / f"{i:03}.png") for i in range(len(images))]
-    for image, path in zip(images, paths):
-        Image.fromarray(image).save(path)
-    return images, paths
-
-
 def test_arrays(of_digits, mnist_arrays):
     predictor, W, b = of_digits
     x = mnist_arrays[2][0][:300]
@@ -82,9 +62,9 @@ def test_arrays(of_digits, mnist_arrays):
 
 @pytest.mark.parametrize("n_processes", [0, 1, 3])
 @pytest.mark.parametrize("center", [True, False])
-def test_files_in_order(of_digits, digits, n_processes, center):
+def test_files_in_order(of_digits, digit_files, n_processes, center):
     predictor = of_digits[0]
-    images, paths = digits
+    images, paths = digit_files
     order = numpy.random.RandomState(1).permutation(300)
     found = list(predictor.classify([paths[i] for i in order], center, n_processes))
     assert [result.path for result in found] == [paths[i] for i in order]
@@ -93,9 +73,9 @@ def test_files_in_order(of_digits, digits, n_processes, center):
                                   predictor.probabilities(images[order]), rtol=1e-5, atol=1e-7)
 
 
-def test_a_bad_file_does_not_stop_the_others(of_digits, digits, tmp_path):
+def test_a_bad_file_does_not_stop_the_others(of_digits, digit_files, tmp_path):
     predictor = of_digits[0]
-    images, paths = digits
+    images, paths = digit_files
     (tmp_path / "text.png").write_text("no image")
     (tmp_path / "half.png").write_bytes(open(paths[0], "rb").read()[:90])
     Image.new("L", (50, 60), "white").save(tmp_path / "blank.png")
@@ -129,105 +109,8 @@ def test_pictures_in_colour_are_brought_to_their_size(of_pets, rng, tmp_path):
     assert grey.error is None
 
 
-def test_a_photograph_is_read_as_it_was_for_the_training(rng, tmp_path):
-    path = str(tmp_path / "large.jpg")
-    coarse = rng.randint(0, 256, (40, 50, 3)).astype("uint8")
-    Image.fromarray(coarse).resize((500, 400), Image.BICUBIC).save(path, quality=90)
-    shape = (3, 32, 32)
-    numpy.testing.assert_array_equal(Reader(shape, "resize").read(path), read_picture(path, shape))
-
-
-def test_batches_are_read_no_further_than_needed(of_digits, digits, monkeypatch):
-    monkeypatch.setattr(predict, "BATCH", 10)
-    taken = []
-
-    def paths():
-        for path in digits[1]:
-            taken.append(path)
-            yield path
-
-    for n_processes in (0, 2):
-        taken.clear()
-        found = of_digits[0].classify(paths(), True, n_processes)
-        next(found)
-        assert len(taken) <= 10 * (n_processes + 2)
-        found.close()
-
-
-def test_no_batch_is_cancelled(of_digits, digits, monkeypatch):
-    """In Python 3.8 and 3.9, a pool that has only cancelled tasks left waits forever."""
-    monkeypatch.setattr(predict, "BATCH", 10)
-    cancelled = []
-    monkeypatch.setattr(Future, "cancel", lambda future: cancelled.append(future))
-    found = of_digits[0].classify(digits[1], n_processes=2)
-    next(found)
-    found.close()
-    assert not cancelled
-
-
-def test_a_process_that_dies(of_digits, digits, monkeypatch):
-    monkeypatch.setattr(predict.Reader, "read", lambda self, path: os._exit(9))
-    with pytest.raises(DataError, match=r"000.png to .*(127|255|299).png has ended"):
-        list(of_digits[0].classify(digits[1], n_processes=2))
-
-
-def test_whoever_stops_asking_does_not_wait_for_the_batches_begun(of_digits, digits, monkeypatch):
-    monkeypatch.setattr(predict, "BATCH", 10)
-    n_read = multiprocessing.get_context("fork").Value("i", 0)
-    read = Reader.read
-
-    def counted(self, path):
-        """Read an image; one of the second batch or a later one only when no more are wanted."""
-        if path not in digits[1][:10]:
-            for _ in range(20000):
-                if predict.stopped.value:
-                    break
-                time.sleep(0.001)
-            with n_read.get_lock():
-                n_read.value += 1
-        return read(self, path)
-
-    monkeypatch.setattr(Reader, "read", counted)
-    found = of_digits[0].classify(digits[1], n_processes=2)
-    assert next(found).path == digits[1][0]
-    found.close()
-    assert n_read.value <= 2  # the image that each process was at
-    assert not multiprocessing.active_children()
-
-
-@pytest.mark.parametrize("kill", ["os.kill(os.getpid(), 9)", "os.killpg(0, 2)"])
-def test_readers_end_with_the_process_that_asks(of_digits, digits, kill):
-    """Killed with SIGKILL it cannot end them; Ctrl-C is sent to all of them."""
-    code = ("import os, signal, sys\n"
-            "from lenet.predict.predictor import Reader\n"
-            # A shell starts what runs in the background with Ctrl-C ignored.
-            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-            "found = Reader((1, 28, 28), 'digit').read_ahead(sys.argv[1:] * 3, 2)\n"
-            "next(found)\n"
-            "print('reading', flush=True)\n" + kill)
-    process = subprocess.run([sys.executable, "-c", code, *digits[1]], text=True, timeout=300,
-                             env=environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                             start_new_session=True)
-    # The pipe is at its end only when all who could write to it are gone.
-    assert process.stdout == "reading\n" and process.returncode in (-9, -2)
-
-
-def test_find_images(tmp_path, monkeypatch):
-    for name in ("b.png", "a.JPG", "notes.txt", ".hidden.png", "sub/c.bmp"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    folder = [str(tmp_path / name) for name in ("a.JPG", "b.png", "sub/c.bmp")]
-    assert list(find_images([str(tmp_path)])) == folder
-    assert list(find_images(["x.txt", str(tmp_path / "sub")])) == ["x.txt", folder[2]]
-    monkeypatch.setattr(sys, "stdin", io.StringIO(f"one.png\n\n{tmp_path}/sub\n"))
-    assert list(find_images(["zero.png", "-"])) == ["zero.png", "one.png", folder[2]]
+def test_a_folder_without_images_does_not_stop_the_others(of_digits, digit_files, tmp_path):
     (tmp_path / "empty").mkdir()
-    empty = str(tmp_path / "empty")
-    assert list(find_images([empty, "x.txt"])) == [empty, "x.txt"]
-
-
-def test_a_folder_without_images_does_not_stop_the_others(of_digits, digits, tmp_path):
-    (tmp_path / "empty").mkdir()
-    empty, right = of_digits[0].classify(find_images([str(tmp_path / "empty"), digits[1][0]]))
+    empty, right = of_digits[0].classify(find_images([str(tmp_path / "empty"), digit_files[1][0]]))
     assert "empty: a folder without images" in str(empty.error) and empty.probabilities is None
     assert right.error is None
