@@ -16,8 +16,8 @@ import numpy
 import theano
 
 from lenet import networks
-from lenet.data import as_floats
-from lenet.errors import UsageError
+from lenet.data import as_floats, open_arrays
+from lenet.errors import DataError, UsageError
 
 
 class Distance:
@@ -77,6 +77,37 @@ class Distance:
         return numpy.quantile(self.of(self.datasets[1][0]), 1 - fraction)
 
 
+def rejection_curves(predictor, datasets, unknown=None):
+    """What rejecting brings, by the distance and by one minus the probability of the class.
+
+    Parameters
+    ----------
+    predictor, datasets
+        As for ``Distance``; the images are those of the test set.
+    unknown : str, optional
+        Images that should be rejected; see ``unknown_images``.
+
+    Returns
+    -------
+    dict from str to dict from str to array of shape (n,)
+        By title and by way to measure: the fractions that ``accuracy_of_kept`` and, given unknown
+        images, ``share_above`` return.
+    """
+    distance = Distance(predictor, datasets)
+    scores = {"distance": distance.of,
+              "1 - probability": lambda x: 1 - predictor.probabilities(x).max(axis=1)}
+    x, y = datasets[2]
+    right = predictor.probabilities(x).argmax(axis=1) == y
+    known = {name: score(x) for name, score in scores.items()}
+    panels = {"accuracy of the images that are kept (%)": {
+        name: accuracy_of_kept(values, right) for name, values in known.items()}}
+    if unknown is not None:
+        images = unknown_images(unknown, x, predictor.image_shape)
+        panels["rejected images of unknown classes (%)"] = {
+            name: share_above(known[name], score(images)) for name, score in scores.items()}
+    return panels
+
+
 def accuracy_of_kept(scores, right):
     """The accuracy of the images that are left when those of the highest scores are rejected.
 
@@ -94,3 +125,23 @@ def accuracy_of_kept(scores, right):
     """
     right = right[numpy.argsort(scores, kind="stable")]
     return (numpy.cumsum(right) / numpy.arange(1, len(right) + 1))[::-1]
+
+
+def unknown_images(name, x, image_shape):
+    """Images of no class of the network: "noise", "negatives" of the test images ``x``, or the
+    test images of the dataset of this name."""
+    if name == "noise":
+        return numpy.random.RandomState(0).randint(0, 256, x.shape).astype("uint8")
+    if name == "negatives":
+        return 255 / 256 - as_floats(x)
+    unknown = open_arrays(name)
+    if unknown.image_shape != image_shape:
+        raise DataError(f"{name}: images of shape {unknown.image_shape}; expected those of the "
+                        f"network, {image_shape}")
+    return unknown[2][0]
+
+
+def share_above(known, unknown):
+    """The fraction of unknown images that are rejected with 0, 1, ... of the known ones."""
+    thresholds = numpy.sort(known)[::-1]  # each in turn is the largest that is still accepted
+    return 1 - numpy.searchsorted(numpy.sort(unknown), thresholds, side="right") / len(unknown)

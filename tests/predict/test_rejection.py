@@ -11,11 +11,11 @@ from PIL import Image
 from lenet import networks
 from lenet.convolutional_mlp import LeNet5
 from lenet.data import load_arrays
-from lenet.errors import UsageError
+from lenet.errors import DataError, UsageError
 from lenet.lenet5_1998 import LeNet5_1998, bitmaps
 from lenet.logistic_sgd import LogisticRegression
-from lenet.predict.predictor import Predictor
-from lenet.predict.rejection import Distance, accuracy_of_kept
+from lenet.predict import Predictor
+from lenet.predict.rejection import Distance, accuracy_of_kept, share_above, unknown_images
 
 NETWORKS = {
     "LeNet-5": lambda rng: LeNet5(rng, T.matrix("x"), nkerns=(2, 3), n_hidden=5),
@@ -58,6 +58,22 @@ def test_accuracy_of_the_images_that_are_kept():
     right = numpy.array([True, False, True, False, True])
     found = accuracy_of_kept(numpy.array([0.1, 0.9, 0.3, 0.5, 0.2]), right)
     numpy.testing.assert_allclose(found, [3 / 5, 3 / 4, 3 / 3, 2 / 2, 1 / 1])
+
+
+def test_the_share_of_unknown_images_that_is_rejected():
+    # Nothing known is rejected at 0.9, one image at 0.5, two at 0.2.
+    found = share_above(numpy.array([0.2, 0.9, 0.5]), numpy.array([0.95, 0.5, 0.6, 0.1]))
+    numpy.testing.assert_allclose(found, [1 / 4, 2 / 4, 3 / 4])
+
+
+def test_unknown_images(small_dataset, small_sets):
+    x = small_sets[2][0]
+    numpy.testing.assert_array_equal(unknown_images(small_dataset, x, (1, 28, 28)), x)
+    with pytest.raises(DataError, match=r"images of shape \(1, 28, 28\)"):
+        unknown_images(small_dataset, x, (3, 28, 28))
+    numpy.testing.assert_allclose(unknown_images("negatives", x, (1, 28, 28)) + x, 255 / 256)
+    noise = unknown_images("noise", x, (1, 28, 28))
+    assert noise.dtype == "uint8" and noise.shape == x.shape and noise.min() < 5 < 250 < noise.max()
 
 
 def test_a_fraction_of_the_images(model, small_dataset):
