@@ -30,10 +30,11 @@ def parse_training(parser):
         rank 0 has a ``lenet.runs.run.Run``.
     """
     world = ranks.world()
-    parsed = parse_alone(parser) if world.rank == 0 else (None, None, None)
-    options, run, _ = parsed
-    options, is_resumed, world.timeout = world.share(
-        (options, parsed[2], world.timeout) if world.rank == 0 else None)
+    run = told = None
+    if world.rank == 0:
+        options, run, is_resumed = parse_alone(parser)
+        told = options, is_resumed, world.timeout
+    options, is_resumed, world.timeout = world.share(told)
     return make_arguments(options, run, is_resumed, world)
 
 
@@ -73,6 +74,7 @@ def resume_options(parser, run, options):
     """The options of a run that is resumed; of those typed, only some may differ."""
     begun_with = dict(run.settings)
     command = begun_with.pop("command", None)
+    begun_with.pop("compare", None)  # an earlier switch of lenet5_1998.py, off in every run
     for name in options:  # one that is newer than the run had its default, as JSON has it
         begun_with.setdefault(name, json.loads(json.dumps(parser.get_default(name))))
     if command != parser.prog:

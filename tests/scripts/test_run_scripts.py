@@ -167,3 +167,28 @@ def test_a_run_with_an_option_that_the_command_lacks(script, small_dataset, tmp_
     state["settings"]["depth"] = 3
     parameters.write(path, arrays, dict(metadata, state=json.dumps(state)))
     assert_refused(script(command, "--resume", run), 1, "option depth", "another run")
+
+
+def test_a_run_of_1998_with_a_switch_that_is_a_command_now(script, small_dataset, tmp_path):
+    run = tmp_path / "run"
+    options = ["lenet5_1998.py", "--dataset", small_dataset, "--n-epochs", 1, "--batch-size", 50]
+    script(*options, "--output", run)
+    path = str(run / "last.safetensors")
+    arrays, metadata = parameters.read(path)
+    state = json.loads(metadata["state"])
+    state["settings"]["compare"] = False
+    parameters.write(path, arrays, dict(metadata, state=json.dumps(state)))
+    assert script("lenet5_1998.py", "--resume", run).returncode == 0
+
+
+def test_a_run_of_earlier_dropout_is_refused(script, small_dataset, tmp_path):
+    run = tmp_path / "run"
+    options = ["mlp.py", "--dataset", small_dataset, "--n-epochs", 1, "--batch-size", 50,
+               "--n-hidden", 4, "--dropout", 0.5]
+    script(*options, "--output", run)
+    path = str(run / "last.safetensors")
+    arrays, metadata = parameters.read(path)
+    network = json.loads(metadata["network"])
+    network["architecture"]["dropout"] = 0.5
+    parameters.write(path, arrays, dict(metadata, network=json.dumps(network)))
+    assert_refused(script("mlp.py", "--resume", run), 1, "run", "dropout was another", "--output")

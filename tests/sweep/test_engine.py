@@ -43,7 +43,7 @@ def logs(dataset, rates, sizes, n_epochs, tmp_path):
         name = f"learning-rate={rate}_batch-size={size}"
         run = Run.create(str(tmp_path / "one by one" / name), {})
         try:
-            sgd_optimization_mnist(float(rate), n_epochs, dataset, int(size), run=run)
+            sgd_optimization_mnist(float(rate), n_epochs, dataset, int(size), observers=[run])
         except TrainingError:
             assert rate == "1e300"
         found[name] = read_log(os.path.join(run.folder, "log.csv"))

@@ -59,7 +59,7 @@ def test_a_stopped_trial_goes_on_and_a_finished_one_is_not_trained_again(
         small_dataset, tmp_path, monkeypatch):
     n_epochs = 300
     run = Run.create(str(tmp_path / "alone"), {})
-    _, expected = sgd_optimization_mnist(0.5, n_epochs, small_dataset, 50, run=run)
+    _, expected = sgd_optimization_mnist(0.5, n_epochs, small_dataset, 50, observers=[run])
     state = state_of(tmp_path, small_dataset, n_epochs)
     channel = Channel(once_saved=True)
     assert trial.experiment(state, channel) is None
