@@ -6,7 +6,7 @@ import theano
 import theano.tensor as T
 
 from lenet import lenet5_1998
-from lenet.data.checks import numbered
+from lenet.data.checks import number_classes
 from lenet.data.loading import Datasets, shared_dataset
 from lenet.errors import DataError, UsageError
 from lenet.lenet5_1998 import STEPS, TABLE_I, LeNet5_1998, squash
@@ -165,7 +165,7 @@ def test_radial_basis_functions_and_both_losses(rng):
 
 def grey_digits(digits, side):
     """One set, already shared, in the place of all three."""
-    return Datasets([digits] * 3, (1, side, side), numbered(10), "digit")
+    return Datasets([digits] * 3, (1, side, side), number_classes(10), "digit")
 
 
 @pytest.mark.parametrize("name, simplifications", STEPS)

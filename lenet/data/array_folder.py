@@ -12,7 +12,7 @@ import os
 import numpy
 import theano
 
-from lenet.data.files import unreadable
+from lenet.data.files import make_read_error
 from lenet.errors import DataError, one_line
 
 PARTS = ("train", "valid", "test")
@@ -42,12 +42,12 @@ def read(folder):
     sets = []
     for part in PARTS:
         path = os.path.join(folder, part + "_x.npy")
-        x = images(path)
+        x = open_images(path)
         if isinstance(description, dict) and description.get("image_shape") != list(x.shape[1:]):
             raise DataError(f"{path}: images of shape {x.shape[1:]}, where {DESCRIPTION} says "
                             "otherwise; make the dataset again")
         # Labels are few bytes, and are checked all together.
-        y = numpy.array(mapped(os.path.join(folder, part + "_y.npy")))
+        y = numpy.array(map_array(os.path.join(folder, part + "_y.npy")))
         sets.append((x.reshape(len(x), -1), y))
     return sets + [description]
 
@@ -62,32 +62,32 @@ def read_description(folder):
         raise DataError(f"{folder}: cannot be read as a dataset, since it has no {DESCRIPTION}; "
                         "make one with `python scripts/images_to_pkl.py`") from None
     except OSError as error:
-        raise unreadable(path, error) from None
+        raise make_read_error(path, error) from None
     except ValueError as error:
         raise DataError(f"{path}: no JSON ({one_line(error)}); make the dataset again") from None
 
 
-def images(path):
-    """The images of a file, memory-mapped."""
-    x = mapped(path)
+def open_images(path):
+    """Open the images of a file, memory-mapped."""
+    x = map_array(path)
     if x.dtype != numpy.uint8 or x.ndim != 4 or 0 in x.shape or not x.flags.c_contiguous:
         raise DataError(f"{path}: {x.dtype} of shape {x.shape}; expected uint8 of shape (images, "
                         "channels, height, width), row by row")
     return x
 
 
-def mapped(path, mode="r"):
+def map_array(path, mode="r"):
     """The array in a ``.npy`` file, memory-mapped. Objects, which are pickles, are refused."""
     try:
         return numpy.lib.format.open_memmap(path, mode)
     except OSError as error:
-        raise unreadable(path, error, "make the dataset again") from None
+        raise make_read_error(path, error, "make the dataset again") from None
     except Exception as error:  # a damaged header makes NumPy fail in many ways
         raise DataError(f"{path}: no intact array ({one_line(error)}); make the dataset again"
                         ) from None
 
 
-def to_floats(content, floats):
+def scale_bytes(content, floats):
     """Write images of bytes into an array of floats of the same shape, which is returned."""
     floats[...] = content
     floats /= 256  # exact, since 256 is a power of two
@@ -100,7 +100,7 @@ def as_floats(x):
         return x
     floats = numpy.empty(x.shape, theano.config.floatX)
     for start in range(0, len(x), 4096):  # in parts, which the caches of the processor hold
-        to_floats(x[start:start + 4096], floats[start:start + 4096])
+        scale_bytes(x[start:start + 4096], floats[start:start + 4096])
     return floats
 
 

@@ -13,8 +13,8 @@ from lenet.errors import DataError, one_line
 PREPARATIONS = ("digit", "resize")
 
 
-def checked(sets, set_names, path):
-    """What was read as a dataset, as arrays that can be trained on.
+def check_dataset(sets, set_names, path):
+    """Check what was read as a dataset; return arrays that can be trained on.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def checked(sets, set_names, path):
                         "((train_x, train_y), (valid_x, valid_y), (test_x, test_y))")
     pairs, is_plain = sets[:3], len(sets) == 3
     places = [f"{path}: {name}" for name in set_names]
-    all_x = [checked_images(x, where) for (x, _), where in zip(pairs, places)]
+    all_x = [check_images(x, where) for (x, _), where in zip(pairs, places)]
     n_training, n_pixels = all_x[0].shape
     if any(x.shape[1] != n_pixels for x in all_x):
         widths = "{}, {} and {}".format(*(x.shape[1] for x in all_x))
@@ -54,12 +54,12 @@ def checked(sets, set_names, path):
         n_classes = max(10, n_training)  # ten digits, even where a small set lacks some
         why = f"as a class needs at least one of the {n_training} training images"
     else:
-        image_shape, class_names, preparation = checked_description(
+        image_shape, class_names, preparation = check_description(
             sets[3], n_pixels, n_training, path)
         n_classes, why = len(class_names), "one for each of its class_names"
     all_y = []
     for (_, y), x, where in zip(pairs, all_x, places):
-        y = checked_labels(y, where, n_classes, why)
+        y = check_labels(y, where, n_classes, why)
         if len(x) != len(y):
             raise DataError(f"{where}: {len(x)} images but {len(y)} labels; expected one label "
                             "for each image")
@@ -67,15 +67,15 @@ def checked(sets, set_names, path):
             n_classes, why = max(10, 1 + int(y.max())), "the classes of the training images"
         all_y.append(y)
     if is_plain:
-        image_shape = shape_of_rows(n_pixels)
-        class_names = numbered(1 + max(int(y.max()) for y in all_y))
-        preparation = preparation_of(all_x[0], image_shape)
+        image_shape = guess_image_shape(n_pixels)
+        class_names = number_classes(1 + max(int(y.max()) for y in all_y))
+        preparation = guess_preparation(all_x[0], image_shape)
     return list(zip(all_x, all_y)), image_shape, class_names, preparation
 
 
-def checked_images(x, where):
-    """Images as an array of floatX, or of bytes on the disk, one image a row."""
-    x = as_numbers(x, where, "images")
+def check_images(x, where):
+    """Check images; return an array of floatX, or of bytes on the disk, one image a row."""
+    x = check_numbers(x, where, "images")
     if x.ndim != 2 or x.shape[1] == 0:
         raise DataError(f"{where}: images of shape {x.shape}; expected (number of images, pixels)")
     if len(x) == 0:
@@ -91,9 +91,9 @@ def checked_images(x, where):
     return x
 
 
-def checked_labels(y, where, n_classes, why):
-    """Labels as a vector of int64: whole numbers below ``n_classes``."""
-    y = as_numbers(y, where, "labels")
+def check_labels(y, where, n_classes, why):
+    """Check labels, whole numbers below ``n_classes``; return a vector of int64."""
+    y = check_numbers(y, where, "labels")
     if y.ndim != 1:
         raise DataError(f"{where}: labels of shape {y.shape}; expected one number for each image")
     wrong = (y < 0) | (y >= n_classes) | (y != numpy.floor(y))
@@ -103,8 +103,8 @@ def checked_labels(y, where, n_classes, why):
     return y.astype("int64")
 
 
-def as_numbers(values, where, what):
-    """An array of numbers; lists become arrays if all their items have the same length."""
+def check_numbers(values, where, what):
+    """Check numbers; return an array. Lists need items of the same length."""
     try:
         if not isinstance(values, numpy.ndarray):
             values = numpy.asarray(values, dtype="float64")
@@ -116,15 +116,15 @@ def as_numbers(values, where, what):
     return values if isinstance(values, numpy.memmap) else values.view(numpy.ndarray)
 
 
-def checked_description(description, n_pixels, n_training, path):
-    """``image_shape``, ``class_names`` and ``preparation`` out of a dict."""
+def check_description(description, n_pixels, n_training, path):
+    """Check a dict; return its ``image_shape``, ``class_names`` and ``preparation``."""
     if not isinstance(description, dict):
-        raise DataError(f"{path}: {shown(description)}, where a dict of image_shape, class_names "
+        raise DataError(f"{path}: {quote(description)}, where a dict of image_shape, class_names "
                         "and preparation was expected")
     shape = description.get("image_shape")
     if not (isinstance(shape, (tuple, list)) and len(shape) == 3
             and all(type(n) is int and n > 0 for n in shape) and shape[0] in (1, 3)):
-        raise DataError(f"{path}: image_shape {shown(shape)}; expected (1 or 3 channels, height, "
+        raise DataError(f"{path}: image_shape {quote(shape)}; expected (1 or 3 channels, height, "
                         f"width) of images of {n_pixels} pixels")
     if math.prod(shape) != n_pixels:
         raise DataError(f"{path}: image_shape {tuple(shape)}, but images of {n_pixels} pixels; "
@@ -133,18 +133,18 @@ def checked_description(description, n_pixels, n_training, path):
     if not (isinstance(names, (tuple, list)) and names
             and all(isinstance(name, str) and name and name.isprintable() for name in names)
             and len(set(names)) == len(names)):
-        raise DataError(f"{path}: class_names {shown(names)}; expected a list of different names")
+        raise DataError(f"{path}: class_names {quote(names)}; expected a list of different names")
     if len(names) > n_training:
         raise DataError(f"{path}: {len(names)} class_names; expected at most {n_training}, as a "
                         "class needs at least one of the training images")
     preparation = description.get("preparation")
     if not (isinstance(preparation, str) and preparation in PREPARATIONS):
-        raise DataError(f"{path}: preparation {shown(preparation)}; expected one of "
+        raise DataError(f"{path}: preparation {quote(preparation)}; expected one of "
                         + ", ".join(PREPARATIONS))
     return tuple(shape), list(names), preparation
 
 
-def shown(value):
+def quote(value):
     """A value of any kind out of a file, in one line."""
     return one_line(repr(value))
 
@@ -152,18 +152,18 @@ def shown(value):
 # --- what a plain pickle does not say -------------------------------------------------------
 
 
-def shape_of_rows(n_pixels):
+def guess_image_shape(n_pixels):
     """(channels, height, width): square grey images if they can be, otherwise one row each."""
     side = math.isqrt(n_pixels)
     return (1, side, side) if side * side == n_pixels else (1, 1, n_pixels)
 
 
-def numbered(n_classes):
+def number_classes(n_classes):
     """The names of the classes: "0", "1", ..."""
     return [str(label) for label in range(n_classes)]
 
 
-def preparation_of(images, image_shape):
+def guess_preparation(images, image_shape):
     """How new pictures are prepared: as digits, if the first images are such."""
     size = digit_format.SIZE
     if image_shape == (1, size, size) and digit_format.are_in_format(images[:200]):

@@ -15,8 +15,8 @@ import numpy
 import theano
 import theano.tensor as T
 
-from lenet.data.array_folder import to_floats
-from lenet.data.files import unreadable
+from lenet.data.array_folder import scale_bytes
+from lenet.data.files import make_read_error
 from lenet.data.sets import SharedSet
 from lenet.errors import DataError, UsageError
 
@@ -53,9 +53,9 @@ class Window:
         self.shared_x = theano.shared(numpy.zeros((1, 1), dtype))
         self.shared_y = theano.shared(numpy.zeros(1, dtype))
         self.variables = self.shared_x, T.cast(self.shared_y, "int32")
-        self.buffers = None  # (in use, free)
-        self.shown = None  # which chunk the shared variables hold
-        self.awaited, self.reading = None, None  # which chunk the thread reads, and its future
+        self.buffers = None  # the one in use, and the free one
+        self.shown_chunk = None
+        self.awaited_chunk, self.awaited_result = None, None
         self.reader = ThreadPoolExecutor(1, "chunks")
 
     def batches_per_chunk(self, n_pixels, batch_size):
@@ -76,15 +76,15 @@ class Window:
         size = n_batches * batch_size
         number = index // n_batches
         wanted = a_set, number * size, size
-        if wanted != self.shown:
-            if wanted != self.awaited:
+        if wanted != self.shown_chunk:
+            if wanted != self.awaited_chunk:
                 self.read(wanted)
-            self.awaited = None
-            x, y = self.reading.result()
+            self.awaited_chunk = None
+            x, y = self.awaited_result.result()
             self.shared_x.set_value(x, borrow=True)
             self.shared_y.set_value(y, borrow=True)
             self.buffers.reverse()
-            self.shown = wanted
+            self.shown_chunk = wanted
             # What follows in this set; after the last chunk, the next epoch begins.
             following = (number + 1) * size
             self.read((a_set, following if following < a_set.n_examples else 0, size))
@@ -94,11 +94,11 @@ class Window:
         if self.buffers is None:
             self.buffers = [numpy.empty(self.numbers_per_chunk, theano.config.floatX)
                             for _ in range(2)]
-        if chunk != self.shown:
+        if chunk != self.shown_chunk:
             a_set, start, size = chunk
             # There is one thread: when it comes to this it has finished with the buffer.
-            self.awaited = chunk
-            self.reading = self.reader.submit(a_set.read, start, size, self.buffers[1])
+            self.awaited_chunk = chunk
+            self.awaited_result = self.reader.submit(a_set.read, start, size, self.buffers[1])
 
 
 def check_megabytes(megabytes):
@@ -200,6 +200,6 @@ class ChunkedSet(SharedSet):
                 part = x[first:first + rows]
                 if self.file.readinto(content[:len(part)]) < part.size:
                     raise DataError(f"{path}: truncated while it was used; make the dataset again")
-                to_floats(content[:len(part)], part)
+                scale_bytes(content[:len(part)], part)
         except OSError as error:
-            raise unreadable(path, error) from None
+            raise make_read_error(path, error) from None

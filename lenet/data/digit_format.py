@@ -10,8 +10,8 @@ the web).
 
 import numpy
 
-SIZE = 28  # rows and columns of an MNIST image
-BOX = 20  # rows and columns of the box that the digit fits
+# Rows and columns of an MNIST image, and of the box that its digit fits.
+SIZE, BOX = 28, 20
 ONES = numpy.ones(SIZE, dtype="float32")
 
 
@@ -19,7 +19,7 @@ def is_in_format(ink):
     """Whether a digit on even paper fits its box and is centered already."""
     if ink.shape != (SIZE, SIZE):
         return False
-    masses = ink @ ONES, ONES @ ink  # of the rows and the columns
+    masses = ink @ ONES, ONES @ ink  # one mass per row, one per column
     return max(map(extent, masses)) == BOX and all(
         SIZE / 2 - 0.5 <= centre_of(mass) < SIZE / 2 + 0.5 for mass in masses)
 

@@ -12,7 +12,7 @@ import tempfile
 from lenet.errors import DataError, one_line
 
 
-def unreadable(path, error, expected=None):
+def make_read_error(path, error, expected=None):
     """The DataError that says in one line why a file cannot be read."""
     reason = getattr(error, "strerror", None) or one_line(error)
     return DataError(f"{path}: cannot be read ({reason})" + (f"; {expected}" if expected else ""))
@@ -43,12 +43,12 @@ def write_beside(path):
         The folder is missing or read-only, or the disk is full.
     """
     if os.path.exists(path) and not os.path.isfile(path):
-        with _complaining_of(path), open(path, "wb") as file:
+        with _explain_errors(path), open(path, "wb") as file:
             yield file
         return
     path = os.path.realpath(path)  # a link stays a link
     folder, name = os.path.split(path)
-    with _complaining_of(path):
+    with _explain_errors(path):
         file = tempfile.NamedTemporaryFile(dir=folder, prefix=name + ".", delete=False)
         try:
             with file:
@@ -64,7 +64,7 @@ def write_beside(path):
 
 
 @contextlib.contextmanager
-def _complaining_of(path):
+def _explain_errors(path):
     """Turn an OSError inside the ``with`` block into a DataError that says what cannot be done."""
     try:
         yield
@@ -85,7 +85,7 @@ def _flush_folder(folder):
 
 
 @contextlib.contextmanager
-def folder_beside(path, names=()):
+def write_folder_beside(path, names=()):
     """Make a temporary folder beside ``path`` to write in; rename it to ``path`` when complete.
 
     Parameters
@@ -107,7 +107,7 @@ def folder_beside(path, names=()):
     """
     path = os.path.realpath(path)
     folder, name = os.path.split(path)
-    with _complaining_of(path):
+    with _explain_errors(path):
         check_replaceable(path, names)
         temporary = tempfile.mkdtemp(dir=folder, prefix=name + ".")
         try:

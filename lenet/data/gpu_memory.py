@@ -15,7 +15,7 @@ ADVICE = ("keep the data set on the host and send pieces of it (--chunk-mb 64), 
 
 
 @contextlib.contextmanager
-def in_one_line(needs):
+def explain_full_memory(needs):
     """Turn what does not fit the GPU into an error of one line.
 
     Parameters
@@ -43,14 +43,14 @@ def in_one_line(needs):
         raise DataError(f"the GPU's memory is full: needed are {parts}; {ADVICE}") from None
 
 
-def of_datasets(datasets):
+def count_dataset_bytes(datasets):
     """Bytes of the images that lie in shared variables, which sets in chunks have in common."""
     images = {a_set.x: a_set.x.get_value(borrow=True, return_internal_type=True)
               for a_set in datasets}
     return sum(int(value.size) * value.dtype.itemsize for value in images.values())
 
 
-def of_minibatch(model, x, batch_size, n_pixels):
+def count_minibatch_bytes(model, x, batch_size, n_pixels):
     """Bytes of a minibatch's maps, of their gradients, and of the columns of its convolutions.
 
     Parameters

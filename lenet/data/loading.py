@@ -18,9 +18,9 @@ import theano
 
 from lenet.data import array_folder, gpu_memory, mnist, plain_pickle
 from lenet.data.array_folder import as_floats
-from lenet.data.checks import checked
+from lenet.data.checks import check_dataset
 from lenet.data.chunks import MEGABYTE, ChunkedSet, Window, check_megabytes
-from lenet.data.files import make_folder, unreadable
+from lenet.data.files import make_folder, make_read_error
 from lenet.data.sets import SET_NAMES, Datasets, shared_dataset
 from lenet.errors import DataError, UsageError, one_line
 from lenet.installed import beside_the_package
@@ -53,7 +53,7 @@ def load_data(dataset="mnist.pkl.gz"):
     if hasattr(dataset, "load"):
         return dataset.load()
     stored = open_arrays(dataset)
-    return stored.with_sets(place_sets(stored), fingerprint_of(stored))
+    return stored.with_sets(place_sets(stored), compute_fingerprint(stored))
 
 
 class ChunkedDataset:
@@ -79,7 +79,7 @@ class ChunkedDataset:
 
     def load(self):
         stored = open_arrays(self.dataset)
-        return stored.with_sets(place_sets(stored, self.megabytes), fingerprint_of(stored))
+        return stored.with_sets(place_sets(stored, self.megabytes), compute_fingerprint(stored))
 
 
 def place_sets(stored, megabytes=math.inf, selections=(None, None, None)):
@@ -91,13 +91,13 @@ def place_sets(stored, megabytes=math.inf, selections=(None, None, None)):
         window = Window(megabytes)
         return [ChunkedSet(x, y, window, selection)
                 for (x, y), selection in zip(stored, selections)]
-    with gpu_memory.in_one_line(lambda: {"the data set": size}):
+    with gpu_memory.explain_full_memory(lambda: {"the data set": size}):
         return [shared_dataset((as_floats(x), y) if selection is None else
                                (as_floats(selection.rows(x)), selection.rows(y)))
                 for (x, y), selection in zip(stored, selections)]
 
 
-def fingerprint_of(sets):
+def compute_fingerprint(sets):
     """A checksum of all labels, and of up to a thousand images of each set."""
     checksum = 0
     for x, y in sets:
@@ -130,7 +130,7 @@ def open_arrays(dataset="mnist.pkl.gz"):
     """
     path = find_dataset(dataset)
     sets = array_folder.read(path) if os.path.isdir(path) else read_pickle(path)
-    return Datasets(*checked(sets, SET_NAMES, path))
+    return Datasets(*check_dataset(sets, SET_NAMES, path))
 
 
 def find_dataset(dataset):
@@ -173,9 +173,9 @@ def read_pickle(path):
     except EOFError:
         raise DataError(f"{path}: truncated; copy or download it again") from None
     except gzip.BadGzipFile as error:
-        raise unreadable(path, error, "expected a gzip'ed pickle") from None
+        raise make_read_error(path, error, "expected a gzip'ed pickle") from None
     except OSError as error:
-        raise unreadable(path, error) from None
+        raise make_read_error(path, error) from None
     except (zlib.error, MemoryError, pickle.UnpicklingError) as error:
         raise DataError(f"{path}: refused: {one_line(error)}; expected a pickle of arrays of "
                         "numbers only") from None

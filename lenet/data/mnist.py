@@ -14,8 +14,8 @@ import zlib
 import numpy
 
 from lenet.data import plain_pickle
-from lenet.data.array_folder import to_floats
-from lenet.data.files import unreadable, write_beside
+from lenet.data.array_folder import scale_bytes
+from lenet.data.files import make_read_error, write_beside
 from lenet.errors import DataError
 
 # SHA-256 of the files' contents, uncompressed, and MD5 of the compressed files on the mirrors.
@@ -39,7 +39,8 @@ MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
 
-N_VALIDATION = 10000  # the last of the 60,000 training images, as in the tutorial
+# As in the tutorial, the last 10,000 of the 60,000 training images are the validation set.
+N_VALIDATION = 10000
 
 
 def build(folder, output):
@@ -64,9 +65,9 @@ def build(folder, output):
     train_y, test_y = (read_idx(folder, name) for name in ("train-labels-idx1-ubyte",
                                                            "t10k-labels-idx1-ubyte"))
     sets = (
-        as_pair(train_x[:-N_VALIDATION], train_y[:-N_VALIDATION]),
-        as_pair(train_x[-N_VALIDATION:], train_y[-N_VALIDATION:]),
-        as_pair(test_x, test_y),
+        make_pair(train_x[:-N_VALIDATION], train_y[:-N_VALIDATION]),
+        make_pair(train_x[-N_VALIDATION:], train_y[-N_VALIDATION:]),
+        make_pair(test_x, test_y),
     )
     with write_beside(output) as file:
         # No name and no time in the header: the bytes depend on the contents alone.
@@ -74,10 +75,10 @@ def build(folder, output):
             plain_pickle.dump(sets, compressed)
 
 
-def as_pair(images, labels):
+def make_pair(images, labels):
     """Images of shape (n, rows, columns) and labels (n,), uint8, in the tutorial's format."""
     x = images.reshape(len(images), -1)
-    return to_floats(x, numpy.empty(x.shape, "float32")), labels.astype("int64")
+    return scale_bytes(x, numpy.empty(x.shape, "float32")), labels.astype("int64")
 
 
 def read_idx(folder, name):
@@ -94,7 +95,7 @@ def read_idx(folder, name):
         with gzip.open(compressed) if os.path.exists(compressed) else open(path, "rb") as file:
             content = file.read()
     except (OSError, EOFError, zlib.error) as error:
-        raise unreadable(path, error, "expected the original file of MNIST there") from None
+        raise make_read_error(path, error, "expected the original file of MNIST there") from None
     found, expected = hashlib.sha256(content).hexdigest(), FILES[name][0]
     if found != expected:
         raise DataError(f"{path}: not the original file of MNIST (SHA-256 {found[:12]}..., "

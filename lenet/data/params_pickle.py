@@ -6,14 +6,14 @@ import numpy
 import theano
 
 from lenet.data import plain_pickle
-from lenet.data.files import unreadable, write_beside
+from lenet.data.files import make_read_error, write_beside
 from lenet.errors import DataError, one_line
 
 
 def save(layers, filename="../model/params.pkl"):
     """Write the parameters of layers into a file, each as a pickle of its own."""
     with write_beside(filename) as file:
-        for param in params_of(layers):
+        for param in list_params(layers):
             plain_pickle.dump(param.get_value(borrow=True), file)
 
 
@@ -25,7 +25,7 @@ def load(layers, filename="../model/params.pkl"):
     DataError
         The file cannot be read, tries to run code, or does not hold the parameters of these layers.
     """
-    params, values = params_of(layers), []
+    params, values = list_params(layers), []
     try:
         with open(filename, "rb") as file:
             while file.peek(1):
@@ -33,7 +33,7 @@ def load(layers, filename="../model/params.pkl"):
     except EOFError:
         raise DataError(f"{filename}: truncated; copy or save it again") from None
     except OSError as error:
-        raise unreadable(filename, error) from None
+        raise make_read_error(filename, error) from None
     except (MemoryError, pickle.UnpicklingError) as error:
         raise DataError(f"{filename}: refused: {one_line(error)}; expected pickles of arrays of "
                         "numbers only") from None
@@ -46,6 +46,6 @@ def load(layers, filename="../model/params.pkl"):
         param.set_value(numpy.array(value, dtype=theano.config.floatX), borrow=True)
 
 
-def params_of(layers):
+def list_params(layers):
     """All parameters, from the first layer to the last."""
     return [param for layer in layers for param in layer.params]

@@ -8,7 +8,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from lenet.data import SET_NAMES, array_folder, find_dataset, open_arrays
-from lenet.data.files import folder_beside
+from lenet.data.files import write_folder_beside
 from lenet.errors import DataError
 
 FORMATS = ("png", "bmp")
@@ -42,7 +42,7 @@ def export(dataset, output, format="png"):
     for name in datasets.class_names:
         if "/" in name or "\\" in name or name.startswith("."):
             raise DataError(f"{path}: class {name!r} cannot be the name of a folder")
-    with folder_beside(output) as folder, tqdm(
+    with write_folder_beside(output) as folder, tqdm(
         total=sum(len(y) for _, y in datasets), unit="image", file=sys.stderr,
         disable=not sys.stderr.isatty(), dynamic_ncols=True, leave=False,
     ) as bar:

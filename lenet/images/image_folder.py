@@ -21,9 +21,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from lenet.data import array_folder, plain_pickle
-from lenet.data.array_folder import ArrayWriter, to_floats
-from lenet.data.checks import numbered, preparation_of
-from lenet.data.files import folder_beside, unreadable, write_beside
+from lenet.data.array_folder import ArrayWriter, scale_bytes
+from lenet.data.checks import guess_preparation, number_classes
+from lenet.data.files import make_read_error, write_beside, write_folder_beside
 from lenet.errors import DataError, UsageError, one_line
 from lenet.images.reading import read_picture, shape_of
 
@@ -127,7 +127,7 @@ def build(source, output, validation=None, test=None, size=None, channels=None, 
                 dir=os.path.dirname(os.path.abspath(output)),
                 prefix=os.path.basename(output) + "."))
         else:
-            folder = stack.enter_context(folder_beside(output, array_folder.FILES))
+            folder = stack.enter_context(write_folder_beside(output, array_folder.FILES))
         n_files = sum(len(rows) for _, rows in plans)
         with tqdm(total=n_files, unit="image", file=sys.stderr, disable=not sys.stderr.isatty(),
                   dynamic_ncols=True, leave=False) as bar:
@@ -138,8 +138,8 @@ def build(source, output, validation=None, test=None, size=None, channels=None, 
                 shutil.copyfile(os.path.join(folder, f"valid_{what}.npy"),
                                 os.path.join(folder, f"test_{what}.npy"))
             report.n_images.append(report.n_images[1])
-        training_images = array_folder.mapped(os.path.join(folder, "train_x.npy"))
-        description = image_shape, class_names, preparation_of(training_images, image_shape)
+        training_images = array_folder.map_array(os.path.join(folder, "train_x.npy"))
+        description = image_shape, class_names, guess_preparation(training_images, image_shape)
         if as_pickle:
             # No name and no time in the header: the bytes depend on the contents alone.
             with gzip.GzipFile("", "wb", 6, file, mtime=0) if output.endswith(".gz") \
@@ -179,7 +179,8 @@ def class_folders(folder):
             names = [entry.name for entry in entries
                      if entry.is_dir() and not entry.name.startswith(".")]
     except OSError as error:
-        raise unreadable(folder, error, "expected a folder with one subfolder per class") from None
+        raise make_read_error(
+            folder, error, "expected a folder with one subfolder per class") from None
     if not names:
         raise DataError(f"{folder}: no subfolders; expected one for each class, with its images")
     for name in names:
@@ -237,7 +238,7 @@ class Listing:
         try:
             names = [name for name in os.listdir(folder) if not name.startswith(".")]
         except OSError as error:
-            raise unreadable(folder, error) from None
+            raise make_read_error(folder, error) from None
         names.sort(key=as_sorted)
         return numpy.array([os.fsencode(name) for name in names], "S") if names else names
 
@@ -298,7 +299,7 @@ def write_set(folder, part, listing, rows, report, strict, as_pickle, bar):
                                     "out --strict")
                 report.skipped.append((listing.path(row), reason(pixels)))
             else:
-                images.append(to_floats(pixels, floats) if as_pickle else pixels)
+                images.append(scale_bytes(pixels, floats) if as_pickle else pixels)
                 labels.append(listing.labels[row])
                 n_of_class[listing.labels[row]] += 1
             bar.update()
@@ -350,12 +351,12 @@ def write_pickle(file, folder, image_shape, class_names, preparation):
     sets, maps = [], []
     for part in array_folder.PARTS:
         # Mapped as writable, so that whoever reads the pickle gets a writable array.
-        x = array_folder.mapped(os.path.join(folder, part + "_x.npy"), "r+")
-        y = numpy.array(array_folder.mapped(os.path.join(folder, part + "_y.npy")))
+        x = array_folder.map_array(os.path.join(folder, part + "_x.npy"), "r+")
+        y = numpy.array(array_folder.map_array(os.path.join(folder, part + "_y.npy")))
         sets.append((x.reshape(len(x), -1), y))
         maps.append(x.base)
     channels, height, width = image_shape
-    if channels > 1 or height != width or class_names != numbered(len(class_names)):
+    if channels > 1 or height != width or class_names != number_classes(len(class_names)):
         # More than the tutorial's grey square images of numbered classes.
         sets.append({"image_shape": image_shape, "class_names": class_names,
                      "preparation": preparation})

@@ -3,7 +3,7 @@
 import numpy
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from lenet.data.files import unreadable
+from lenet.data.files import make_read_error
 from lenet.errors import DataError
 
 GREY, COLOUR = 1, 3  # channels
@@ -129,4 +129,4 @@ def refusal(path, error):
         return DataError(f"{path}: not found; give the path of an image")
     if isinstance(error, UnidentifiedImageError):
         return DataError(f"{path}: no image that Pillow can read; expected JPEG, PNG or the like")
-    return unreadable(path, error)
+    return make_read_error(path, error)

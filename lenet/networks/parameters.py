@@ -10,7 +10,7 @@ import numpy
 import safetensors
 import safetensors.numpy
 
-from lenet.data.files import unreadable, write_beside
+from lenet.data.files import make_read_error, write_beside
 from lenet.errors import DataError
 
 LARGEST_HEADER = 2 ** 20  # bytes; the package's own are a few thousand
@@ -67,7 +67,7 @@ def read(path):
         raise DataError(f"{path}: not found; give the folder of a run, or a .safetensors file"
                         ) from None
     except OSError as error:
-        raise unreadable(path, error) from None
+        raise make_read_error(path, error) from None
     except (safetensors.SafetensorError, TypeError, AttributeError) as error:
         # A type that NumPy does not have, such as bfloat16, ends in one of the last two.
         raise DataError(f"{path}: no intact file of parameters ({error}); expected a .safetensors "

@@ -13,7 +13,7 @@ import math
 from collections import namedtuple
 
 from lenet.data import ChunkedDataset, open_arrays
-from lenet.data.loading import fingerprint_of, place_sets
+from lenet.data.loading import compute_fingerprint, place_sets
 from lenet.errors import UsageError
 from lenet.parallel.split_step import compile_split_step
 
@@ -97,7 +97,7 @@ class ShardedDataset:
         else:
             stored, megabytes = open_arrays(source), math.inf
         train_set, *others = place_sets(stored, megabytes, (self.shards, None, None))
-        fingerprint = fingerprint_of(stored)
+        fingerprint = compute_fingerprint(stored)
         sets = [ShardedSet(train_set, len(stored[0][1]), self.shards, self.world, fingerprint)]
         sets += [SplitSet(a_set, self.world) for a_set in others]
         return stored.with_sets(sets, fingerprint)

@@ -9,7 +9,7 @@ import numpy
 from lenet import networks
 from lenet.data import as_floats, open_arrays
 from lenet.data.files import make_folder
-from lenet.data.loading import fingerprint_of
+from lenet.data.loading import compute_fingerprint
 from lenet.errors import DataError, UsageError
 from lenet.figures import plots
 from lenet.predict.predictor import Predictor
@@ -62,7 +62,7 @@ def compare(paths, output, dataset=None):
         check_comparable(paths[0], runs[0], path, run)
     datasets = open_arrays(dataset or dataset_of(paths[0]))
     networks.check_images(runs[0].predictor, datasets)
-    if runs[0].trained_on[1] not in (None, fingerprint_of(datasets)):
+    if runs[0].trained_on[1] not in (None, compute_fingerprint(datasets)):
         raise DataError(f"{paths[0]}: trained on other examples than this dataset has; name the "
                         "dataset of its training with --dataset")
     x, y = as_floats(datasets[2][0]), datasets[2][1]

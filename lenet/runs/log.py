@@ -3,7 +3,7 @@
 import csv
 import io
 
-from lenet.data.files import unreadable
+from lenet.data.files import make_read_error
 from lenet.errors import DataError
 
 COLUMNS = ("iteration", "epoch", "cost", "validation", "test", "seconds")
@@ -33,7 +33,7 @@ def read_log(path):
                 raise ValueError(f"the columns are {reader.fieldnames!s:.80}")
             return [_row(row) for row in reader]
     except OSError as error:
-        raise unreadable(path, error) from None
+        raise make_read_error(path, error) from None
     except (ValueError, TypeError, csv.Error) as error:
         raise DataError(f"{path}: no log of a run ({error}); expected {','.join(COLUMNS)} and "
                         "numbers") from None

@@ -16,7 +16,7 @@ import runpy
 from collections import namedtuple
 from urllib.parse import quote
 
-from lenet.data.files import make_folder, unreadable, write_beside
+from lenet.data.files import make_folder, make_read_error, write_beside
 from lenet.errors import DataError, UsageError
 from lenet.installed import beside_the_package, option_name
 from lenet.runs.run import list_others, lock_folder
@@ -144,7 +144,7 @@ class Study:
             threads = int(begun_with.pop("threads"))
             begun_with.update(begun_with.pop("options"))
         except OSError as error:
-            raise unreadable(path, error) from None
+            raise make_read_error(path, error) from None
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path}: no options of a study ({error!r:.80}); name another folder"
                             ) from None

@@ -4,7 +4,7 @@ import csv
 import io
 import os
 
-from lenet.data.files import unreadable, write_beside
+from lenet.data.files import make_read_error, write_beside
 from lenet.errors import DataError
 
 # epochs: how many are done; validation: the least error so far, a fraction; test: the error on the
@@ -55,7 +55,7 @@ def diverged(folder):
                                    "stopped": "diverged", "reason": row["reason"]}
                     for row in csv.DictReader(file) if row["stopped"] == "diverged"}
     except OSError as error:
-        raise unreadable(path, error) from None
+        raise make_read_error(path, error) from None
     except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise DataError(f"{path}: no table of a sweep ({error!r:.80}); remove it") from None
 

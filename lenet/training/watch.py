@@ -43,9 +43,9 @@ def watch_training(file, model, datasets, batch_size, observers=()):
         On Ctrl-C or SIGTERM, after the current minibatch is done and the best result is printed.
     """
     def count_needs():  # bytes on the GPU
-        return {"the data set": gpu_memory.of_datasets(datasets),
-                "a minibatch": gpu_memory.of_minibatch(model, model.input, batch_size,
-                                                       datasets[0].n_pixels)}
+        return {"the data set": gpu_memory.count_dataset_bytes(datasets),
+                "a minibatch": gpu_memory.count_minibatch_bytes(model, model.input, batch_size,
+                                                                datasets[0].n_pixels)}
 
     observers = list(observers)
     if not any(isinstance(observer, StopOnSignals) for observer in observers):
@@ -57,7 +57,7 @@ def watch_training(file, model, datasets, batch_size, observers=()):
     with contextlib.ExitStack() as stack:
         for observer in observers:
             stack.callback(observer.close)
-        with gpu_memory.in_one_line(count_needs):
+        with gpu_memory.explain_full_memory(count_needs):
             for observer in observers:
                 observer.model_built(model, datasets)
             yield [*observers, outcome]

@@ -125,7 +125,7 @@ def test_the_chunk_that_follows_is_read_meanwhile(folder):
     a_set.read = recorded
     for index in range(14):
         a_set.window.show(a_set, index, 4)
-        a_set.window.reading.result()
+        a_set.window.awaited_result.result()
         # The chunk at hand, and the one that follows; after the last one the first again.
         assert [start for start, _ in readers] == [*range(0, 56, 8), 0][:index // 2 + 2]
     assert all(thread is not threading.main_thread() for _, thread in readers)
