@@ -29,7 +29,7 @@ def main():
                          f"of the {name}")
 
     print(f"images of the {name}: {images.shape}   (images, pixels)")
-    picture = plots.as_image(images[arguments.index], image_shape_of(datasets))
+    picture = plots.reshape_image(images[arguments.index], image_shape_of(datasets))
     print(f"one image as a row of pixels: {images[0].shape} -> {picture.shape}")
     label = datasets.class_names[labels[arguments.index]]
     print(f"label of image {arguments.index}: {label}")

@@ -17,7 +17,7 @@ from lenet.data.files import write_beside
 from lenet.errors import DataError, UsageError
 
 DPI = 100
-GAP = 0.08  # inches between images
+GAP_INCHES = 0.08  # between images
 
 
 def draw_images(images, captions=None, columns=10, cell=1.0, fontsize=9, **settings):
@@ -45,22 +45,22 @@ def draw_images(images, captions=None, columns=10, cell=1.0, fontsize=9, **setti
     columns = max(1, min(columns, len(images)))
     rows = max(1, -(-len(images) // columns))
     height, width = numpy.max([image.shape[:2] for image in images] or [(1, 1)], axis=0)
-    box_width = cell - GAP
+    box_width = cell - GAP_INCHES
     box_height = box_width * height / width
     # A line takes 1.3 times its font size; a point is an inch / 72.
     above = (1 + captions[0].count("\n")) * 1.3 * fontsize / 72 if captions else 0
-    step = above + box_height + GAP
+    step = above + box_height + GAP_INCHES
     figure = new_figure(columns * cell, rows * step, constrained_layout=False)
     axes = figure.add_axes((0, 0, 1, 1))
     for number, image in enumerate(images):
         row, column = divmod(number, columns)
-        middle, top = (column + 0.5) * cell, row * step + GAP / 2 + above
+        middle, top = (column + 0.5) * cell, row * step + GAP_INCHES / 2 + above
         scale = min(box_height / image.shape[0], box_width / image.shape[1])
         half, bottom = scale * image.shape[1] / 2, top + scale * image.shape[0]
         axes.imshow(image, extent=(middle - half, middle + half, bottom, top),
                     **{"cmap": "gray", **settings})
         if captions:
-            axes.text(middle, top - GAP / 2, captions[number], fontsize=fontsize, ha="center",
+            axes.text(middle, top - GAP_INCHES / 2, captions[number], fontsize=fontsize, ha="center",
                       va="bottom", linespacing=1.1)
     axes.set_xlim(0, columns * cell)
     axes.set_ylim(rows * step, 0)
@@ -80,8 +80,8 @@ def draw_weights(weights, titles=None, columns=10):
         Pictures per row.
     """
     largest = max(abs(weights).max(), 1e-12)
-    return draw_images((weights / largest + 1) / 2, titles and [shortened(t, 10) for t in titles],
-                       columns, cell=0.95, vmin=0, vmax=1)
+    captions = titles and [shorten_name(title, 10) for title in titles]
+    return draw_images((weights / largest + 1) / 2, captions, columns, cell=0.95, vmin=0, vmax=1)
 
 
 def draw_filters(filters):
@@ -98,9 +98,9 @@ def draw_filters(filters):
     if below == 1:
         return draw_images(filters[:, 0], cell=0.7)
     if below == 3:
-        return draw_images(stretched(filters).transpose(0, 2, 3, 1), cell=0.7)
+        return draw_images(stretch_images(filters).transpose(0, 2, 3, 1), cell=0.7)
     # (n, below, height, width) -> (below * n, height, width): a row for each map below.
-    picture = mosaic(filters.transpose(1, 0, 2, 3).reshape(below * n, height, width), columns=n)
+    picture = make_mosaic(filters.transpose(1, 0, 2, 3).reshape(-1, height, width), columns=n)
     inches = min(0.3 * n + 0.5, 9)
     figure = new_figure(inches + 0.7, inches * picture.shape[0] / picture.shape[1] + 0.5)
     axes = figure.subplots()
@@ -136,9 +136,9 @@ def draw_mistakes(indices, x, y, wrong, right, image_shape, class_names):
     matplotlib.figure.Figure
     """
     captions = ["{}: {:.0f} %\nis {}: {:.0f} %".format(
-        shortened(class_names[wrong[i].argmax()], 8), 100 * wrong[i].max(),
-        shortened(class_names[y[i]], 6), 100 * right[i, y[i]]) for i in indices]
-    return draw_images([as_image(x[i], image_shape) for i in indices], captions, cell=1.05,
+        shorten_name(class_names[wrong[i].argmax()], 8), 100 * wrong[i].max(),
+        shorten_name(class_names[y[i]], 6), 100 * right[i, y[i]]) for i in indices]
+    return draw_images([reshape_image(x[i], image_shape) for i in indices], captions, cell=1.05,
                        fontsize=7, vmin=0, vmax=1)
 
 
@@ -161,7 +161,7 @@ def plot_errors(error_locations, erroneous_predictions, test_data, image_shape, 
     """
     images, labels = test_data[0].get_value(borrow=True), test_data[1].eval()
     error_locations = error_locations[:rows * columns]
-    figure = draw_images([as_image(images[i], image_shape) for i in error_locations],
+    figure = draw_images([reshape_image(images[i], image_shape) for i in error_locations],
                          columns=columns, cell=0.8, cmap="binary")
     axes, = figure.axes
     for image, location, prediction in zip(axes.images, error_locations, erroneous_predictions):
@@ -170,7 +170,7 @@ def plot_errors(error_locations, erroneous_predictions, test_data, image_shape, 
                   color="black", linewidth=0.8)
         for number, y, where, colour in ((labels[location], top + 0.04, "top", "tab:green"),
                                          (prediction, bottom - 0.04, "bottom", "tab:red")):
-            name = shortened(class_names[number] if class_names else str(number), 10)
+            name = shorten_name(class_names[number] if class_names else str(number), 10)
             axes.text(right - 0.03, y, name, ha="right", va=where, color=colour,
                       fontsize=11 if len(name) < 3 else 7, fontweight="bold")
     return figure
@@ -193,7 +193,7 @@ def draw_network(image, layers, probabilities, class_names):
     for name, maps in layers:
         kind = "{} units" if maps.ndim == 1 else "{} feature maps, {} x {}"
         if maps[0].size > 1:
-            picture = mosaic(maps, columns=-(-len(maps) // 2))  # in two rows
+            picture = make_mosaic(maps, columns=-(-len(maps) // 2))  # in two rows
         else:  # a map of one element has no range of its own: rows of up to 100, without gaps
             columns = min(len(maps), 100)
             picture = numpy.pad(maps.ravel(), (0, -len(maps) % columns),
@@ -226,13 +226,13 @@ def draw_probabilities(axes, probabilities, class_names, most=10):
         shown = numpy.argsort(-probabilities, kind="stable")[:most]
         title = f"the {most} most probable classes"
     axes.barh(range(len(shown)), probabilities[shown], color="0.4")
-    axes.set_yticks(range(len(shown)), [shortened(class_names[i]) for i in shown], fontsize=9)
+    axes.set_yticks(range(len(shown)), [shorten_name(class_names[i]) for i in shown], fontsize=9)
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
     axes.set_title(title, fontsize=10)
 
 
-def mosaic(images, columns):
+def make_mosaic(images, columns):
     """Put images side by side in one, each from 0 to 1, with a transparent gap (NaN) between them.
 
     (n, height, width) -> (rows * (height + 1) - 1, columns * (width + 1) - 1)
@@ -240,12 +240,12 @@ def mosaic(images, columns):
     n, height, width = images.shape
     rows = -(-n // columns)
     tiles = numpy.full((rows * columns, height + 1, width + 1), numpy.nan)
-    tiles[:n, :height, :width] = stretched(images)
+    tiles[:n, :height, :width] = stretch_images(images)
     tiles = tiles.reshape(rows, columns, height + 1, width + 1).transpose(0, 2, 1, 3)
     return tiles.reshape(rows * (height + 1), columns * (width + 1))[:-1, :-1]
 
 
-def stretched(images):
+def stretch_images(images):
     """Each image (along the first axis) stretched to the range from 0 to 1."""
     axes = tuple(range(1, images.ndim))
     low, high = images.min(axis=axes, keepdims=True), images.max(axis=axes, keepdims=True)
@@ -270,7 +270,7 @@ def draw_confusion(counts, class_names):
     shares = counts / numpy.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(numpy.sqrt(shares), cmap="gray_r", vmin=0, vmax=1.15)
     step = -(-n // 40)  # at most 40 names fit
-    ticks, names = range(0, n, step), [shortened(name) for name in class_names[::step]]
+    ticks, names = range(0, n, step), [shorten_name(name) for name in class_names[::step]]
     fontsize = 10 if with_numbers else 7
     upright = with_numbers and max(map(len, names)) <= 3
     axes.set_xticks(ticks, names, fontsize=fontsize, rotation=0 if upright else 90)
@@ -334,7 +334,7 @@ def draw_runs(names, logs):
             epochs = validation_epochs([row["epoch"] for row in rows])
             curve = [factor * row[key] for row in rows]
             axes.plot(epochs, curve, "o-", markersize=4 if len(rows) <= 40 else 2, linewidth=1.2,
-                      label=shortened(name, 30))
+                      label=shorten_name(name, 30))
             last, values = max([last] + epochs), values + curve
         axes.set_title(title, fontsize=10)
         set_range(axes, last, values)
@@ -406,13 +406,13 @@ def draw_bars(names, values, label):
     return figure
 
 
-def as_image(pixels, image_shape):
+def reshape_image(pixels, image_shape):
     """One rasterized image as (height, width), or (height, width, 3) in colour."""
     image = pixels.reshape(image_shape)
     return image[0] if image_shape[0] == 1 else image.transpose(1, 2, 0)
 
 
-def shortened(name, most=14):
+def shorten_name(name, most=14):
     """A name that fits beside a picture."""
     return name if len(name) <= most else name[:most - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
@@ -445,13 +445,13 @@ def check_output(output):
     """
     if output is None:
         return
-    if ending_of(output) not in FigureCanvasBase.get_supported_filetypes():
+    if picture_format(output) not in FigureCanvasBase.get_supported_filetypes():
         raise UsageError(f"output {output}; expected a name that ends in .png, .pdf or .svg")
     if not os.access(os.path.dirname(os.path.abspath(output)), os.W_OK):
         raise DataError(f"output {output}: its folder is missing or cannot be written to")
 
 
-def ending_of(path):
+def picture_format(path):
     """The format that a file name asks for: "png"."""
     return os.path.splitext(path)[1][1:].lower()
 
@@ -471,7 +471,7 @@ def finish(figure, output):
     if output is not None:
         check_output(output)
         with write_beside(output) as file:
-            figure.savefig(file, format=ending_of(output))
+            figure.savefig(file, format=picture_format(output))
     elif has_display() and matplotlib.get_backend().lower() != "agg":
         pyplot.show()
     else:

@@ -100,7 +100,7 @@ def pictures(predictor, rows, pixels, name, x, y, probabilities):
         "network.png", "An image, layer by layer",
         f"What the network makes of {name}. Each map is stretched to the range from black to "
         "white.",
-        plots.draw_network(plots.as_image(pixels[0], shape), outputs_of(model, pixels),
+        plots.draw_network(plots.reshape_image(pixels[0], shape), outputs_of(model, pixels),
                            predictor.probabilities(pixels)[0], names))
 
     if rows is not None:
@@ -164,7 +164,7 @@ def weights_on_pixels(model, image_shape):
         values = param.get_value(borrow=True)
         if values.ndim == 2 and len(values) == int(numpy.prod(image_shape)):
             # A unit's weights are a column: (784, 10) -> (10, 28, 28).
-            return numpy.stack([plots.as_image(unit, image_shape) for unit in values.T])
+            return numpy.stack([plots.reshape_image(unit, image_shape) for unit in values.T])
     return None
 
 

@@ -58,7 +58,7 @@ def draw_maps(options, rows):
         set_ticks(axes.xaxis, names[0], columns)
         set_ticks(axes.yaxis, names[1], lines)
         if value is not None:
-            axes.set_title(f"{names[2][2:]} {plots.shortened(value)}", fontsize=9)
+            axes.set_title(f"{names[2][2:]} {plots.shorten_name(value)}", fontsize=9)
         for (line, column), percent in numpy.ndenumerate(error):
             failed = numpy.isnan(percent)
             axes.text(column, line, "-" if failed else f"{percent:.2f}", ha="center", va="center",
@@ -74,7 +74,7 @@ def draw_maps(options, rows):
 
 def set_ticks(axis, name, values):
     """Name an axis after an option, and its ticks after the values."""
-    axis.set_ticks(range(len(values)), [plots.shortened(value or "") for value in values])
+    axis.set_ticks(range(len(values)), [plots.shorten_name(value or "") for value in values])
     if name is not None:
         axis.set_label_text(name[2:], fontsize=9)
 
@@ -97,7 +97,7 @@ def draw_coordinates(options, rows):
     for x, values in enumerate(options.values()):
         axes.axvline(x, color="0.6", linewidth=0.8)
         for value in values:
-            axes.text(x - 0.05, place(values, value), plots.shortened(value), fontsize=8,
+            axes.text(x - 0.05, place(values, value), plots.shorten_name(value), fontsize=8,
                       ha="right", va="center", bbox=white)
     axes.axvline(len(options), color="0.6", linewidth=0.8)
     for height in (0, 0.25, 0.5, 0.75, 1):

@@ -13,7 +13,7 @@ from lenet.figures import plots
 def test_mosaic(rng):
     images = rng.randn(5, 3, 2)
     images[4] = 7  # an image without contrast
-    picture = plots.mosaic(images, columns=3)
+    picture = plots.make_mosaic(images, columns=3)
     assert picture.shape == (2 * 4 - 1, 3 * 3 - 1)
     for i in range(4):
         row, column = i // 3 * 4, i % 3 * 3
@@ -155,12 +155,12 @@ def test_images_in_rows(rng):
     left, right, bottom, top = extents.T
     # Each keeps its proportions, is as large as there is room for, and stands below its caption.
     numpy.testing.assert_allclose((bottom - top) / (right - left), [4 / 6, 3 / 5, 3 / 4.5])
-    numpy.testing.assert_allclose(right - left, 1.5 - plots.GAP)
+    numpy.testing.assert_allclose(right - left, 1.5 - plots.GAP_INCHES)
     numpy.testing.assert_allclose((left + right) / 2, [0.75, 2.25, 0.75])
     assert top[0] == top[1] and top[2] > bottom[0]
     for text, (x, y) in zip(axes.texts, zip((left + right) / 2, top)):
         assert text.get_position()[0] == pytest.approx(x) and text.get_va() == "bottom"
-        assert 0 < y - text.get_position()[1] < plots.GAP
+        assert 0 < y - text.get_position()[1] < plots.GAP_INCHES
     width, height = figure.get_size_inches()
     assert width == 3 and axes.get_xlim() == (0, 3)
     numpy.testing.assert_allclose(axes.get_ylim(), (height, 0))  # inches, downwards
