@@ -36,7 +36,7 @@ def main():
 
     channels, height, width = report.image_shape
     n_training, n_validation, n_test = report.n_images
-    print(f"{len(report.class_names)} classes: {image_folder.shortened(report.class_names)}")
+    print(f"{len(report.class_names)} classes: {image_folder.join_names(report.class_names)}")
     print(f"images of {height} x {width} pixels, {'grey' if channels == GREY else 'colour'}")
     print(f"{n_training} for training, {n_validation} for validation, {n_test} for testing")
     if arguments.test is None:

@@ -11,8 +11,8 @@ from lenet.data.digit_format import BOX, SIZE, centre_of, is_in_format
 from lenet.errors import DataError
 
 LARGEST = 200  # rows and columns: a larger picture is reduced to means of its pixels
-FAINT = 0.03  # of the darkest ink: anything fainter is paper
-EDGE = 0.35  # of the darkest ink: the darkness at the edge of a stroke
+# As fractions of the darkest ink: anything fainter is paper; the darkness at the edge of a stroke.
+FAINT, EDGE = 0.03, 0.35
 EIGHT_NEIGHBOURS = numpy.ones((3, 3), dtype=bool)
 
 # image: as to_mnist returns it; box: (top, left, bottom, right) of the digit in the picture, and
@@ -40,24 +40,24 @@ def to_mnist(grey):
     DataError
         There is nothing on the paper.
     """
-    return find(grey).image
+    return find_digit(grey).image
 
 
-def find(grey):
+def find_digit(grey):
     """Find the digit in a picture: a Found. See ``to_mnist`` for the parameter and the errors."""
     factor = -(-max(grey.shape) // LARGEST)
     if factor > 1:
         grey = numpy.asarray(Image.fromarray(grey).reduce(factor))
-    ink, noise = ink_of(grey.astype("float32"))
+    ink, noise = find_ink(grey.astype("float32"))
     if not noise:
         ink = numpy.maximum(ink, 0)
         if is_in_format(ink):
-            return Found(ink.astype("uint8"), *place_of(ink, 0, 0, 1))
-    digit, top, left = cut_out(ink, noise)
-    return Found(centred(fitted(digit)), *place_of(digit, top, left, factor))
+            return Found(ink.astype("uint8"), *locate_digit(ink, 0, 0, 1))
+    digit, top, left = cut_out_digit(ink, noise)
+    return Found(centre_digit(scale_digit(digit)), *locate_digit(digit, top, left, factor))
 
 
-def place_of(digit, top, left, factor):
+def locate_digit(digit, top, left, factor):
     """The box and the centre of a Found, from ink that begins at (top, left) of a picture reduced
     by ``factor``."""
     masses = digit.sum(axis=1), digit.sum(axis=0)
@@ -69,7 +69,7 @@ def place_of(digit, top, left, factor):
     return tuple(int(factor * n) for n in box), tuple(factor * n for n in centre)
 
 
-def ink_of(grey):
+def find_ink(grey):
     """Tell ink from paper.
 
     Parameters
@@ -92,7 +92,7 @@ def ink_of(grey):
         # Drawn or scanned: the paper is one even grey.
         ink, noise = grey - paper, 0.0
     else:
-        ink = grey - paper_surface(grey)
+        ink = grey - fit_paper(grey)
         noise = 1.4826 * float(numpy.median(numpy.abs(ink)))  # of normally distributed grain
     # The sign of the sum of cubes: the grain, small and of both signs, hardly counts in it.
     if numpy.vdot(ink * ink, ink) < 0:
@@ -100,7 +100,7 @@ def ink_of(grey):
     return ink, noise
 
 
-def paper_surface(grey):
+def fit_paper(grey):
     """The brightness of unevenly lit paper, float32 of the shape of ``grey``.
 
     Fits a plane to the border, which is mostly paper; then a quadratic function of row and column
@@ -135,8 +135,8 @@ def least_squares(terms, values, chosen):
     return numpy.linalg.lstsq(terms @ terms.T, terms @ values, rcond=None)[0]
 
 
-def cut_out(ink, noise):
-    """Cut the digit out of a picture, given ``ink`` and ``noise`` as ``ink_of`` returns them.
+def cut_out_digit(ink, noise):
+    """Cut the digit out of a picture, given ``ink`` and ``noise`` as ``find_ink`` returns them.
 
     Returns
     -------
@@ -158,7 +158,7 @@ def cut_out(ink, noise):
     pieces = numpy.empty(inked.shape, dtype="int32")
     n_pieces = ndimage.label(inked, EIGHT_NEIGHBOURS, output=pieces)
     if n_pieces > 1:
-        inked = of_the_digit(pieces, n_pieces, smooth)
+        inked = select_digit(pieces, n_pieces, smooth)
     if noise:
         ink = numpy.where(ndimage.binary_dilation(inked), ink, 0)
     # A stroke ends in the middle of its blurred edge.
@@ -168,7 +168,7 @@ def cut_out(ink, noise):
     return digit, int(rows[0]), int(columns[0])
 
 
-def of_the_digit(pieces, n_pieces, ink):
+def select_digit(pieces, n_pieces, ink):
     """Which pixels belong to the digit where the ink is in several pieces.
 
     Specks and faint spots do not; nor does what touches the border (the edge of the paper, a
@@ -197,7 +197,7 @@ def of_the_digit(pieces, n_pieces, ink):
     return kept[pieces]
 
 
-def fitted(digit):
+def scale_digit(digit):
     """The digit scaled so that its longer side is 20 pixels, its darkest pixel 255."""
     height, width = digit.shape
     scale = BOX / max(height, width)
@@ -209,7 +209,7 @@ def fitted(digit):
     return digit * (255 / digit.max())
 
 
-def centred(digit):
+def centre_digit(digit):
     """The digit in 28 x 28 pixels, its centre of mass within half a pixel of their middle."""
     place = []
     for other_axis, length in ((1, digit.shape[0]), (0, digit.shape[1])):

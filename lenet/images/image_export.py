@@ -52,15 +52,15 @@ def export(dataset, output, format="png"):
                 os.makedirs(class_folder)
             n_digits = max(5, len(str(len(x) - 1)))  # so that the names sort as the numbers do
             for index, (row, label) in enumerate(zip(x, y)):
-                pixels = as_bytes(row, f"{path}: {set_name}: image {index}")
+                pixels = restore_bytes(row, f"{path}: {set_name}: image {index}")
                 name = f"{index:0{n_digits}d}.{format}"
-                picture(pixels.reshape(datasets.image_shape)).save(
+                make_image(pixels.reshape(datasets.image_shape)).save(
                     os.path.join(folders[label], name))
                 bar.update()
     return [len(y) for _, y in datasets]
 
 
-def as_bytes(row, where):
+def restore_bytes(row, where):
     """The pixels of an image, uint8, from bytes or from byte / 256 in floats."""
     if row.dtype == numpy.uint8:
         return row
@@ -72,7 +72,7 @@ def as_bytes(row, where):
     return whole
 
 
-def picture(pixels):
+def make_image(pixels):
     """A Pillow image of an array of shape (channels, height, width)."""
     return Image.fromarray(pixels[0] if len(pixels) == 1
                            else numpy.ascontiguousarray(pixels.transpose(1, 2, 0)))

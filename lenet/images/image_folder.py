@@ -25,12 +25,11 @@ from lenet.data.array_folder import ArrayWriter, scale_bytes
 from lenet.data.checks import guess_preparation, number_classes
 from lenet.data.files import make_read_error, write_beside, write_folder_beside
 from lenet.errors import DataError, UsageError, one_line
-from lenet.images.reading import read_picture, shape_of
+from lenet.images.reading import read_picture, read_shape
 
-VALIDATION_PART = 0.1  # of the training folder's images, class by class
-
+VALIDATION_FRACTION = 0.1
 N_THREADS = min(4, os.cpu_count() or 1)  # decoding an image leaves Python to the other threads
-BATCH = 256  # images in memory at once
+IMAGES_AT_ONCE = 256
 MEGABYTE = 2 ** 20
 
 
@@ -101,24 +100,24 @@ def build(source, output, validation=None, test=None, size=None, channels=None, 
     as_pickle = output.endswith((".pkl.gz", ".pkl"))
     if as_pickle and os.path.isdir(output):
         raise DataError(f"{output}: a folder; expected the name of a file")
-    class_names = class_folders(source)
+    class_names = list_classes(source)
     listings = [Listing(source, class_names, limit, rng)]
     for folder in (validation, test):
         if folder is not None:
             listings.append(Listing(folder, class_names, limit, rng))
     check_apart(output, [listing.folder for listing in listings])
 
-    first = listings[0].first_image_shape() if size is None or channels is None else (None,) * 3
+    first = listings[0].find_image_shape() if size is None or channels is None else (None,) * 3
     image_shape = (channels or first[0],) + tuple(size or first[1:])
     report = Report(image_shape, class_names)
     training = listings.pop(0)
-    rows = training.all_rows(order, rng)
+    rows = training.order_rows(order, rng)
     if validation is None:
-        chosen = training.tenth_of_each_class(rng)
+        chosen = training.draw_validation_rows(rng)
         plans = [(training, rows[~chosen[rows]]), (training, rows[chosen[rows]])]
     else:
         plans = [(training, rows)]
-    plans += [(listing, listing.all_rows(order, rng)) for listing in listings]
+    plans += [(listing, listing.order_rows(order, rng)) for listing in listings]
 
     with contextlib.ExitStack() as stack:
         if as_pickle:
@@ -172,7 +171,7 @@ def check_apart(output, folders):
 # --- what there is --------------------------------------------------------------------------
 
 
-def class_folders(folder):
+def list_classes(folder):
     """The names of the subfolders, sorted, numbers as numbers."""
     try:
         with os.scandir(folder) as entries:
@@ -187,10 +186,10 @@ def class_folders(folder):
         if not name.isprintable():
             raise DataError(f"{folder}: a subfolder named {name!a}; rename it to something "
                             "printable")
-    return sorted(names, key=lambda name: (as_sorted(name), name))
+    return sorted(names, key=lambda name: (pad_numbers(name), name))
 
 
-def as_sorted(name):
+def pad_numbers(name):
     """A name with its numbers as long as any other, so that "9" comes before "10"."""
     return re.sub(r"[0-9]+", lambda number: number.group().zfill(12), name)
 
@@ -211,18 +210,18 @@ class Listing:
 
     def __init__(self, folder, class_names, limit, rng):
         self.folder, self.class_names = folder, class_names
-        here = class_folders(folder)
+        here = list_classes(folder)
         unknown = [name for name in here if name not in class_names]
         if unknown:
             raise DataError(f"{folder}: class {unknown[0]}, which the training folder lacks; "
-                            f"expected {shortened(class_names)}")
+                            f"expected {join_names(class_names)}")
         if len(class_names) < 2:
             raise DataError(f"{folder}: one class only, {class_names[0]}; expected a subfolder for "
                             "each of at least two")
         # Arrays of bytes take a tenth of the memory of as many strings.
         self.names, self.labels = [], []
         for label, class_name in enumerate(class_names):
-            names = self.files_of(class_name) if class_name in here else []
+            names = self.list_files(class_name) if class_name in here else []
             if limit is not None and len(names) > limit:
                 names = names[numpy.sort(rng.permutation(len(names))[:limit])]
             if len(names):
@@ -232,14 +231,14 @@ class Listing:
             raise DataError(f"{folder}: no files in its subfolders; expected images")
         self.names, self.labels = numpy.concatenate(self.names), numpy.concatenate(self.labels)
 
-    def files_of(self, class_name):
+    def list_files(self, class_name):
         """The names of the files of a class, sorted, as an array of bytes."""
         folder = os.path.join(self.folder, class_name)
         try:
             names = [name for name in os.listdir(folder) if not name.startswith(".")]
         except OSError as error:
             raise make_read_error(folder, error) from None
-        names.sort(key=as_sorted)
+        names.sort(key=pad_numbers)
         return numpy.array([os.fsencode(name) for name in names], "S") if names else names
 
     def path(self, row):
@@ -247,15 +246,15 @@ class Listing:
         return os.path.join(self.folder, self.class_names[self.labels[row]],
                             os.fsdecode(self.names[row]))
 
-    def all_rows(self, order, rng):
+    def order_rows(self, order, rng):
         """The numbers of all files, in the order of the dataset."""
         if order == "shuffled":
             return rng.permutation(len(self.names))
-        keys = numpy.array([as_sorted(os.fsdecode(name)).encode("utf-8", "surrogateescape")
+        keys = numpy.array([pad_numbers(os.fsdecode(name)).encode("utf-8", "surrogateescape")
                             for name in self.names])
         return numpy.argsort(keys, kind="stable")
 
-    def tenth_of_each_class(self, rng):
+    def draw_validation_rows(self, rng):
         """Which files are for validation, as an array of booleans."""
         chosen = numpy.zeros(len(self.names), bool)
         for label, class_name in enumerate(self.class_names):
@@ -263,20 +262,20 @@ class Listing:
             if len(rows) < 2:
                 raise DataError(f"{os.path.join(self.folder, class_name)}: {len(rows)} files; "
                                 "expected at least 2, one for training and one for validation")
-            n_chosen = max(1, round(VALIDATION_PART * len(rows)))
+            n_chosen = max(1, round(VALIDATION_FRACTION * len(rows)))
             chosen[rng.permutation(rows)[:n_chosen]] = True
         return chosen
 
-    def first_image_shape(self):
+    def find_image_shape(self):
         """(channels, height, width) of the first file that holds an image."""
         for row in range(len(self.names)):
             with contextlib.suppress(Exception):  # Pillow says in many ways that there is none
-                return shape_of(self.path(row))
+                return read_shape(self.path(row))
         raise DataError(f"{self.folder}: no image among its {len(self.names)} files; expected "
                         "images of a format that Pillow reads")
 
 
-def shortened(names):
+def join_names(names):
     """The names, at most ten of them, in one line."""
     return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
 
@@ -292,12 +291,12 @@ def write_set(folder, part, listing, rows, report, strict, as_pickle, bar):
     floats = numpy.empty(report.image_shape, "float32")
     n_of_class = numpy.zeros(len(listing.class_names), "int64")
     with contextlib.closing(images), contextlib.closing(labels):
-        for row, pixels in decoded(listing, rows, report.image_shape):
+        for row, pixels in decode_images(listing, rows, report.image_shape):
             if isinstance(pixels, Exception):
                 if strict:
-                    raise DataError(f"{listing.path(row)}: {reason(pixels)}; remove it, or leave "
-                                    "out --strict")
-                report.skipped.append((listing.path(row), reason(pixels)))
+                    raise DataError(f"{listing.path(row)}: {describe_error(pixels)}; remove it, "
+                                    "or leave out --strict")
+                report.skipped.append((listing.path(row), describe_error(pixels)))
             else:
                 images.append(scale_bytes(pixels, floats) if as_pickle else pixels)
                 labels.append(listing.labels[row])
@@ -314,7 +313,7 @@ def write_set(folder, part, listing, rows, report, strict, as_pickle, bar):
     report.n_images.append(int(n_of_class.sum()))
 
 
-def decoded(listing, rows, image_shape):
+def decode_images(listing, rows, image_shape):
     """Pairs of a row and its pixels, or the exception that reading it raised, in order."""
 
     def read(row):
@@ -327,15 +326,15 @@ def decoded(listing, rows, image_shape):
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         following = []
-        for start in range(0, len(rows) + BATCH, BATCH):
+        for start in range(0, len(rows) + IMAGES_AT_ONCE, IMAGES_AT_ONCE):
             # While one batch is written the next one is read.
             batch, following = following, [
-                (row, pool.submit(read, row)) for row in rows[start:start + BATCH]]
+                (row, pool.submit(read, row)) for row in rows[start:start + IMAGES_AT_ONCE]]
             for row, pixels in batch:
                 yield row, pixels.result()
 
 
-def reason(error):
+def describe_error(error):
     """What is wrong with an image, in one line."""
     if isinstance(error, FileNotFoundError):
         return "vanished"
@@ -360,10 +359,10 @@ def write_pickle(file, folder, image_shape, class_names, preparation):
         # More than the tutorial's grey square images of numbered classes.
         sets.append({"image_shape": image_shape, "class_names": class_names,
                      "preparation": preparation})
-    plain_pickle.dump(tuple(sets), InPieces(file, maps))
+    plain_pickle.dump(tuple(sets), PieceWriter(file, maps))
 
 
-class InPieces:
+class PieceWriter:
     """A file that passes on what is written a megabyte at a time.
 
     So neither what gzip makes of an array nor its pages of ``maps`` come together in memory.

@@ -6,9 +6,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from lenet.data.files import make_read_error
 from lenet.errors import DataError
 
-GREY, COLOUR = 1, 3  # channels
+GREY, COLOUR = 1, 3  # numbers of channels
 
-ORIENTATION = 0x112  # the tag of EXIF that says how the camera was held
+ORIENTATION_TAG = 0x112  # of EXIF: how the camera was held
 
 GREY_MODES = ("1", "L", "LA", "La", "I", "F")
 
@@ -87,7 +87,7 @@ def upright(image, channels):
     mode = "L" if channels == GREY else "RGB"
     # Pillow before 11 has 16 bits of grey as mode "I", which may mean any range elsewhere.
     of_16_bits = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG")
-    if image.getexif().get(ORIENTATION, 1) != 1:
+    if image.getexif().get(ORIENTATION_TAG, 1) != 1:
         image = ImageOps.exif_transpose(image)
     if image.mode == mode and "transparency" not in image.info:
         return image
@@ -107,7 +107,7 @@ def upright(image, channels):
     return image.convert(mode)
 
 
-def shape_of(path):
+def read_shape(path):
     """(channels, height, width) of an image file as it is; raises as ``read_picture`` does."""
     with Image.open(path) as image:
         image = ImageOps.exif_transpose(image)

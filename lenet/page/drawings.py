@@ -60,7 +60,7 @@ class Preparation:
                             f"{n_elements(self.drawing_shape)}")
         pixels = numpy.frombuffer(content, "uint8").reshape(self.drawing_shape)
         if self.reader.of_digits:
-            found = digit.find(pixels[:, :, 0])
+            found = digit.find_digit(pixels[:, :, 0])
             return Prepared(found.image[None], found.box, found.centre)
         channels, height, width = self.image_shape
         image = Image.fromarray(pixels if channels > 1 else pixels[:, :, 0])
@@ -96,7 +96,7 @@ class Preparation:
     def as_it_is(self, image):
         """An image that has the format already, uint8 of shape image_shape."""
         if self.reader.of_digits and image.any():
-            return Prepared(image, *digit.place_of(image[0].astype("float32"), 0, 0, 1))
+            return Prepared(image, *digit.locate_digit(image[0].astype("float32"), 0, 0, 1))
         return Prepared(image, None, None)
 
 

@@ -10,7 +10,7 @@ from lenet import networks
 from lenet.data import as_floats, image_shape_of, open_arrays
 from lenet.data.files import make_folder, write_beside
 from lenet.errors import DataError, UsageError
-from lenet.images.image_export import picture
+from lenet.images.image_export import make_image
 from lenet.page import messages
 from lenet.page.drawings import Preparation
 from lenet.page.eye import built, load
@@ -230,7 +230,7 @@ class Page:
         make_folder(folder, "name another one with --keep")
         path = os.path.join(folder, time.strftime("%Y%m%d-%H%M%S-") + f"{self.n_kept:05d}.png")
         with write_beside(path) as file:
-            picture(prepared.image).save(file, "PNG")
+            make_image(prepared.image).save(file, "PNG")
         self.n_kept += 1
         return f"kept as {path}"
 

@@ -106,7 +106,7 @@ def test_where_the_digit_is(factor):
     picture = numpy.full((100 * factor, 120 * factor), 250, "uint8")
     picture[20 * factor:80 * factor, 30 * factor:40 * factor] = 10  # an L
     picture[70 * factor:80 * factor, 40 * factor:60 * factor] = 10
-    found = digit.find(picture)
+    found = digit.find_digit(picture)
     numpy.testing.assert_array_equal(found.image, digit.to_mnist(picture))
     assert found.box == (20 * factor, 30 * factor, 80 * factor, 60 * factor)
     # The upright has 600 pixels around (50, 35), the foot 200 around (75, 50).
@@ -115,7 +115,7 @@ def test_where_the_digit_is(factor):
 
 
 def test_where_a_digit_in_the_format_is(digits):
-    found = digit.find(digits[0])
+    found = digit.find_digit(digits[0])
     rows, columns = numpy.nonzero(digits[0])
     assert found.box == (rows.min(), columns.min(), rows.max() + 1, columns.max() + 1)
     numpy.testing.assert_allclose(

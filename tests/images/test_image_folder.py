@@ -222,7 +222,7 @@ def test_few_images_are_in_memory_at_once(tmp_path, monkeypatch):
         return pixels
 
     monkeypatch.setattr(image_folder, "read_picture", counted)
-    monkeypatch.setattr(image_folder, "BATCH", 5)
+    monkeypatch.setattr(image_folder, "IMAGES_AT_ONCE", 5)
     build(images, str(tmp_path / "out.pkl.gz"))
     assert len(most) == 120 and max(most) <= 3 * 5
 
@@ -233,7 +233,7 @@ def test_memory_does_not_grow_with_the_pickle(tmp_path):
         "import resource, sys\n"
         "from lenet.images import image_folder\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "image_folder.BATCH = 4\n"
+        "image_folder.IMAGES_AT_ONCE = 4\n"
         "image_folder.build(*sys.argv[1:])\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
     )
@@ -246,7 +246,7 @@ def test_gzip_gets_a_large_array_in_pieces():
     pieces = []
     file = types.SimpleNamespace(write=lambda piece: pieces.append(bytes(piece)))
     content = os.urandom(2 ** 21 + 5)
-    image_folder.InPieces(file).write(pickle.PickleBuffer(content))
+    image_folder.PieceWriter(file).write(pickle.PickleBuffer(content))
     assert b"".join(pieces) == content and max(map(len, pieces)) <= 2 ** 20
 
 

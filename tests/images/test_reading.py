@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from lenet.errors import DataError
-from lenet.images.reading import read_photograph, read_picture, shape_of
+from lenet.images.reading import read_photograph, read_picture, read_shape
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def saved(tmp_path, pixels, name="image.png", mode=None, **options):
 @pytest.mark.parametrize("name", ["image.png", "image.bmp", "image.ppm", "image.tiff", "image.tga"])
 def test_colours_are_kept(tmp_path, colours, name):
     path = saved(tmp_path, colours, name)
-    assert shape_of(path) == (3, 5, 7)
+    assert read_shape(path) == (3, 5, 7)
     found = read_picture(path, (3, 5, 7))
     assert found.dtype == "uint8"
     numpy.testing.assert_array_equal(found, colours.transpose(2, 0, 1))
@@ -32,7 +32,7 @@ def test_colours_are_kept(tmp_path, colours, name):
 @pytest.mark.parametrize("name", ["image.png", "image.bmp", "image.pgm", "image.gif", "image.tiff"])
 def test_grey_is_kept(tmp_path, colours, name):
     path = saved(tmp_path, colours[:, :, 0], name)
-    assert shape_of(path) == (1, 5, 7)
+    assert read_shape(path) == (1, 5, 7)
     numpy.testing.assert_array_equal(read_picture(path, (1, 5, 7)), colours[None, :, :, 0])
     # Three equal channels.
     numpy.testing.assert_array_equal(read_picture(path, (3, 5, 7)), [colours[:, :, 0]] * 3)
@@ -55,13 +55,13 @@ def test_other_modes(tmp_path, mode):
 
 @pytest.mark.parametrize("mode, channels", [("1", 1), ("LA", 1), ("P", 3), ("RGBA", 3)])
 def test_whether_an_image_is_grey(tmp_path, colours, mode, channels):
-    assert shape_of(saved(tmp_path, colours, mode=mode)) == (channels, 5, 7)
+    assert read_shape(saved(tmp_path, colours, mode=mode)) == (channels, 5, 7)
 
 
 def test_sixteen_bits_keep_the_upper_eight(tmp_path, rng):
     pixels = rng.randint(0, 65536, (4, 6)).astype("uint16")
     path = saved(tmp_path, pixels)
-    assert shape_of(path) == (1, 4, 6)
+    assert read_shape(path) == (1, 4, 6)
     for channels in (1, 3):
         numpy.testing.assert_array_equal(read_picture(path, (channels, 4, 6)),
                                          [pixels // 256] * channels)
@@ -101,7 +101,7 @@ def test_a_photograph_that_lies_on_its_side_is_turned(tmp_path, colours, name):
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was turned: rotate by 90 degrees clockwise
     path = saved(tmp_path, colours, name, exif=exif)
-    assert shape_of(path) == (3, 7, 5)
+    assert read_shape(path) == (3, 7, 5)
     expected = numpy.rot90(colours, -1)
     numpy.testing.assert_array_equal(read_picture(path, (3, 7, 5)), expected.transpose(2, 0, 1))
     numpy.testing.assert_allclose(read_photograph(path), expected / 255)

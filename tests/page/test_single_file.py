@@ -91,7 +91,7 @@ def test_drawings_are_centred_as_by_digit(browser, rng):  # noqa: F811
         if number % 2:
             drawing = 255 - drawing
         try:
-            found = digit.find(drawing)
+            found = digit.find_digit(drawing)
         except DataError:
             found = None
         seen = page.evaluate("""grey => {
