@@ -19,6 +19,7 @@ def options():
                              "softplus")
     parser.add_hidden()
     parser.add_transfer("nkerns", "filter_size", "poolsize", "pooling", "n_hidden", "activation")
+    parser.add_standardize()
     parser.add_run()
     return parser
 

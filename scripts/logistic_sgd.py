@@ -9,6 +9,7 @@ def options():
     parser = commands.Parser(__doc__, example="python scripts/logistic_sgd.py --n-epochs 5",
                              trains=[sgd_optimization_mnist])
     parser.add_sgd(seed=None)
+    parser.add_standardize()
     parser.add_run()
     return parser
 

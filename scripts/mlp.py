@@ -19,6 +19,7 @@ def options():
     parser.add_argument("--L1-reg", type=float, metavar="FACTOR",
                         help="factor of the sum of the weights' absolute values in the cost")
     parser.add_hidden()
+    parser.add_standardize()
     parser.add_run()
     return parser
 

@@ -33,6 +33,7 @@ def options():
     parser.add_argument("--seed", type=commands.whole_seed, default=0, metavar="N",
                         help="seed of the initial parameters and of the dropout")
     parser.add_transfer("conv_layers")
+    parser.add_standardize()
     parser.add_run().add_argument(
         "--load", metavar="MODEL",
         help="evaluate the network in this file or run, without training")

@@ -141,6 +141,12 @@ class Parser(argparse.ArgumentParser):
                           help="go on with the training in this folder, with its options")
         return kept
 
+    def add_standardize(self):
+        """Add the option of other numbers for the same pixels."""
+        self.add_argument("--standardize", action="store_true",
+                          help="give each channel of the training set mean 0 and standard "
+                               "deviation 1, and all other images the same; for photographs")
+
     def add_source(self):
         """Add the options of the dataset, and of the processes that share it."""
         self.add_dataset()

@@ -6,7 +6,7 @@ arguments of it become a source of the data, an optimiser, noise in the cost, or
 
 import json
 
-from lenet.data import ChunkedDataset
+from lenet.data import ChunkedDataset, StandardizedDataset
 from lenet.errors import DataError, UsageError
 from lenet.installed import option_name
 from lenet.parallel import ranks
@@ -142,6 +142,8 @@ def make_arguments(options, run=None, is_resumed=False, world=None):
         observers.append(Together(world))
 
     chunk_mb, shards = arguments.pop("chunk_mb", None), arguments.pop("shards", 1)
+    if arguments.pop("standardize", False):
+        arguments["dataset"] = StandardizedDataset(arguments["dataset"])
     if chunk_mb is not None:
         arguments["dataset"] = ChunkedDataset(arguments["dataset"], chunk_mb)
     if shards != 1 or world.size > 1:

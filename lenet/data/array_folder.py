@@ -3,14 +3,14 @@
 The folder holds ``train_x.npy``, ``valid_x.npy`` and ``test_x.npy``, uint8 of shape (n, channels,
 height, width), their labels ``train_y.npy``, ``valid_y.npy`` and ``test_y.npy``, int64 of shape
 (n,), and ``dataset.json`` with the ``image_shape``, the ``class_names`` and the ``preparation``
-that ``lenet.data.Datasets`` explains. A pixel stands for byte / 256, as in the tutorial's pickle.
+that ``lenet.data.Datasets`` explains. A pixel stands for byte / 256, as in the tutorial's pickle,
+unless ``pixels`` says otherwise (``lenet.data.pixels``).
 """
 
 import json
 import os
 
 import numpy
-import theano
 
 from lenet.data.files import make_read_error
 from lenet.errors import DataError, one_line
@@ -85,23 +85,6 @@ def map_array(path, mode="r"):
     except Exception as error:  # a damaged header makes NumPy fail in many ways
         raise DataError(f"{path}: no intact array ({one_line(error)}); make the dataset again"
                         ) from None
-
-
-def scale_bytes(content, floats):
-    """Write images of bytes into an array of floats of the same shape, which is returned."""
-    floats[...] = content
-    floats /= 256  # exact, since 256 is a power of two
-    return floats
-
-
-def as_floats(x):
-    """Images as floatX, in memory: byte / 256 for bytes, which may lie on the disk."""
-    if x.dtype != numpy.uint8:
-        return x
-    floats = numpy.empty(x.shape, theano.config.floatX)
-    for start in range(0, len(x), 4096):  # in parts, which the caches of the processor hold
-        scale_bytes(x[start:start + 4096], floats[start:start + 4096])
-    return floats
 
 
 # --- writing --------------------------------------------------------------------------------

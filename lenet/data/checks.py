@@ -6,7 +6,7 @@ import numpy
 import theano
 
 from lenet.data import digit_format
-from lenet.data.array_folder import as_floats
+from lenet.data.pixels import BYTES, as_bytes, guess_pixels, read_pixels
 from lenet.data.plain_pickle import NUMBER_KINDS
 from lenet.errors import DataError, one_line
 
@@ -20,7 +20,8 @@ def check_dataset(sets, set_names, path):
     ----------
     sets : object
         Three pairs (x, y); after them, unless it is a plain pickle, a dict of ``image_shape``,
-        ``class_names`` and ``preparation``. See ``lenet.data.sets.Datasets``.
+        ``class_names`` and ``preparation``, and ``pixels`` where they are not byte / 256. See
+        ``lenet.data.sets.Datasets``.
     set_names : three str
     path : str
         Named in the errors, as ``set_names`` are.
@@ -28,10 +29,11 @@ def check_dataset(sets, set_names, path):
     Returns
     -------
     sets : list of three pairs (x, y)
-        x of shape (n, n_pixels), floatX, or uint8 if it is memory-mapped; y int64 of shape (n,).
+        x of shape (n, n_pixels), floatX or uint8; y int64 of shape (n,).
     image_shape : (int, int, int)
     class_names : list of str
     preparation : str
+    pixels : lenet.data.pixels.Pixels
 
     Raises
     ------
@@ -56,6 +58,10 @@ def check_dataset(sets, set_names, path):
     else:
         image_shape, class_names, preparation = check_description(
             sets[3], n_pixels, n_training, path)
+        try:
+            pixels = read_pixels(sets[3].get("pixels"), n_pixels)
+        except ValueError as error:
+            raise DataError(f"{path}: pixels {quote(sets[3]['pixels'])}; {error}") from None
         n_classes, why = len(class_names), "one for each of its class_names"
     all_y = []
     for (_, y), x, where in zip(pairs, all_x, places):
@@ -69,8 +75,11 @@ def check_dataset(sets, set_names, path):
     if is_plain:
         image_shape = guess_image_shape(n_pixels)
         class_names = number_classes(1 + max(int(y.max()) for y in all_y))
-        preparation = guess_preparation(all_x[0], image_shape)
-    return list(zip(all_x, all_y)), image_shape, class_names, preparation
+    if is_plain or "pixels" not in sets[3]:
+        pixels = BYTES if all_x[0].dtype == numpy.uint8 else guess_pixels(all_x[0])
+    if is_plain:
+        preparation = guess_preparation(as_bytes(all_x[0][:200], pixels), image_shape)
+    return list(zip(all_x, all_y)), image_shape, class_names, preparation, pixels
 
 
 def check_images(x, where):
@@ -80,10 +89,8 @@ def check_images(x, where):
         raise DataError(f"{where}: images of shape {x.shape}; expected (number of images, pixels)")
     if len(x) == 0:
         raise DataError(f"{where}: empty; expected at least one image")
-    if isinstance(x, numpy.memmap):  # bytes on the disk, which stay there
+    if x.dtype == numpy.uint8:  # perhaps on the disk, where they stay
         return x
-    if x.dtype == numpy.uint8:
-        return as_floats(x)
     x = x.astype(theano.config.floatX, copy=False)
     for start in range(0, len(x), 4096):  # in parts: a mask of all pixels at once costs memory
         if not numpy.isfinite(x[start:start + 4096]).all():

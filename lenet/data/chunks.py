@@ -15,8 +15,8 @@ import numpy
 import theano
 import theano.tensor as T
 
-from lenet.data.array_folder import scale_bytes
 from lenet.data.files import make_read_error
+from lenet.data.pixels import BYTES, as_floats
 from lenet.data.sets import SharedSet
 from lenet.errors import DataError, UsageError
 
@@ -113,21 +113,23 @@ class ChunkedSet(SharedSet):
     Parameters
     ----------
     images : array of shape (n, n_pixels)
-        floatX in memory, or memory-mapped bytes, which stand for byte / 256.
+        floatX, or bytes, which may be memory-mapped.
     labels : array of shape (n,)
     window : Window
     selection : lenet.parallel.shards.Shards, optional
         Show these examples only, as if there were no others.
+    pixels : lenet.data.pixels.Pixels
+        How bytes become numbers.
     """
 
     n_examples = n_pixels = None
 
-    def __new__(cls, images, labels, window, selection=None):
+    def __new__(cls, images, labels, window, selection=None, pixels=BYTES):
         return super().__new__(cls, *window.variables)
 
-    def __init__(self, images, labels, window, selection=None):
+    def __init__(self, images, labels, window, selection=None, pixels=BYTES):
         self.images, self.all_labels, self.window = images, labels, window
-        self.selection = selection
+        self.selection, self.pixels = selection, pixels
         if selection is not None:
             self.all_labels = selection.rows(labels)
             if not isinstance(images, numpy.memmap):
@@ -180,7 +182,7 @@ class ChunkedSet(SharedSet):
         y = buffer[n * self.n_pixels:n * self.n_pixels + n]
         y[...] = self.all_labels[start:start + n]
         if self.file is None:
-            x[...] = self.images[start:start + n]
+            x[...] = as_floats(self.images[start:start + n], self.pixels)
         else:
             done = 0
             pieces = [(start, n)] if self.selection is None else self.selection.pieces(start, n)
@@ -200,6 +202,6 @@ class ChunkedSet(SharedSet):
                 part = x[first:first + rows]
                 if self.file.readinto(content[:len(part)]) < part.size:
                     raise DataError(f"{path}: truncated while it was used; make the dataset again")
-                scale_bytes(content[:len(part)], part)
+                self.pixels.from_bytes(content[:len(part)], part)
         except OSError as error:
             raise make_read_error(path, error) from None

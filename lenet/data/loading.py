@@ -17,10 +17,10 @@ import numpy
 import theano
 
 from lenet.data import array_folder, gpu_memory, mnist, plain_pickle
-from lenet.data.array_folder import as_floats
 from lenet.data.checks import check_dataset
 from lenet.data.chunks import MEGABYTE, ChunkedSet, Window, check_megabytes
 from lenet.data.files import make_folder, make_read_error
+from lenet.data.pixels import as_floats
 from lenet.data.sets import SET_NAMES, Datasets, shared_dataset
 from lenet.errors import DataError, UsageError, one_line
 from lenet.installed import beside_the_package
@@ -52,8 +52,7 @@ def load_data(dataset="mnist.pkl.gz"):
     """
     if hasattr(dataset, "load"):
         return dataset.load()
-    stored = open_arrays(dataset)
-    return stored.with_sets(place_sets(stored), compute_fingerprint(stored))
+    return load_sets(open_arrays(dataset))
 
 
 class ChunkedDataset:
@@ -61,7 +60,7 @@ class ChunkedDataset:
 
     Parameters
     ----------
-    dataset : str
+    dataset : str or StandardizedDataset
         See ``load_data``.
     megabytes : float
         If the three sets take more than this many times 2 ** 20 bytes as floatX, each is a
@@ -78,8 +77,63 @@ class ChunkedDataset:
         self.dataset, self.megabytes = dataset, megabytes
 
     def load(self):
+        return load_sets(open_arrays(self.dataset), self.megabytes)
+
+
+class StandardizedDataset:
+    """A dataset of which each channel of the training set has mean 0 and standard deviation 1.
+
+    Photographs need it: their pixels are far from 0, all on one side. The mean and the deviation
+    are those of all pixels of the training set; the other sets, and new pictures, get the same.
+
+    Parameters
+    ----------
+    dataset : str
+        See ``load_data``.
+    """
+
+    def __init__(self, dataset):
+        self.dataset = dataset
+
+    def open(self):
         stored = open_arrays(self.dataset)
-        return stored.with_sets(place_sets(stored, self.megabytes), compute_fingerprint(stored))
+        mean, deviation = measure_channels(stored[0][0], stored.pixels, stored.image_shape[0])
+        sets = [(x if x.dtype == numpy.uint8 else standardize(x, mean, deviation), y)
+                for x, y in stored]
+        pixels = stored.pixels.standardize(*(values[0] if len(values) == 1 else values
+                                             for values in (mean, deviation)))
+        return Datasets(sets, stored.image_shape, stored.class_names, stored.preparation, pixels)
+
+    def load(self):
+        return load_sets(self.open())
+
+
+def measure_channels(x, pixels, n_channels):
+    """The mean and the standard deviation of each channel, float64 of shape (n_channels,); 1 in the
+    place of a deviation of 0. ``x`` is images of bytes, which ``pixels`` makes numbers, or of
+    numbers."""
+    sums, squares = numpy.zeros((2, n_channels))
+    for start in range(0, len(x), 4096):  # in parts: all pixels in float64 would fill the memory
+        part = as_floats(x[start:start + 4096], pixels).astype("float64")
+        part = part.reshape(len(part), n_channels, -1)
+        sums += part.sum(axis=(0, 2))
+        squares += (part ** 2).sum(axis=(0, 2))
+    n = x.size // n_channels
+    mean = sums / n
+    deviation = numpy.sqrt(numpy.maximum(squares / n - mean ** 2, 0))
+    return mean, numpy.where(deviation > 0, deviation, 1)
+
+
+def standardize(x, mean, deviation):
+    """Images of numbers less the mean, divided by the deviation, of each channel."""
+    channels = x.reshape(len(x), len(mean), -1)
+    scaled = (channels - mean[:, None].astype(x.dtype)) / deviation[:, None].astype(x.dtype)
+    return scaled.reshape(x.shape)
+
+
+def load_sets(stored, megabytes=math.inf):
+    """Datasets of arrays in shared variables."""
+    return stored.with_sets(place_sets(stored, megabytes), compute_fingerprint(stored))
 
 
 def place_sets(stored, megabytes=math.inf, selections=(None, None, None)):
@@ -89,11 +143,11 @@ def place_sets(stored, megabytes=math.inf, selections=(None, None, None)):
     size = sum(x.size + y.size for x, y in stored) * numpy.dtype(theano.config.floatX).itemsize
     if size > megabytes * MEGABYTE:
         window = Window(megabytes)
-        return [ChunkedSet(x, y, window, selection)
+        return [ChunkedSet(x, y, window, selection, stored.pixels)
                 for (x, y), selection in zip(stored, selections)]
     with gpu_memory.explain_full_memory(lambda: {"the data set": size}):
-        return [shared_dataset((as_floats(x), y) if selection is None else
-                               (as_floats(selection.rows(x)), selection.rows(y)))
+        return [shared_dataset((as_floats(x, stored.pixels), y) if selection is None else
+                               (as_floats(selection.rows(x), stored.pixels), selection.rows(y)))
                 for (x, y), selection in zip(stored, selections)]
 
 
@@ -101,7 +155,7 @@ def compute_fingerprint(sets):
     """A checksum of all labels, and of up to a thousand images of each set."""
     checksum = 0
     for x, y in sets:
-        some = as_floats(x[::-(-len(x) // 1000)]).astype("float32", copy=False)
+        some = as_floats(x[::-(-len(x) // 1000)], sets.pixels).astype("float32", copy=False)
         for array in (some, y.astype("int64", copy=False)):
             checksum = zlib.crc32(numpy.ascontiguousarray(array), checksum)
     return checksum
@@ -116,7 +170,7 @@ def load_arrays(dataset="mnist.pkl.gz"):
         A list of three pairs (x, y): x floatX of shape (n, n_pixels), y int64 of shape (n,).
     """
     stored = open_arrays(dataset)
-    return stored.with_sets([(as_floats(x), y) for x, y in stored])
+    return stored.with_sets([(as_floats(x, stored.pixels), y) for x, y in stored])
 
 
 def open_arrays(dataset="mnist.pkl.gz"):
@@ -125,9 +179,11 @@ def open_arrays(dataset="mnist.pkl.gz"):
     Returns
     -------
     Datasets
-        A list of three pairs (x, y): x of shape (n, n_pixels), floatX in memory, or memory-mapped
-        uint8, which stands for byte / 256; y int64 of shape (n,).
+        A list of three pairs (x, y): x of shape (n, n_pixels), floatX, or uint8, which may be
+        memory-mapped and which their ``pixels`` make numbers; y int64 of shape (n,).
     """
+    if hasattr(dataset, "open"):
+        return dataset.open()
     path = find_dataset(dataset)
     sets = array_folder.read(path) if os.path.isdir(path) else read_pickle(path)
     return Datasets(*check_dataset(sets, SET_NAMES, path))

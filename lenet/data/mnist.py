@@ -14,8 +14,8 @@ import zlib
 import numpy
 
 from lenet.data import plain_pickle
-from lenet.data.array_folder import scale_bytes
 from lenet.data.files import make_read_error, write_beside
+from lenet.data.pixels import BYTES
 from lenet.errors import DataError
 
 # SHA-256 of the files' contents, uncompressed, and MD5 of the compressed files on the mirrors.
@@ -78,7 +78,7 @@ def build(folder, output):
 def make_pair(images, labels):
     """Images of shape (n, rows, columns) and labels (n,), uint8, in the tutorial's format."""
     x = images.reshape(len(images), -1)
-    return scale_bytes(x, numpy.empty(x.shape, "float32")), labels.astype("int64")
+    return BYTES.from_bytes(x, numpy.empty(x.shape, "float32")), labels.astype("int64")
 
 
 def read_idx(folder, name):

@@ -6,6 +6,7 @@ import numpy
 import theano
 import theano.tensor as T
 
+from lenet.data.pixels import BYTES
 from lenet.errors import DataError
 
 SET_NAMES = ("training set", "validation set", "test set")
@@ -27,20 +28,25 @@ class Datasets(list):
         How a new picture becomes an image like these: "digit" (as MNIST's makers did it: light
         on dark, the digit in 20 x 20 pixels, centred by mass) or "resize" (brought to the size and
         the colours of ``image_shape``). For a plain pickle, its first images decide.
+    pixels : lenet.data.pixels.Pixels
+        How bytes become the numbers of x: as byte / 256 in the tutorial's sets.
     fingerprint : int, optional
         A checksum that tells these examples from others.
     """
 
-    def __init__(self, sets, image_shape, class_names, preparation, fingerprint=None):
+    def __init__(self, sets, image_shape, class_names, preparation, pixels=BYTES,
+                 fingerprint=None):
         super().__init__(sets)
         self.image_shape = image_shape
         self.class_names = class_names
         self.preparation = preparation
+        self.pixels = pixels
         self.fingerprint = fingerprint
 
     def with_sets(self, sets, fingerprint=None):
         """Other sets of the same kind of images."""
-        return Datasets(sets, self.image_shape, self.class_names, self.preparation, fingerprint)
+        return Datasets(sets, self.image_shape, self.class_names, self.preparation, self.pixels,
+                        fingerprint)
 
 
 class SharedSet(namedtuple("SharedSet", "x y")):

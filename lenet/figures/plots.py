@@ -60,8 +60,8 @@ def draw_images(images, captions=None, columns=10, cell=1.0, fontsize=9, **setti
         axes.imshow(image, extent=(middle - half, middle + half, bottom, top),
                     **{"cmap": "gray", **settings})
         if captions:
-            axes.text(middle, top - GAP_INCHES / 2, captions[number], fontsize=fontsize, ha="center",
-                      va="bottom", linespacing=1.1)
+            axes.text(middle, top - GAP_INCHES / 2, captions[number], fontsize=fontsize,
+                      ha="center", va="bottom", linespacing=1.1)
     axes.set_xlim(0, columns * cell)
     axes.set_ylim(rows * step, 0)
     axes.axis("off")

@@ -7,6 +7,7 @@ afterwards.
 
 import contextlib
 import gzip
+import math
 import mmap
 import os
 import re
@@ -21,9 +22,10 @@ from PIL import Image
 from tqdm import tqdm
 
 from lenet.data import array_folder, plain_pickle
-from lenet.data.array_folder import ArrayWriter, scale_bytes
+from lenet.data.array_folder import ArrayWriter
 from lenet.data.checks import guess_preparation, number_classes
 from lenet.data.files import make_read_error, write_beside, write_folder_beside
+from lenet.data.pixels import BYTES
 from lenet.errors import DataError, UsageError, one_line
 from lenet.images.reading import read_picture, read_shape
 
@@ -288,7 +290,7 @@ def write_set(folder, part, listing, rows, report, strict, as_pickle, bar):
     dtype = "float32" if as_pickle else "uint8"
     images = ArrayWriter(os.path.join(folder, part + "_x.npy"), dtype, report.image_shape)
     labels = ArrayWriter(os.path.join(folder, part + "_y.npy"), "int64", ())
-    floats = numpy.empty(report.image_shape, "float32")
+    floats = numpy.empty((1, math.prod(report.image_shape)), "float32")
     n_of_class = numpy.zeros(len(listing.class_names), "int64")
     with contextlib.closing(images), contextlib.closing(labels):
         for row, pixels in decode_images(listing, rows, report.image_shape):
@@ -298,7 +300,9 @@ def write_set(folder, part, listing, rows, report, strict, as_pickle, bar):
                                     "or leave out --strict")
                 report.skipped.append((listing.path(row), describe_error(pixels)))
             else:
-                images.append(scale_bytes(pixels, floats) if as_pickle else pixels)
+                if as_pickle:
+                    pixels = BYTES.from_bytes(pixels.reshape(1, -1), floats)
+                images.append(pixels)
                 labels.append(listing.labels[row])
                 n_of_class[listing.labels[row]] += 1
             bar.update()

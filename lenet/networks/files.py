@@ -3,27 +3,31 @@
 import json
 import os
 from collections import namedtuple
+from math import prod
 
 from lenet.data.checks import PREPARATIONS
+from lenet.data.pixels import BYTES, read_pixels
 from lenet.errors import DataError
 from lenet.networks import parameters
 from lenet.networks.kinds import architecture_of, build, layers_of, named_params
 
-SavedModel = namedtuple("SavedModel", "model class_names image_shape preparation")
+SavedModel = namedtuple("SavedModel", "model class_names image_shape preparation pixels",
+                        defaults=[BYTES])
 
 
-def metadata_of(model, class_names, image_shape, preparation):
+def metadata_of(model, class_names, image_shape, preparation, pixels=BYTES):
     """What a file says besides the parameters; see ``save_model``.
 
     All of it is in one value: several would come in a different order in each file.
     """
-    return {"network": json.dumps({
-        "architecture": architecture_of(model), "class_names": class_names,
-        "image_shape": image_shape, "preparation": preparation,
-    })}
+    described = {"architecture": architecture_of(model), "class_names": class_names,
+                 "image_shape": image_shape, "preparation": preparation}
+    if pixels != BYTES:
+        described["pixels"] = pixels.as_plain()
+    return {"network": json.dumps(described)}
 
 
-def save_model(path, model, class_names, image_shape, preparation, values=None):
+def save_model(path, model, class_names, image_shape, preparation, pixels=BYTES, values=None):
     """Write a network to a file.
 
     Parameters
@@ -38,6 +42,8 @@ def save_model(path, model, class_names, image_shape, preparation, values=None):
         (channels, height, width) of an image.
     preparation : "digit" or "resize"
         How a new picture becomes such an image; see ``lenet.data.Datasets``.
+    pixels : lenet.data.pixels.Pixels
+        How its bytes become numbers.
     values : dict from str to array, optional
         The parameters by name; the present ones of the network by default.
 
@@ -47,7 +53,8 @@ def save_model(path, model, class_names, image_shape, preparation, values=None):
         The file cannot be written.
     """
     values = values or parameters.values(named_params(model))
-    parameters.write(path, values, metadata_of(model, class_names, image_shape, preparation))
+    parameters.write(path, values,
+                     metadata_of(model, class_names, image_shape, preparation, pixels))
 
 
 def load_model(path, kind=None):
@@ -63,7 +70,8 @@ def load_model(path, kind=None):
     Returns
     -------
     SavedModel
-        ``model``, ``class_names``, ``image_shape`` and ``preparation``, as for ``save_model``.
+        ``model``, ``class_names``, ``image_shape``, ``preparation`` and ``pixels``, as for
+        ``save_model``.
 
     Raises
     ------
@@ -92,6 +100,10 @@ def load_model(path, kind=None):
     if preparation not in PREPARATIONS:
         raise DataError(f"{path}: preparation {preparation!r:.60}; expected one of "
                         f"{', '.join(PREPARATIONS)}")
+    try:
+        pixels = read_pixels(saved.get("pixels"), prod(image_shape))
+    except ValueError as error:
+        raise DataError(f"{path}: pixels {saved['pixels']!r:.60}; {error}") from None
     if kind is not None and architecture.get("kind") != kind:
         raise DataError(f"{path}: a network of the kind {architecture.get('kind')!s:.60}; expected "
                         f"{kind}")
@@ -107,7 +119,7 @@ def load_model(path, kind=None):
     if p_dropout:
         *_, last = layers_of(model).values()
         last.W.set_value((1 - p_dropout) * last.W.get_value())
-    return SavedModel(model, class_names, tuple(image_shape), preparation)
+    return SavedModel(model, class_names, tuple(image_shape), preparation, pixels)
 
 
 def pop_dropout(architecture):

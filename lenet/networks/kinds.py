@@ -12,6 +12,7 @@ import theano.tensor as T
 
 from lenet import network3
 from lenet.convolutional_mlp import LeNet5
+from lenet.data.pixels import BYTES
 from lenet.lenet5_1998 import LeNet5_1998, RBFLayer
 from lenet.logistic_sgd import LogisticRegression
 from lenet.mlp import MLP
@@ -175,9 +176,9 @@ def feature_maps(model):
     return [(name, layer.output) for name, layer in list(layers_of(model).items())[:-1]]
 
 
-def stages_of(model, image_shape):
+def stages_of(model, image_shape, pixels=BYTES):
     """What a network computes, stage by stage: a list of ``lenet.networks.stages.Stage``."""
-    return describe_stages(model, kind_of(model), image_shape)
+    return describe_stages(model, kind_of(model), image_shape, pixels)
 
 
 def filters(model):

@@ -5,9 +5,13 @@ output, and a description in plain values from which ``client/forward.js`` compu
 """
 
 from collections import namedtuple
+from math import prod
+
+import numpy
 
 from lenet import lenet5_1998, network3, pooling
 from lenet.convolutional_mlp import LeNetConvPoolLayer
+from lenet.data.pixels import BYTES, spread
 from lenet.logistic_sgd import LogisticRegression
 from lenet.mlp import HiddenLayer
 from lenet.networks.names import ACTIVATIONS, name_of
@@ -16,7 +20,7 @@ from lenet.networks.names import ACTIVATIONS, name_of
 Stage = namedtuple("Stage", "expression description")
 
 
-def describe_stages(model, kind, image_shape):
+def describe_stages(model, kind, image_shape, pixels=BYTES):
     """The stages of a network, from the image to the classes.
 
     Parameters
@@ -27,6 +31,8 @@ def describe_stages(model, kind, image_shape):
         Its row.
     image_shape : tuple of 3 ints
         (channels, height, width) of an image.
+    pixels : lenet.data.pixels.Pixels
+        How bytes become the numbers that the network takes.
 
     Returns
     -------
@@ -34,6 +40,13 @@ def describe_stages(model, kind, image_shape):
         The last one gives the probability of each class, or the distance to each picture.
     """
     stages = [Stage(model.input, {"layer": "image", "what": "image"})]
+    if pixels != BYTES:
+        # The image shows bytes / 256, from which the numbers come about.
+        mean, deviation = (numpy.broadcast_to(spread(value, prod(image_shape)), prod(image_shape))
+                           for value in (pixels.mean, pixels.deviation))
+        stages.append(Stage(model.input.reshape((model.input.shape[0],) + tuple(image_shape)), {
+            "layer": "image", "what": "scale", "mean": mean.tolist(),
+            "deviation": deviation.tolist()}))
     stages += kind.first_stages(model, image_shape)
     for name, layer in kind.layers(model).items():
         names = {param.name: f"{name}.{param.name}" for param in layer.params}

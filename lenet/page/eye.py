@@ -20,7 +20,7 @@ class Eye:
 
     Attributes
     ----------
-    class_names, image_shape, preparation
+    class_names, image_shape, preparation, pixels
         As of the SavedModel.
     stages : list of dict
         What ``lenet.networks.stages_of`` describes, each with the ``shape`` of its output.
@@ -28,9 +28,11 @@ class Eye:
     """
 
     def __init__(self, saved):
-        self.model, self.class_names, self.image_shape, self.preparation = saved
+        (self.model, self.class_names, self.image_shape, self.preparation,
+         self.pixels) = saved
+        self.pixels.check_known()
         self.params = networks.named_params(self.model)
-        stages = networks.stages_of(self.model, self.image_shape)
+        stages = networks.stages_of(self.model, self.image_shape, self.pixels)
         self.function = theano.function(
             [self.model.input], [stage.expression for stage in stages] + [self.model.p_y_given_x])
         self.predictions = None
@@ -45,14 +47,14 @@ class Eye:
         Parameters
         ----------
         image : array of shape image_shape
-            uint8, or floats as in the dataset, a byte / 256.
+            uint8, or numbers as in the dataset.
 
         Returns
         -------
         list of arrays
             floatX, without the axis of the minibatch.
         """
-        pixels = as_floats(numpy.asarray(image).reshape(1, -1))
+        pixels = as_floats(numpy.asarray(image).reshape(1, -1), self.pixels)
         return [output[0] for output in
                 self.function(pixels.astype(theano.config.floatX, copy=False))]
 

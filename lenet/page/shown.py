@@ -9,6 +9,7 @@ import numpy
 from lenet import networks
 from lenet.data import as_floats, image_shape_of, open_arrays
 from lenet.data.files import make_folder, write_beside
+from lenet.data.pixels import as_bytes
 from lenet.errors import DataError, UsageError
 from lenet.images.image_export import make_image
 from lenet.page import messages
@@ -48,7 +49,7 @@ class Page:
     """
 
     def __init__(self, described, dataset, keep, training=None):
-        _, self.class_names, self.image_shape, self.preparation_name = described
+        _, self.class_names, self.image_shape, self.preparation_name, self.pixels = described
         self.dataset, self.keep, self.training = dataset, keep, training
         self.eyes, self.names, self.watchers = [], [], []
         self.preparation = Preparation(self.image_shape, self.preparation_name)
@@ -102,7 +103,8 @@ class Page:
     def show_trained(self, network):
         """Show the network that the training has begun with."""
         self.eyes, self.names = [built(networks.SavedModel(
-            network["architecture"], self.class_names, self.image_shape, self.preparation_name))
+            network["architecture"], self.class_names, self.image_shape, self.preparation_name,
+            self.pixels))
         ], ["in training"]
 
     def log(self, n, rows):
@@ -164,7 +166,7 @@ class Page:
         if self.test_set is None:
             datasets = open_arrays(self.dataset)
             networks.check_images(self.eyes[0], datasets)
-            self.test_set = datasets[2]
+            self.test_set, self.test_pixels = datasets[2], datasets.pixels
         x, y = self.test_set
         n = len(y)
         index = messages.whole(request, "test", n)
@@ -175,7 +177,7 @@ class Page:
         if request.get("wrong"):
             for start in range(0, n, CHUNK):
                 chunk = rows[start:start + CHUNK]
-                wrong = self.eyes[0].predict(as_floats(x[chunk])) != y[chunk]
+                wrong = self.eyes[0].predict(as_floats(x[chunk], self.test_pixels)) != y[chunk]
                 if wrong.any():
                     index = int(chunk[wrong.argmax()])
                     break
@@ -183,9 +185,8 @@ class Page:
                 raise DataError(f"all {n} images of the test set are classified correctly")
         else:
             index = int(rows[0])
-        image = numpy.rint(as_floats(x[index]) * 256).clip(0, 255).astype("uint8")
-        return image.reshape(self.image_shape), {"index": index, "n": n,
-                                                         "label": int(y[index])}
+        image = as_bytes(x[index:index + 1], self.test_pixels)
+        return image.reshape(self.image_shape), {"index": index, "n": n, "label": int(y[index])}
 
     @staticmethod
     def is_order(request):
@@ -257,13 +258,15 @@ def open_page(paths, dataset=None, keep="drawings"):
     if len(paths) > 2:
         raise UsageError(f"{len(paths)} networks; expected one, or two to compare")
     eyes = [load(path) for path in paths]
-    for what in ("image_shape", "class_names", "preparation"):
+    for what in ("image_shape", "class_names", "preparation", "pixels"):
         found = [getattr(eye, what) for eye in eyes]
         if found[0] != found[-1]:
             raise UsageError(f"{paths[1]}: {what} {found[1]!s:.80}, but {paths[0]} has "
                              f"{found[0]!s:.80}; compare networks for the same images and classes")
-    page = Page(networks.SavedModel(None, eyes[0].class_names, eyes[0].image_shape,
-                                    eyes[0].preparation), dataset or dataset_of(paths[0]), keep)
+    first = eyes[0]
+    described = networks.SavedModel(None, first.class_names, first.image_shape, first.preparation,
+                                    first.pixels)
+    page = Page(described, dataset or dataset_of(paths[0]), keep)
     page.eyes, page.names = eyes, names_of(paths)
     page.watchers = [Watcher(path, eye) for path, eye in zip(paths, eyes)]
     return page
@@ -275,4 +278,5 @@ def open_training(dataset=None, keep="drawings"):
     datasets = open_arrays(dataset)
     image_shape_of(datasets, least=16)
     return Page(networks.SavedModel(None, datasets.class_names, tuple(datasets.image_shape),
-                                    datasets.preparation), dataset, keep, Training(dataset))
+                                    datasets.preparation, datasets.pixels), dataset, keep,
+                Training(dataset))

@@ -10,6 +10,7 @@ import numpy
 from lenet import networks
 from lenet.data import as_floats, open_arrays
 from lenet.data.files import write_beside
+from lenet.data.pixels import as_bytes
 from lenet.page.shown import open_page
 
 CLIENT_FILES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "client")
@@ -37,7 +38,7 @@ def write_page(path, model, dataset=None):
     """
     page = open_page([model], dataset)
     eye = page.eyes[0]
-    x, y = open_test_set(eye, page.dataset)
+    (x, y), pixels = open_test_set(eye, page.dataset)
     hello = json.loads(page.greeting()["hello"])["hello"]
     hello.update(keep=None, n_tests=len(y))
     values = eye.values()
@@ -46,7 +47,7 @@ def write_page(path, model, dataset=None):
         "parameters": {"shapes": [[name, value.shape] for name, value in values.items()],
                        "values": in_base64(numpy.concatenate(
                            [value.astype("<f4").ravel() for value in values.values()]))},
-        "tests": tests_of(eye, x, y)}
+        "tests": tests_of(eye, x, y, pixels)}
     with write_beside(path) as file:
         file.write(single_file(json.dumps(inside)).encode())
 
@@ -54,16 +55,15 @@ def write_page(path, model, dataset=None):
 def open_test_set(eye, dataset):
     datasets = open_arrays(dataset)
     networks.check_images(eye, datasets)
-    return datasets[2]
+    return datasets[2], datasets.pixels
 
 
-def tests_of(eye, x, y):
+def tests_of(eye, x, y, pixels):
     """The first images of a test set, and the first that the network misclassifies."""
-    wrong = eye.predict(as_floats(x)) != y
+    wrong = eye.predict(as_floats(x, pixels)) != y
     rows = sorted({*range(min(N_TESTS, len(y))), *map(int, numpy.flatnonzero(wrong)[:N_TESTS])})
-    pixels = numpy.rint(as_floats(x[rows]) * 256).clip(0, 255).astype("uint8")
     return [{"index": row, "label": int(y[row]), "wrong": bool(wrong[row]),
-             "pixels": in_base64(image)} for row, image in zip(rows, pixels)]
+             "pixels": in_base64(image)} for row, image in zip(rows, as_bytes(x[rows], pixels))]
 
 
 def in_base64(array):

@@ -186,7 +186,8 @@ class Reporter(Observer):
     def model_built(self, model, datasets):
         self.params = networks.named_params(model)
         self.pipe.send(("network", networks.metadata_of(
-            model, datasets.class_names, datasets.image_shape, datasets.preparation)["network"]))
+            model, datasets.class_names, datasets.image_shape, datasets.preparation,
+            datasets.pixels)["network"]))
         self.send_parameters()
 
     def send_parameters(self):

@@ -65,7 +65,7 @@ def compare(paths, output, dataset=None):
     if runs[0].trained_on[1] not in (None, compute_fingerprint(datasets)):
         raise DataError(f"{paths[0]}: trained on other examples than this dataset has; name the "
                         "dataset of its training with --dataset")
-    x, y = as_floats(datasets[2][0]), datasets[2][1]
+    x, y = as_floats(datasets[2][0], datasets.pixels), datasets[2][1]
     probabilities = [run.predictor.probabilities(x) for run in runs]
     wrong = [p.argmax(axis=1) != y for p in probabilities]
 

@@ -20,6 +20,7 @@ from collections import namedtuple
 
 from lenet import networks
 from lenet.data.files import write_beside
+from lenet.data.pixels import read_pixels
 from lenet.errors import DataError, UsageError
 from lenet.figures import plots
 from lenet.networks import parameters
@@ -57,7 +58,7 @@ class Run(Observer):
         self.rows = []
         self.cost_sum, self.n_costs = 0.0, 0  # of the minibatches since the last row
         self.seconds = 0.0  # of training in earlier processes
-        self.description = None  # of the datasets: class_names, image_shape, preparation
+        self.description = None  # of the datasets: class_names, image_shape, preparation, pixels
         self.sizes, self.fingerprint = None, None  # of the three sets
         self.earlier = None  # what an earlier process left: arrays, network, result
         self.lock = lock_folder(folder)
@@ -139,7 +140,8 @@ class Run(Observer):
         DataError
             The run was begun with other datasets.
         """
-        self.description = (datasets.class_names, datasets.image_shape, datasets.preparation)
+        self.description = (datasets.class_names, datasets.image_shape, datasets.preparation,
+                            datasets.pixels)
         sizes = [a_set.n_examples for a_set in datasets]
         if self.earlier is not None:
             networks.check_images(self.earlier[1], datasets)
@@ -296,7 +298,9 @@ def read_state(folder):
     try:
         state, network = json.loads(metadata["state"]), json.loads(metadata["network"])
         saved = networks.SavedModel(network["architecture"], network["class_names"],
-                                    tuple(network["image_shape"]), network["preparation"])
+                                    tuple(network["image_shape"]), network["preparation"],
+                                    read_pixels(network.get("pixels"),
+                                                math.prod(network["image_shape"])))
         result = {name: state["result"][name] for name in RESULT}
         check_result(result)
         if int(state["n_costs"]) < 0:

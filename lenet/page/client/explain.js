@@ -18,6 +18,12 @@ export function explanation({ stages, outputs, parameters }, { stage: s, map, ro
 }
 
 const explain = {
+  scale: (stage, below, { shape: [, height, width] }, _, map, row, column) => {
+    const i = (map * height + row) * width + column;
+    return { pixel: below[i], mean: stage.mean[i], deviation: stage.deviation[i],
+             value: (below[i] - stage.mean[i]) / stage.deviation[i] };
+  },
+
   frame: (stage, below, { shape: [, height, width] }, _, map, row, column) => {
     const r = row - stage.top, c = column - stage.left;
     const isPaper = r < 0 || c < 0 || r >= height || c >= width;
@@ -127,6 +133,10 @@ function ended(stage, { sum, value }) {
 const render = {
   image: ({ value }) => [line("brightness of the ink, from 0 to 1", number(value, 4)),
                          line("as a byte, / 256", String(Math.round(256 * value)))],
+
+  scale: ({ pixel, mean, deviation, value }) => [
+    line("pixel", number(pixel, 4)),
+    result(`(pixel \u2212 ${number(mean, 4)}) / ${number(deviation, 4)}`, value)],
 
   frame: ({ pixel, isPaper, value }, stage) => isPaper
     ? [line("paper around the image", number(value, 4))]

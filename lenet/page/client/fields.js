@@ -7,6 +7,8 @@ export function seenBelow(stages, s, part, parameters) {
     ? stages[s - 1].shape : [0, 1, 1];
   const all = { top: 0, left: 0, bottom: height, right: width };
   switch (stage.what) {
+    case "scale":
+      return part;
     case "frame":
       return clip({ top: part.top - stage.top, left: part.left - stage.left,
                     bottom: part.bottom - stage.top, right: part.right - stage.left }, all);

@@ -29,6 +29,9 @@ export function forward(stages, parameters, image) {
 }
 
 const compute = {
+  // The numbers that a network was trained on, made of bytes / 256.
+  scale: (stage, below) => below.map((pixel, i) => (pixel - stage.mean[i]) / stage.deviation[i]),
+
   // 28 x 28 pixels lie in the middle of 32 x 32 of paper.
   frame(stage, below, { shape: [, height, width] }) {
     const [, rows, columns] = stage.shape;

@@ -222,7 +222,7 @@ export function turned({ values, shape: [, , rows, columns] }, n) {
 }
 
 const WHATS = {
-  image: "What the network sees", frame: "The image in its frame", convolution: "convolution",
+  image: "What the network sees", scale: "The image in its numbers", frame: "The image in its frame", convolution: "convolution",
   pooling: "pooling", normalization: "contrast normalization", units: "hidden units",
   softmax: "classes", distances: "distances",
 };
