@@ -15,6 +15,7 @@ After it:
     cache.py       find on disk what was compiled before
     headers.py     parse the headers of the generated C++ once
     ahead.py       compile the modules of a graph in parallel
+    threads.py     several threads, and processes that fork, use what is compiled
 """
 
 import contextlib
@@ -41,11 +42,12 @@ def start():
     except (SetupError, SetupInterrupted):
         end_in_one_line()
         raise
-    from lenet.theano_start import ahead, cache, headers  # these need Theano
+    from lenet.theano_start import ahead, cache, headers, threads  # these need Theano
 
     cache.apply()
     headers.apply()
     ahead.apply(processors.usable_processors())
+    threads.apply()
 
 
 def start_theano():
