@@ -22,6 +22,7 @@ from lenet.errors import DataError
 from lenet.images import digit
 from lenet.images.reading import GREY, read_picture, refusal, upright
 from lenet.processors import usable_processors
+from lenet.theano_start.threads import make_thread_safe
 
 BATCH = 128  # images that are read, and classified, at once
 
@@ -36,13 +37,14 @@ class Reader:
         self.center = center
 
     def read(self, path):
-        """Read one image: uint8 of shape ``image_shape``.
+        """Read one image, of a path or a binary file: uint8 of shape ``image_shape``.
 
         Raises
         ------
         DataError
             The file cannot be read, there is no digit, or the size is wrong and must be right.
         """
+        name = path if isinstance(path, (str, os.PathLike)) else getattr(path, "name", "the image")
         try:
             if not self.of_digits:
                 return read_picture(path, self.image_shape)
@@ -52,18 +54,19 @@ class Reader:
                     return digit.to_mnist(numpy.asarray(upright(image, GREY)))[None]
                 pixels = numpy.asarray(upright(image, GREY))[None]
         except DataError as error:
-            raise DataError(f"{path}: {error}") from None
+            raise DataError(f"{name}: {error}") from None
         except IsADirectoryError:
-            raise DataError(f"{path}: a folder without images; expected files such as digit.png"
+            raise DataError(f"{name}: a folder without images; expected files such as digit.png"
                             ) from None
         except Exception as error:  # Pillow raises many kinds for a damaged file
-            raise refusal(path, error) from None
+            raise refusal(name, error) from None
         if pixels.shape != self.image_shape:
             (_, height, width), (_, *expected) = pixels.shape, self.image_shape
-            raise DataError(f"{path}: an image of {height} x {width} pixels; expected "
+            raise DataError(f"{name}: an image of {height} x {width} pixels; expected "
                             "{} x {}, or without --no-center any size".format(*expected))
         return pixels
 
+    @make_thread_safe  # since warnings are off for the whole process meanwhile
     def read_all(self, paths):
         """Read images: a pair of those that could be read, uint8 of shape (number of images,) +
         ``image_shape``, and a list with None or a DataError for each path."""

@@ -4,7 +4,9 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 import time
+import warnings
 from concurrent.futures import Future
 
 import numpy
@@ -26,6 +28,31 @@ def test_a_photograph_is_read_as_it_was_for_the_training(rng, tmp_path):
     Image.fromarray(coarse).resize((500, 400), Image.BICUBIC).save(path, quality=90)
     shape = (3, 32, 32)
     numpy.testing.assert_array_equal(Reader(shape, "resize").read(path), read_picture(path, shape))
+
+
+def test_threads_that_read_leave_the_warnings_as_they_were(monkeypatch):
+    """The first thread leaves while the second is at work."""
+    entered, let_go, filters = [], threading.Event(), warnings.filters[:]
+
+    def wait(self, path):
+        entered.append(path)
+        if path == "second":
+            let_go.wait(0.5)  # until the first has left, if it was there together with this one
+        return numpy.zeros((1, 28, 28), "uint8")
+
+    monkeypatch.setattr(Reader, "read", wait)
+    second = threading.Thread(target=OF_DIGITS.read_all, args=(["second"],))
+
+    def paths():
+        second.start()
+        while second.is_alive() and "second" not in entered and len(entered) < 50:
+            yield f"first {len(entered)}"
+            time.sleep(0.01)
+
+    OF_DIGITS.read_all(paths())
+    let_go.set()
+    second.join()
+    assert warnings.filters == filters
 
 
 def test_batches_are_read_no_further_than_needed(digit_files, monkeypatch):
