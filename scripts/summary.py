@@ -41,7 +41,8 @@ def main():
         raise UsageError(f"{options.model}: a saved network is what it is; leave out its "
                          f"arguments, or name one of {', '.join(KINDS)}")
     else:
-        model, _, image_shape, _ = load_model(options.model)
+        saved = load_model(options.model)
+        model, image_shape = saved.model, saved.image_shape
     print(table_of(summary(model, image_shape), options.batch_size))
 
 

@@ -66,6 +66,12 @@ class Pixels:
         content = 256 * (numbers * deviation + mean)
         return numpy.rint(content).clip(0, 255).astype("uint8")
 
+    def white(self):
+        """The number of a white pixel, or one for each channel or pixel."""
+        if self.range is not None:
+            return self.range[1]
+        return (255 / 256 - numpy.asarray(self.mean)) / self.deviation
+
     def check_known(self):
         """Raise a DataError if nobody knows how bytes become numbers."""
         if self.range is not None:

@@ -8,7 +8,7 @@
 Other processes read the files while this one computes.
 """
 
-import functools
+import os
 from collections import namedtuple
 
 import numpy
@@ -17,6 +17,7 @@ import theano
 from lenet import networks
 from lenet.data import as_floats
 from lenet.errors import UsageError
+from lenet.predict.inputs import as_pixels
 from lenet.predict.reader import BATCH, Reader
 
 Prediction = namedtuple("Prediction", "path probabilities error")
@@ -38,6 +39,8 @@ class Predictor:
     preparation : "digit" or "resize"
         How a new picture becomes such an image: found, scaled and centered as in MNIST, or only
         resized.
+    pixels : lenet.data.pixels.Pixels
+        How its bytes become the numbers that the network takes.
 
     Raises
     ------
@@ -46,7 +49,8 @@ class Predictor:
     """
 
     def __init__(self, path):
-        self.model, self.class_names, self.image_shape, self.preparation = networks.load_model(path)
+        (self.model, self.class_names, self.image_shape, self.preparation,
+         self.pixels) = networks.load_model(path)
         self.function = theano.function([self.model.input], self.model.p_y_given_x)
 
     def probabilities(self, images):
@@ -55,8 +59,8 @@ class Predictor:
         Parameters
         ----------
         images : array of shape (n, ...)
-            One image a row, rasterized or as (channels, height, width) or (height, width): uint8,
-            or numbers as in the dataset, a byte / 256.
+            One image a row, rasterized or as (channels, height, width) or (height, width): bytes
+            from 0 to 255 of any integer type, or floats as in the dataset, mostly byte / 256.
 
         Returns
         -------
@@ -66,9 +70,9 @@ class Predictor:
         Raises
         ------
         UsageError
-            The images are of another size.
+            The images are of another size or of other numbers; see ``lenet.predict.inputs``.
         """
-        return self.evaluate(self.function, images)
+        return self.evaluate(self.check_images(images))
 
     def features(self, layer):
         """A function of images that returns the outputs of a layer.
@@ -92,20 +96,22 @@ class Predictor:
         outputs = dict(networks.feature_maps(self.model))
         if layer not in outputs:
             raise UsageError(f"layer {layer}; expected one of {', '.join(outputs) or 'none'}")
-        return functools.partial(self.evaluate,
-                                 theano.function([self.model.input], outputs[layer]))
+        function = theano.function([self.model.input], outputs[layer])
+        return lambda images: self.evaluate(self.check_images(images), function)
 
-    def evaluate(self, function, images):
-        """The values of a compiled function for images, as for ``probabilities``, in batches."""
-        images = numpy.asarray(images)
-        n_pixels = int(numpy.prod(self.image_shape))
-        if images.ndim < 2 or int(numpy.prod(images.shape[1:])) != n_pixels:
-            raise UsageError(f"images of shape {images.shape}; expected (number of images, "
-                             f"{n_pixels}), or each of {self.image_shape}")
-        parts = []
-        for start in range(0, max(1, len(images)), BATCH):  # no images: an array of no rows
-            part = as_floats(images[start:start + BATCH].reshape(-1, n_pixels))
+    def check_images(self, images):
+        """Images as for ``probabilities`` as those of a dataset; see ``lenet.predict.inputs``."""
+        return as_pixels(images, self.image_shape, self.pixels)
+
+    def evaluate(self, x, function=None):
+        """The probabilities, or the values of another compiled function, for images of a dataset,
+        whatever its numbers: uint8 or floats of shape (n, number of pixels)."""
+        function, parts = function or self.function, []
+        for start in range(0, len(x), BATCH):
+            part = as_floats(x[start:start + BATCH], self.pixels)
             parts.append(function(part.astype(theano.config.floatX, copy=False)))
+        if not parts:  # the shape of a value, and none of it
+            return function(numpy.zeros((1, x.shape[1]), theano.config.floatX))[:0]
         return numpy.concatenate(parts)
 
     def classify(self, paths, center=True, n_processes=None):
@@ -113,7 +119,7 @@ class Predictor:
 
         Parameters
         ----------
-        paths : iterable of str
+        paths : iterable of str, os.PathLike or binary files
             Read as needed; may be endless.
         center : bool
             Whether to find the digit in a picture and to center it, where the network was trained
@@ -121,15 +127,23 @@ class Predictor:
         n_processes : int, optional
             Processes that read; by default one per processor, none for a few images.
 
-        Yields
-        ------
-        Prediction
+        Returns
+        -------
+        iterator of Prediction
             In the order of the paths: ``path``, ``probabilities`` of shape (number of classes,),
             and ``error``, None. For a file that cannot be used the probabilities are None and the
             error is a DataError; the others are classified all the same.
+
+        Raises
+        ------
+        UsageError
+            One path was given in place of a list.
         """
-        for result in self.of_files(self.probabilities, paths, center, n_processes):
-            yield Prediction(*result)
+        if isinstance(paths, (str, bytes, os.PathLike)):
+            raise UsageError(f"{os.fsdecode(paths)}: one path, where a list of them was expected; "
+                             "put it in brackets: [path]")
+        return (Prediction(*result) for result in
+                self.of_files(self.probabilities, paths, center, n_processes))
 
     def of_files(self, function, paths, center=True, n_processes=None):
         """What a function of images gives for each image file: as ``classify``, but triples of a

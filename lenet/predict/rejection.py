@@ -43,22 +43,26 @@ class Distance:
         to_pictures = networks.kind_of(predictor.model).distances(predictor.model)
         if to_pictures is not None:
             distances = theano.function([predictor.model.input], to_pictures)
-            self.of = lambda images: predictor.evaluate(distances, images).min(axis=1)
+            self.measure = lambda x: predictor.evaluate(x, distances).min(axis=1)
             return
         if hidden:
-            features = predictor.features(hidden[-1][0])
-            self.features = lambda images: features(images).reshape(len(images), -1)
+            outputs = theano.function([predictor.model.input], hidden[-1][1])
+            self.features = lambda x: predictor.evaluate(x, outputs).reshape(len(x), -1)
         else:
-            self.features = lambda images: as_floats(images.reshape(len(images), -1))
+            self.features = lambda x: as_floats(x, predictor.pixels)
         self.learned = self.features(datasets[0][0])
         self.squares = (self.learned ** 2).sum(axis=1)
-        self.of = self.to_nearest
+        self.measure = self.to_nearest
 
-    def to_nearest(self, images, batch=500):
+    def of(self, images):
+        """The distance of each image; ``images`` are as for ``Predictor.probabilities``."""
+        return self.measure(self.predictor.check_images(images))
+
+    def to_nearest(self, x, batch=500):
         """The distance of each image to the nearest of the training, in the last hidden layer."""
-        nearest = []
-        for start in range(0, len(images), batch):
-            part = self.features(images[start:start + batch])
+        nearest = [numpy.empty(0, self.learned.dtype)]
+        for start in range(0, len(x), batch):
+            part = self.features(x[start:start + batch])
             # |a - b|^2 = |a|^2 - 2 a b + |b|^2; rounding may take it below 0.
             differences = self.squares - 2 * part.dot(self.learned.T)
             nearest.append(differences.min(axis=1) + (part ** 2).sum(axis=1))
@@ -74,7 +78,7 @@ class Distance:
         """
         if not 0 < fraction < 1:
             raise UsageError(f"fraction {fraction}; expected one between 0 and 1, such as 0.01")
-        return numpy.quantile(self.of(self.datasets[1][0]), 1 - fraction)
+        return numpy.quantile(self.measure(self.datasets[1][0]), 1 - fraction)
 
 
 def rejection_curves(predictor, datasets, unknown=None):
@@ -94,10 +98,10 @@ def rejection_curves(predictor, datasets, unknown=None):
         images, ``share_above`` return.
     """
     distance = Distance(predictor, datasets)
-    scores = {"distance": distance.of,
-              "1 - probability": lambda x: 1 - predictor.probabilities(x).max(axis=1)}
+    scores = {"distance": distance.measure,
+              "1 - probability": lambda x: 1 - predictor.evaluate(x).max(axis=1)}
     x, y = datasets[2]
-    right = predictor.probabilities(x).argmax(axis=1) == y
+    right = predictor.evaluate(x).argmax(axis=1) == y
     known = {name: score(x) for name, score in scores.items()}
     panels = {"accuracy of the images that are kept (%)": {
         name: accuracy_of_kept(values, right) for name, values in known.items()}}

@@ -66,7 +66,7 @@ def compare(paths, output, dataset=None):
         raise DataError(f"{paths[0]}: trained on other examples than this dataset has; name the "
                         "dataset of its training with --dataset")
     x, y = as_floats(datasets[2][0], datasets.pixels), datasets[2][1]
-    probabilities = [run.predictor.probabilities(x) for run in runs]
+    probabilities = [run.predictor.evaluate(x) for run in runs]
     wrong = [p.argmax(axis=1) != y for p in probabilities]
 
     make_folder(output)

@@ -64,7 +64,7 @@ def look(path, output, dataset="mnist.pkl.gz", image=None, index=0):
         pixels, name = x[index:index + 1], f"image {index} of the test set"
     else:
         raise UsageError(f"index {index}; expected 0 to {len(x) - 1}, the images of the test set")
-    probabilities = predictor.probabilities(x)
+    probabilities = predictor.evaluate(x)
     n_wrong = int((probabilities.argmax(axis=1) != y).sum())
     make_folder(output)
     written, shown = [], []
@@ -101,7 +101,7 @@ def pictures(predictor, rows, pixels, name, x, y, probabilities):
         f"What the network makes of {name}. Each map is stretched to the range from black to "
         "white.",
         plots.draw_network(plots.reshape_image(pixels[0], shape), outputs_of(model, pixels),
-                           predictor.probabilities(pixels)[0], names))
+                           predictor.evaluate(pixels.reshape(1, -1))[0], names))
 
     if rows is not None:
         yield Picture("curves.png", "The training",

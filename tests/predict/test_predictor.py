@@ -1,11 +1,15 @@
 """lenet.predict.predictor: from saved networks and image files to classes."""
 
+import io
+import pathlib
+
 import numpy
 import pytest
 import theano.tensor as T
 from PIL import Image
 
 from lenet import networks
+from lenet.convolutional_mlp import LeNet5
 from lenet.errors import DataError, UsageError
 from lenet.logistic_sgd import LogisticRegression
 from lenet.predict import Predictor
@@ -50,14 +54,36 @@ def test_arrays(of_digits, mnist_arrays):
     x = mnist_arrays[2][0][:300]
     expected = softmax(x.astype("float64") @ W + b)
     for images in (x, x.reshape(-1, 28, 28), x.reshape(-1, 1, 28, 28).astype("float64"),
-                   (x * 256).astype("uint8")):
+                   (x * 256).astype("uint8"), (x * 256).astype("int64"),
+                   (x * 256).astype(int).tolist()):
         found = predictor.probabilities(images)
         assert found.shape == (300, 10)
         numpy.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-6)  # float32
-    assert predictor.probabilities(x[:0]).shape == (0, 10)
-    for images in (x[0], x[:, 1:], x[:, None, :5]):
+    # A dataset may have any numbers.
+    numpy.testing.assert_allclose(predictor.evaluate(numpy.round(256 * x)),
+                                  softmax(256 * x.astype("float64") @ W + b), rtol=1e-3, atol=1e-6)
+    for images in ([], x[:0], x[:0].reshape(0, 28, 28)):
+        assert predictor.probabilities(images).shape == (0, 10)
+    for images in (x[0], x[:, 1:], x[:, None, :5], 256 * x, x + numpy.nan):
         with pytest.raises(UsageError, match="expected"):
             predictor.probabilities(images)
+
+
+def test_features_take_the_same_arrays(tmp_path, mnist_arrays):
+    network = LeNet5(numpy.random.RandomState(0), T.matrix("x"), nkerns=(2, 3), n_hidden=5)
+    path = str(tmp_path / "lenet.safetensors")
+    networks.save_model(path, network, NAMES, (1, 28, 28), "digit")
+    predictor = Predictor(path)
+    x = mnist_arrays[2][0][:3]
+    for layer, shape in (("layer0", (2, 12, 12)), ("layer2", (5,))):
+        features = predictor.features(layer)
+        expected = features(x)
+        assert expected.shape == (3,) + shape
+        numpy.testing.assert_allclose(features((256 * x).astype("int64")), expected, rtol=1e-5)
+        assert features([]).shape == (0,) + shape
+        with pytest.raises(UsageError, match="whole numbers from 0 to 25"):
+            features(256 * x)
+    assert predictor.probabilities([]).shape == (0, 10)
 
 
 @pytest.mark.parametrize("n_processes", [0, 1, 3])
@@ -89,6 +115,24 @@ def test_a_bad_file_does_not_stop_the_others(of_digits, digit_files, tmp_path):
                 "not found")):
             assert isinstance(error, DataError)
             assert str(error).startswith(path + ": ") and words in str(error)
+
+
+def test_paths_of_every_kind(of_digits, digit_files, tmp_path):
+    images, paths = digit_files
+    bad = io.BytesIO(b"no image")
+    with open(paths[0], "rb") as file, open(paths[2], "rb") as third:
+        *found, (path, probabilities, error) = of_digits[0].classify(
+            [file, pathlib.Path(paths[1]), io.BytesIO(third.read()), bad])
+    numpy.testing.assert_allclose([result.probabilities for result in found],
+                                  of_digits[0].probabilities(images[:3]), rtol=1e-5, atol=1e-7)
+    assert found[1].path == pathlib.Path(paths[1])
+    assert path is bad and probabilities is None and str(error).startswith("the image: no image")
+
+
+def test_one_path_in_place_of_a_list(of_digits):
+    for path in ("seven.jpg", b"seven.jpg", pathlib.Path("seven.jpg")):
+        with pytest.raises(UsageError, match=r"^seven.jpg: one path, where a list"):
+            of_digits[0].classify(path)
 
 
 def test_images_in_format_have_to_be_of_their_size(of_digits, tmp_path):

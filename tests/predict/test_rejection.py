@@ -50,6 +50,10 @@ def test_distances(model, small_dataset, small_sets):
     numpy.testing.assert_allclose(distance.of(x), expected, rtol=1e-3, atol=1e-3)  # float32
     # Three of the 130 images of the validation set are further away than this.
     assert (distance.of(x) > distance.threshold(3 / 130)).sum() == 3
+    numpy.testing.assert_allclose(distance.of((256 * x).astype("int64")), distance.of(x), rtol=1e-4)
+    assert distance.of([]).shape == (0,)
+    with pytest.raises(UsageError, match="whole numbers"):
+        distance.of(256 * x)
     if name != "1998":  # the training images themselves
         assert distance.of(train).max() < 0.01 < expected.min()
 
