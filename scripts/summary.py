@@ -5,7 +5,7 @@ import ast
 from lenet import commands
 from lenet.errors import UsageError
 from lenet.networks import KINDS, load_model
-from lenet.reports.summary import network_of, summary, table_of
+from lenet.reports.summary import build_by_name, format_table, summarize_network
 
 
 def main():
@@ -35,15 +35,15 @@ def main():
         if min(image_shape + (classes,)) < 1:
             raise UsageError(f"image shape {image_shape}, {classes} classes; expected at least 1 "
                              "of each")
-        model = network_of(options.model, image_shape, classes,
-                           **dict(map(argument, options.arguments)))
+        model = build_by_name(options.model, image_shape, classes,
+                              **dict(map(argument, options.arguments)))
     elif options.arguments or options.image_shape or options.classes is not None:
         raise UsageError(f"{options.model}: a saved network is what it is; leave out its "
                          f"arguments, or name one of {', '.join(KINDS)}")
     else:
         saved = load_model(options.model)
         model, image_shape = saved.model, saved.image_shape
-    print(table_of(summary(model, image_shape), options.batch_size))
+    print(format_table(summarize_network(model, image_shape), options.batch_size))
 
 
 def argument(text):

@@ -17,7 +17,7 @@ from lenet.page.drawings import Preparation
 from lenet.page.eye import built, load
 from lenet.page.trainer import DEFAULTS, OPTIONS, Training
 from lenet.page.watcher import Watcher
-from lenet.reports.compare import names_of
+from lenet.reports.compare import shorten_paths
 from lenet.runs.run import dataset_of
 
 MOST_KEPT = 10000  # drawings in one session
@@ -267,7 +267,7 @@ def open_page(paths, dataset=None, keep="drawings"):
     described = networks.SavedModel(None, first.class_names, first.image_shape, first.preparation,
                                     first.pixels)
     page = Page(described, dataset or dataset_of(paths[0]), keep)
-    page.eyes, page.names = eyes, names_of(paths)
+    page.eyes, page.names = eyes, shorten_paths(paths)
     page.watchers = [Watcher(path, eye) for path, eye in zip(paths, eyes)]
     return page
 

@@ -13,11 +13,11 @@ from lenet.data.loading import compute_fingerprint
 from lenet.errors import DataError, UsageError
 from lenet.figures import plots
 from lenet.predict.predictor import Predictor
-from lenet.reports.summary import n_parameters
+from lenet.reports.summary import count_parameters
 from lenet.runs.log import read_log
 from lenet.runs.run import dataset_of, read_state
 
-MOST_IMAGES = 60  # of a pair of runs that are drawn
+MAX_IMAGES_DRAWN = 60  # of each pair of runs
 
 # name: the end of the path that tells it from the others; trained_on: the sizes of the three sets
 # and a checksum of their examples; rows: its log
@@ -57,7 +57,7 @@ def compare(paths, output, dataset=None):
     """
     if len({os.path.realpath(path) for path in paths}) < max(2, len(paths)):
         raise UsageError(f"{' '.join(paths)}; expected at least two runs, each named once")
-    runs = [opened(path, name) for path, name in zip(paths, names_of(paths))]
+    runs = [open_run(path, name) for path, name in zip(paths, shorten_paths(paths))]
     for path, run in zip(paths[1:], runs[1:]):
         check_comparable(paths[0], runs[0], path, run)
     datasets = open_arrays(dataset or dataset_of(paths[0]))
@@ -79,19 +79,19 @@ def compare(paths, output, dataset=None):
         indices = indices[numpy.argsort(-probabilities[a][indices].max(axis=1), kind="stable")]
         file = None
         if len(indices):
-            file = os.path.join(output, f"{as_file(runs[a].name)}_wrong_"
-                                        f"{as_file(runs[b].name)}_right.png")
+            file = os.path.join(output, f"{make_file_name(runs[a].name)}_wrong_"
+                                        f"{make_file_name(runs[b].name)}_right.png")
             plots.finish(plots.draw_mistakes(
-                indices[:MOST_IMAGES], x, y, probabilities[a], probabilities[b],
+                indices[:MAX_IMAGES_DRAWN], x, y, probabilities[a], probabilities[b],
                 runs[0].predictor.image_shape, runs[0].predictor.class_names), file)
         differences.append(Difference(runs[a].name, runs[b].name, indices, file))
     return [Line(run.name, run.rows[-1]["epoch"], min(row["validation"] for row in run.rows),
                  float(is_wrong.mean()),
-                 n_parameters(run.predictor.model))
+                 count_parameters(run.predictor.model))
             for run, is_wrong in zip(runs, wrong)], differences
 
 
-def opened(path, name):
+def open_run(path, name):
     """The Compared of the run in a folder.
 
     Raises
@@ -121,7 +121,7 @@ def check_comparable(path, run, other_path, other):
                         "one dataset")
 
 
-def names_of(paths):
+def shorten_paths(paths):
     """The last parts of paths, as many as it takes to tell them apart: ["relu", "tanh"]."""
     parts = [os.path.abspath(path).split(os.sep) for path in paths]
     for n in range(1, max(map(len, parts))):
@@ -131,6 +131,6 @@ def names_of(paths):
     return paths
 
 
-def as_file(name):
+def make_file_name(name):
     """A name of a run as part of a file's name."""
     return name.replace("/", "-")

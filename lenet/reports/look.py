@@ -16,9 +16,9 @@ from lenet.predict import Predictor
 from lenet.predict.reader import Reader
 from lenet.runs.log import read_log
 
-MOST_FILTERS = 50  # of a layer that are drawn
-MOST_UNITS = 100  # hidden units whose weights are drawn
-MOST_ERRORS = 60  # misclassified images that are drawn
+MAX_FILTERS_DRAWN = 50  # of each layer
+MAX_UNITS_DRAWN = 100
+MAX_ERRORS_DRAWN = 60
 
 Picture = namedtuple("Picture", "file title caption figure")
 
@@ -68,19 +68,19 @@ def look(path, output, dataset="mnist.pkl.gz", image=None, index=0):
     n_wrong = int((probabilities.argmax(axis=1) != y).sum())
     make_folder(output)
     written, shown = [], []
-    for picture in pictures(predictor, rows, pixels, name, x, y, probabilities):
+    for picture in draw_pictures(predictor, rows, pixels, name, x, y, probabilities):
         written.append(os.path.join(output, picture.file))
         plots.finish(picture.figure, written[-1])
         shown.append(picture._replace(figure=None))
-    page = page_of(shown, f"{type(predictor.model).__name__}: {n_wrong} of {len(x)} images of the "
-                          f"test set are misclassified ({100 * n_wrong / len(x):.2f} %)")
+    title = (f"{type(predictor.model).__name__}: {n_wrong} of {len(x)} images of the test set are "
+             f"misclassified ({100 * n_wrong / len(x):.2f} %)")
     written.append(os.path.join(output, "index.html"))
     with write_beside(written[-1]) as file:
-        file.write(page.encode("utf-8"))
+        file.write(build_page(shown, title).encode("utf-8"))
     return written
 
 
-def pictures(predictor, rows, pixels, name, x, y, probabilities):
+def draw_pictures(predictor, rows, pixels, name, x, y, probabilities):
     """Yield each Picture of a network, in the order of the page.
 
     Parameters
@@ -100,7 +100,7 @@ def pictures(predictor, rows, pixels, name, x, y, probabilities):
         "network.png", "An image, layer by layer",
         f"What the network makes of {name}. Each map is stretched to the range from black to "
         "white.",
-        plots.draw_network(plots.reshape_image(pixels[0], shape), outputs_of(model, pixels),
+        plots.draw_network(plots.reshape_image(pixels[0], shape), compute_outputs(model, pixels),
                            predictor.evaluate(pixels.reshape(1, -1))[0], names))
 
     if rows is not None:
@@ -111,21 +111,21 @@ def pictures(predictor, rows, pixels, name, x, y, probabilities):
     for layer, param in networks.filters(model):
         filters = param.get_value(borrow=True)
         n, below, height, width = filters.shape
-        drawn = f"The first {MOST_FILTERS} of {n}" if n > MOST_FILTERS else n
+        drawn = f"The first {MAX_FILTERS_DRAWN} of {n}" if n > MAX_FILTERS_DRAWN else n
         yield Picture(
             f"filters_{layer.split('.')[0]}.png", f"Filters of {layer}",
             f"{drawn} filters of {height} x {width} for {below} map{'s' * (below > 1)} below: what "
-            "a feature map looks for.", plots.draw_filters(filters[:MOST_FILTERS]))
+            "a feature map looks for.", plots.draw_filters(filters[:MAX_FILTERS_DRAWN]))
 
-    weights = weights_on_pixels(model, shape)
+    weights = find_pixel_weights(model, shape)
     if weights is not None:
         n, of_classes = len(weights), len(networks.layers_of(model)) == 1
         what, unit = (("A picture for each class", "the class") if of_classes else
-                      (f"{min(n, MOST_UNITS)} of the {n} hidden units", "the unit"))
+                      (f"{min(n, MAX_UNITS_DRAWN)} of the {n} hidden units", "the unit"))
         yield Picture(
             "weights.png", "Weights on the pixels",
             f"{what}: light where ink speaks for {unit}, dark where it speaks against it.",
-            plots.draw_weights(weights[:MOST_UNITS], names if of_classes else None))
+            plots.draw_weights(weights[:MAX_UNITS_DRAWN], names if of_classes else None))
 
     counts = numpy.zeros((len(names), len(names)), dtype=int)
     numpy.add.at(counts, (y, predictions), 1)
@@ -137,7 +137,7 @@ def pictures(predictor, rows, pixels, name, x, y, probabilities):
     if len(wrong):
         # The most confident mistakes first.
         wrong = wrong[numpy.argsort(-probabilities[wrong].max(axis=1), kind="stable")]
-        shown = wrong[:MOST_ERRORS]
+        shown = wrong[:MAX_ERRORS_DRAWN]
         yield Picture(
             "errors.png", "Misclassified images",
             f"{len(shown)} of the {len(wrong)} images of the test set that the network "
@@ -146,7 +146,7 @@ def pictures(predictor, rows, pixels, name, x, y, probabilities):
             plots.draw_mistakes(shown, x, y, probabilities, probabilities, shape, names))
 
 
-def outputs_of(model, pixels):
+def compute_outputs(model, pixels):
     """Pairs of a layer's name and its output for one image, without the axis of the minibatch."""
     maps = networks.feature_maps(model)
     if not maps:  # logistic regression
@@ -156,7 +156,7 @@ def outputs_of(model, pixels):
     return [(name, output[0]) for (name, _), output in zip(maps, outputs)]
 
 
-def weights_on_pixels(model, image_shape):
+def find_pixel_weights(model, image_shape):
     """The weights of a first layer that sees all pixels, as images of shape (number of units,
     height, width) or (number of units, height, width, 3); None if it is a convolution."""
     first = next(iter(networks.layers_of(model).values()))
@@ -178,7 +178,7 @@ img { max-width: 100%; height: auto; }
 nav a { margin-right: 1rem; }"""
 
 
-def page_of(shown, title):
+def build_page(shown, title):
     """An HTML page that shows pictures of its own folder and needs nothing else."""
     title, links, sections = html.escape(title), "", ""
     for picture in shown:

@@ -20,8 +20,8 @@ from lenet.network3 import n_elements
 # What ``lenet.networks.KINDS`` builds a network from, besides its own arguments.
 GIVEN = ("rng", "x", "image_shape", "n_out", "layers")
 
-N_DRAWS = 16  # of random images: with few maps, a maximum may hide a pixel in some of them
-BATCH = 32  # of these that are computed at once
+N_RANDOM_IMAGES = 16  # with few maps, a maximum may hide a pixel in some of them
+IMAGES_AT_ONCE = 32
 
 # layer, what: the names of the layer and of what it does there
 # output: the shape for one image
@@ -33,7 +33,7 @@ Row = namedtuple("Row", "layer what output weights parameters connections multip
                         "stride")
 
 
-def network_of(kind, image_shape=(1, 28, 28), n_out=10, **arguments):
+def build_by_name(kind, image_shape=(1, 28, 28), n_out=10, **arguments):
     """Build a new network by the name of its class.
 
     Parameters
@@ -68,7 +68,7 @@ def network_of(kind, image_shape=(1, 28, 28), n_out=10, **arguments):
         raise UsageError(f"{typed}: {error}") from None
 
 
-def summary(model, image_shape):
+def summarize_network(model, image_shape):
     """The rows of a network's table, from the image to the classes.
 
     A convolution with pooling in its layer makes two rows. Its biases count with the convolution,
@@ -85,15 +85,15 @@ def summary(model, image_shape):
     -------
     list of Row
     """
-    steps = steps_of(model)
+    steps = list_steps(model)
     outputs = [step[2] for step in steps]
     shapes = [tuple(map(int, shape[1:])) for shape in
               theano.function([model.input], [output.shape for output in outputs])(
                   numpy.zeros((1, n_elements(image_shape)), dtype=theano.config.floatX))]
-    fields = iter(receptive_fields(model, [output for output in outputs if output.ndim == 4],
+    fields = iter(measure_fields(model, [output for output in outputs if output.ndim == 4],
                                    image_shape))
 
-    rows, field, stride = [], (1, 1), (1, 1)  # of a pixel
+    rows, field, stride = [], (1, 1), (1, 1)  # a pixel sees itself
     for (name, what, output, weights, biases, parameters), shape in zip(steps, shapes):
         field_below, stride_below = field, stride
         field, stride = next(fields) if output.ndim == 4 else (tuple(image_shape[1:]), None)
@@ -117,24 +117,24 @@ def summary(model, image_shape):
     return rows
 
 
-def n_parameters(model):
+def count_parameters(model):
     """How many numbers training changes in a network: those that a mask takes out do not count."""
-    return sum(step[-1] for step in steps_of(model))
+    return sum(step[-1] for step in list_steps(model))
 
 
-def steps_of(model):
-    """What the layers of a network do, one after another: a list of (name of the layer, what,
+def list_steps(model):
+    """List what the layers of a network do, one after another: (name of the layer, what,
     expression, number of weights, number of biases, number of parameters)."""
     steps, before = [], [model.input]
     for name, layer in networks.layers_of(model).items():
         output = layer.output if hasattr(layer, "output") else layer.p_y_given_x
-        steps += [(name,) + step for step in steps_in(layer, output, before)]
+        steps += [(name,) + step for step in find_layer_steps(layer, output, before)]
         before.append(output)
     return steps
 
 
-def steps_in(layer, output, before):
-    """What a layer does: one or two of the steps of ``steps_of``, without its name.
+def find_layer_steps(layer, output, before):
+    """Find what a layer does: one or two of the steps of ``list_steps``, without its name.
 
     Parameters
     ----------
@@ -167,8 +167,8 @@ def steps_in(layer, output, before):
     return [("pooling", output, parameters - biases, biases, parameters)]
 
 
-def receptive_fields(model, maps, image_shape):
-    """How many pixels a unit in the middle of each map sees, found by changing them.
+def measure_fields(model, maps, image_shape):
+    """Measure how many pixels a unit in the middle of each map sees, by changing them.
 
     Parameters
     ----------
@@ -206,24 +206,25 @@ def receptive_fields(model, maps, image_shape):
     spans = []  # for each axis, then for each map: (pixels seen, pixels to the next unit or None)
     for axis, length in enumerate(image_shape[1:], start=2):
         matters = [False] * len(maps)
-        for _ in range(N_DRAWS):
+        for _ in range(N_RANDOM_IMAGES):
             # A random image, and once more for each of its rows (columns) with that one changed.
             images = numpy.repeat(rng.uniform(size=(1,) + tuple(image_shape)), length + 1, axis=0)
             for line in range(length):
                 numpy.moveaxis(images[line + 1], axis - 1, 0)[line] = rng.uniform()
             pixels = images.reshape(length + 1, -1).astype(theano.config.floatX)
-            parts = [middle(pixels[start:start + BATCH]) for start in range(0, length + 1, BATCH)]
+            parts = [middle(pixels[start:start + IMAGES_AT_ONCE])
+                     for start in range(0, length + 1, IMAGES_AT_ONCE)]
             for number, output in enumerate(map(numpy.concatenate, zip(*parts))):
                 change = abs(output[1:] - output[:1])
                 # (length, number of maps, 1 or 2, 1 or 2) -> (length, 1 or 2), without what
                 # rounding alone can change.
                 matters[number] |= (change > 1e-5 * abs(output).max()).any(axis=(1, 5 - axis))
-        spans.append([span_of(lines) for lines in matters])
+        spans.append([measure_span(lines) for lines in matters])
     return [((rows, columns), None if down is None or right is None else (down, right))
             for (rows, down), (columns, right) in zip(*spans)]
 
 
-def span_of(matters):
+def measure_span(matters):
     """(lines that the last unit sees, lines from the first of the unit before to its first or
     None), given whether each line matters to each unit: bools of shape (lines, 1 or 2)."""
     seen = [numpy.flatnonzero(of_unit) for of_unit in matters.T]
@@ -231,7 +232,7 @@ def span_of(matters):
     return int(numpy.ptp(seen[-1])) + 1, int(seen[-1][0] - seen[0][0]) or None
 
 
-def table_of(rows, batch_size):
+def format_table(rows, batch_size):
     """The table of a network as text, with its totals.
 
     Parameters
@@ -248,9 +249,9 @@ def table_of(rows, batch_size):
     cells = [("layer", "", "output", "weights", "parameters", "connections", "multiplications",
               "field", "stride", f"memory of {batch_size}")]
     for row in rows:
-        cells.append((row.layer, row.what, by(row.output), f"{row.weights:,}",
+        cells.append((row.layer, row.what, format_shape(row.output), f"{row.weights:,}",
                       f"{row.parameters:,}", f"{row.connections:,}", f"{row.multiplications:,}",
-                      by(row.field), by(row.stride) if row.stride else "-",
+                      format_shape(row.field), format_shape(row.stride) if row.stride else "-",
                       megabytes(batch_size * n_elements(row.output))))
     sums = [sum(values) for values in
             zip(*[(r.weights, r.parameters, r.connections, r.multiplications) for r in rows])]
@@ -263,6 +264,6 @@ def table_of(rows, batch_size):
         for number, (cell, width) in enumerate(zip(line, widths))).rstrip() for line in cells)
 
 
-def by(shape):
+def format_shape(shape):
     """(20, 24, 24) as "20 x 24 x 24"."""
     return " x ".join(map(str, shape))

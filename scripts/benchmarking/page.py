@@ -13,7 +13,7 @@ import tempfile
 from benchmarking.worker import say
 from lenet import networks
 from lenet.errors import DataError
-from lenet.reports.summary import network_of
+from lenet.reports.summary import build_by_name
 
 CHROMIUM = "/usr/bin/chromium"
 SCRIPTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -44,7 +44,7 @@ def run():
         raise DataError(f"{CHROMIUM}: not found; install Debian's chromium")
     with tempfile.TemporaryDirectory() as folder:
         model = os.path.join(folder, "model.safetensors")
-        networks.save_model(model, network_of("LeNet5"), [str(n) for n in range(10)], (1, 28, 28),
+        networks.save_model(model, build_by_name("LeNet5"), list("0123456789"), (1, 28, 28),
                             "digit")
         server = subprocess.Popen(
             [sys.executable, os.path.join(SCRIPTS, "draw.py"), model, "--no-browser", "--port",

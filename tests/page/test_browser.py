@@ -10,7 +10,7 @@ from served import browser, served, trained  # noqa: F401
 from lenet import networks
 from lenet.page.eye import Eye
 from lenet.predict.predictor import Predictor
-from lenet.reports.summary import network_of
+from lenet.reports.summary import build_by_name
 
 pytest.importorskip("tornado", reason="tornado is not installed")
 
@@ -288,7 +288,7 @@ def test_two_networks_side_by_side(browser, tmp_path, rng):  # noqa: F811
     """LeNet-5 of 1998 with its distances, and logistic regression with its weights."""
     paths = []
     for kind in ("LeNet5_1998", "LogisticRegression"):
-        model = network_of(kind)
+        model = build_by_name(kind)
         for param in networks.named_params(model).values():
             value = param.get_value()
             param.set_value(value + rng.normal(0, 0.05, value.shape).astype(value.dtype))

@@ -14,11 +14,11 @@ from lenet.images import image_folder
 from lenet.images.reading import read_picture
 from lenet.page.drawings import Preparation, Prepared
 from lenet.page.shown import open_page
-from lenet.reports.summary import network_of
+from lenet.reports.summary import build_by_name
 
 
 def saved(path, kind, image_shape, class_names, preparation="resize", **arguments):
-    networks.save_model(str(path), network_of(kind, image_shape, len(class_names), **arguments),
+    networks.save_model(str(path), build_by_name(kind, image_shape, len(class_names), **arguments),
                         class_names, image_shape, preparation)
     return str(path)
 

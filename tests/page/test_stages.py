@@ -7,7 +7,7 @@ from served import browser, served, trained  # noqa: F401
 from lenet import networks
 from lenet.lenet5_1998 import TABLE_I
 from lenet.page.eye import Eye
-from lenet.reports.summary import network_of, receptive_fields
+from lenet.reports.summary import build_by_name, measure_fields
 
 pytest.importorskip("tornado", reason="tornado is not installed")
 
@@ -55,7 +55,7 @@ def modules(browser, trained):  # noqa: F811
 
 def drawn_at_random(kind, image_shape, arguments, rng):
     """A network whose parameters, biases and all, are random."""
-    model = network_of(kind, image_shape, **arguments)
+    model = build_by_name(kind, image_shape, **arguments)
     for param in networks.named_params(model).values():
         value = param.get_value()
         if param.name == "coefficient":
@@ -108,7 +108,7 @@ def test_receptive_fields(kind, arguments, modules, rng):
             if stage["what"] in ("convolution", "pooling")]
     # By changing pixels; of a unit in the middle, which sees nothing of a frame but at the end.
     stages = [expression for expression in expressions_of(eye)]
-    fields = receptive_fields(eye.model, [stages[number] for number, _ in maps], (1, 28, 28))
+    fields = measure_fields(eye.model, [stages[number] for number, _ in maps], (1, 28, 28))
     units = [{"stage": number, "map": 0, "row": stage["shape"][1] // 2,
               "column": stage["shape"][2] // 2} for number, stage in maps]
     found = modules.evaluate(SCRIPT, [*plain(eye), numpy.zeros(784).tolist(), units])["fields"]

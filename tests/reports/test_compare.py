@@ -13,7 +13,7 @@ from lenet.errors import DataError, UsageError
 from lenet.figures import plots
 from lenet.network3 import FullyConnectedLayer, Network, SoftmaxLayer
 from lenet.predict.predictor import Predictor
-from lenet.reports.compare import compare, names_of
+from lenet.reports.compare import compare, shorten_paths
 from lenet.runs.log import read_log
 from lenet.runs.run import Run
 
@@ -90,8 +90,8 @@ def test_the_curves_of_all_runs(runs, tmp_path):
 
 
 def test_names_tell_runs_apart(tmp_path):
-    assert names_of(["a/relu", "a/tanh/"]) == ["relu", "tanh"]
-    assert names_of(["a/run", "b/run", "b/c"]) == ["a/run", "b/run", "b/c"]
+    assert shorten_paths(["a/relu", "a/tanh/"]) == ["relu", "tanh"]
+    assert shorten_paths(["a/run", "b/run", "b/c"]) == ["a/run", "b/run", "b/c"]
 
 
 def test_the_command(runs, script, tmp_path):

@@ -113,7 +113,7 @@ def test_weights_are_columns(rng):
     model = LogisticRegression(T.matrix("x"), 3 * 4 * 5, 2)
     W = rng.randn(60, 2).astype("float32")
     model.W.set_value(W)
-    pictures = look.weights_on_pixels(model, (3, 4, 5))
+    pictures = look.find_pixel_weights(model, (3, 4, 5))
     assert pictures.shape == (2, 4, 5, 3)
     assert pictures[1, 2, 3, 1] == W[1 * 20 + 2 * 5 + 3, 1]
 

@@ -8,11 +8,11 @@ from conftest import assert_refused
 
 from lenet import network3, networks
 from lenet.errors import UsageError
-from lenet.reports.summary import network_of, receptive_fields, summary, table_of
+from lenet.reports.summary import build_by_name, format_table, measure_fields, summarize_network
 
 
 def rows_of(kind, image_shape=(1, 28, 28), **arguments):
-    return summary(network_of(kind, image_shape, **arguments), image_shape)
+    return summarize_network(build_by_name(kind, image_shape, **arguments), image_shape)
 
 
 def column(rows, name):
@@ -47,8 +47,8 @@ def test_figures_of_the_texts():
     ("LogisticRegression", {}), ("MLP", {}), ("LeNet5", {"nkerns": (3, 4)}),
     ("LeNet5_1998", {"connections": "full", "head": "softmax"}), ("Network", {"conv_layers": 2})])
 def test_every_kind(kind, arguments):
-    model = network_of(kind, **arguments)
-    rows = summary(model, (1, 28, 28))
+    model = build_by_name(kind, **arguments)
+    rows = summarize_network(model, (1, 28, 28))
     assert set(column(rows, "layer")) == set(networks.layers_of(model))
     assert sum(column(rows, "parameters")) == sum(p.get_value().size for p in model.params)
     # What the layers really give for three images.
@@ -93,7 +93,8 @@ def test_a_convolution_without_pooling_is_one_row():
     network = network3.Network([
         network3.ConvPoolLayer((2, 1, 3, 3), (5, 1, 8, 8), poolsize=(1, 1)),
         network3.SoftmaxLayer(2 * 6 * 6, 10)], 5)
-    assert column(summary(network, (1, 8, 8)), "what") == ["convolution", "fully connected"]
+    rows = summarize_network(network, (1, 8, 8))
+    assert column(rows, "what") == ["convolution", "fully connected"]
 
 
 def test_one_map_is_enough_to_find_what_a_unit_sees():
@@ -101,7 +102,7 @@ def test_one_map_is_enough_to_find_what_a_unit_sees():
     for seed in range(5):
         model = networks.KINDS["LeNet5"].build(numpy.random.RandomState(seed), T.matrix("x"),
                                                (1, 28, 28), 10, nkerns=(1, 1), n_hidden=2)
-        found = receptive_fields(model, [model.layer1.output], (1, 28, 28))
+        found = measure_fields(model, [model.layer1.output], (1, 28, 28))
         assert found == [((16, 16), (4, 4))]
 
 
@@ -109,13 +110,13 @@ def test_dead_units_see_what_others_see():
     layer = network3.ConvPoolLayer((2, 1, 5, 5), (5, 1, 28, 28), activation_fn=network3.ReLU)
     network = network3.Network([layer, network3.SoftmaxLayer(2 * 12 * 12, 10)], 5)
     layer.b.set_value(numpy.full(2, -100, dtype=theano.config.floatX))
-    rows = summary(network, (1, 28, 28))
+    rows = summarize_network(network, (1, 28, 28))
     assert column(rows, "field") == [(5, 5), (6, 6), (28, 28)]
 
 
 def test_the_table():
     rows = rows_of("LeNet5_1998")
-    lines = table_of(rows, 10).splitlines()
+    lines = format_table(rows, 10).splitlines()
     assert lines[1].split() == ["C1", "convolution", *"6 x 28 x 28".split(), "150", "156",
                                 "122,304", "117,600", *"5 x 5".split(), *"1 x 1".split(),
                                 # 10 images, 4704 units, 4 bytes
@@ -141,13 +142,13 @@ def test_images_that_only_the_arguments_suit():
 ])
 def test_networks_that_there_are_not(kind, arguments, words):
     with pytest.raises(UsageError, match=words):
-        network_of(kind, **arguments)
+        build_by_name(kind, **arguments)
 
 
 def test_the_command(script, tmp_path):
     process = script("summary.py", "LeNet5", "nkerns=2,3", "--batch-size", 7)
-    model = network_of("LeNet5", nkerns=(2, 3))
-    expected = table_of(summary(model, (1, 28, 28)), 7)
+    model = build_by_name("LeNet5", nkerns=(2, 3))
+    expected = format_table(summarize_network(model, (1, 28, 28)), 7)
     assert (process.returncode, process.stdout) == (0, expected + "\n"), process.stderr
 
     networks.save_model(str(tmp_path / "model.safetensors"), model, list("abcdefghij"),
