@@ -9,7 +9,7 @@ from lenet.errors import DataError
 COLUMNS = ("iteration", "epoch", "cost", "validation", "test", "seconds")
 
 
-def as_csv(rows):
+def format_log(rows):
     """The log as text: "iteration,epoch,..." and a line for each row."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
@@ -31,7 +31,7 @@ def read_log(path):
             reader = csv.DictReader(file)
             if tuple(reader.fieldnames or ()) != COLUMNS:
                 raise ValueError(f"the columns are {reader.fieldnames!s:.80}")
-            return [_row(row) for row in reader]
+            return [_parse_row(row) for row in reader]
     except OSError as error:
         raise make_read_error(path, error) from None
     except (ValueError, TypeError, csv.Error) as error:
@@ -39,16 +39,16 @@ def read_log(path):
                         "numbers") from None
 
 
-def _row(cells):
+def _parse_row(cells):
     """A row of the log; only the test error may be missing from it."""
-    row = {column: _number(cells[column] or "") for column in COLUMNS}
+    row = {column: _parse_number(cells[column] or "") for column in COLUMNS}
     for column, value in row.items():
         if value is None and column != "test":
             raise ValueError(f"a row has no {column}")
     return row
 
 
-def _number(text):
+def _parse_number(text):
     """The int or float that a cell of the log holds, or None for an empty one."""
     if text == "":
         return None

@@ -24,7 +24,7 @@ from lenet.data.pixels import read_pixels
 from lenet.errors import DataError, UsageError
 from lenet.figures import plots
 from lenet.networks import parameters
-from lenet.runs.log import as_csv, read_log
+from lenet.runs.log import format_log, read_log
 from lenet.training.loop import Observer
 
 # Save again once the last save took less than this share of the time since.
@@ -56,11 +56,11 @@ class Run(Observer):
         self.folder = folder
         self.settings = settings
         self.rows = []
-        self.cost_sum, self.n_costs = 0.0, 0  # of the minibatches since the last row
-        self.seconds = 0.0  # of training in earlier processes
-        self.description = None  # of the datasets: class_names, image_shape, preparation, pixels
-        self.sizes, self.fingerprint = None, None  # of the three sets
-        self.earlier = None  # what an earlier process left: arrays, network, result
+        self.cost_sum, self.n_costs = 0.0, 0  # since the last row
+        self.earlier_seconds = 0.0
+        self.description = None  # the datasets' class_names, image_shape, preparation, pixels
+        self.sizes, self.fingerprint = None, None  # sizes of the three sets
+        self.earlier_state = None  # arrays, network, result
         self.lock = lock_folder(folder)
 
     @classmethod
@@ -104,16 +104,16 @@ class Run(Observer):
         DataError
             There is no run in the folder, another process is using it, or its files are damaged.
         """
-        path_of_state(folder)
+        find_state(folder)
         run = cls(folder, {})
         for name in os.listdir(folder):  # half-written when a process was killed
             if name.startswith(("model.safetensors.", "last.safetensors.", "log.csv.")):
                 os.unlink(os.path.join(folder, name))
         state = read_state(folder)
-        run.settings, run.seconds = state.settings, state.seconds
+        run.settings, run.earlier_seconds = state.settings, state.seconds
         run.cost_sum, run.n_costs = state.cost_sum, state.n_costs
         run.sizes, run.fingerprint = state.sizes, state.fingerprint
-        run.earlier = state.arrays, state.network, state.result
+        run.earlier_state = state.arrays, state.network, state.result
         if state.result["best_validation_error"] < math.inf:
             try:
                 parameters.read(os.path.join(folder, "model.safetensors"))
@@ -143,8 +143,8 @@ class Run(Observer):
         self.description = (datasets.class_names, datasets.image_shape, datasets.preparation,
                             datasets.pixels)
         sizes = [a_set.n_examples for a_set in datasets]
-        if self.earlier is not None:
-            networks.check_images(self.earlier[1], datasets)
+        if self.earlier_state is not None:
+            networks.check_images(self.earlier_state[1], datasets)
             if self.sizes != sizes:
                 raise DataError(f"{self.folder}: begun with a dataset of "
                                 f"{', '.join(map(str, self.sizes))} examples, but this one has "
@@ -176,15 +176,15 @@ class Run(Observer):
         self.check_datasets(datasets)
         self.model = model
         self.params = networks.named_params(model)
-        if self.earlier is not None:
-            _, saved, _ = self.earlier
+        if self.earlier_state is not None:
+            _, saved, _ = self.earlier_state
             if saved.model.get("dropout"):
                 raise DataError(f"{self.folder}: begun by an earlier version, whose dropout was "
                                 "another; begin another run with --output")
             found, expected = (json.dumps(architecture, sort_keys=True) for architecture in
                                (saved.model, networks.architecture_of(model)))
             if found != expected:
-                raise DataError(f"{path_of_state(self.folder)}: a run of the network {found}; "
+                raise DataError(f"{find_state(self.folder)}: a run of the network {found}; "
                                 f"expected {expected}")
 
     def training_begins(self, functions, n_epochs, result):
@@ -195,15 +195,15 @@ class Run(Observer):
                 kind = "velocity" if variable.name == "velocity" else "random"
                 self.state[f"{kind}{numbers[kind]}"] = variable
                 numbers[kind] += 1
-        if self.earlier is not None:
-            arrays, _, reached = self.earlier
-            parameters.fill(self.state, arrays, path_of_state(self.folder))
+        if self.earlier_state is not None:
+            arrays, _, reached = self.earlier_state
+            parameters.fill(self.state, arrays, find_state(self.folder))
             for name, value in reached.items():
                 setattr(result, name, value)
-            self.earlier = None
-        self.best = None  # the best parameters, until they are on disk
+            self.earlier_state = None
+        self.unsaved_best = None
         self.began_at = self.saved_at = time.perf_counter()
-        self.save_seconds = self.saving_seconds = 0.0  # of the last time, and of all
+        self.last_save_seconds = self.total_save_seconds = 0.0
         if result.iteration < 0:
             self.save(result)
 
@@ -215,20 +215,20 @@ class Run(Observer):
         self.rows.append({
             "iteration": None, "epoch": epoch, "cost": self.cost_sum / self.n_costs,
             "validation": error, "test": None,
-            "seconds": round(self.seconds + time.perf_counter() - self.began_at, 3),
+            "seconds": round(self.earlier_seconds + time.perf_counter() - self.began_at, 3),
         })
         self.cost_sum, self.n_costs = 0.0, 0
 
     def improved(self, epoch, minibatch, error):
         self.rows[-1]["test"] = error
-        self.best = {name: param.get_value() for name, param in self.params.items()}
+        self.unsaved_best = {name: param.get_value() for name, param in self.params.items()}
 
     def iteration_ends(self, result):
         if self.rows and self.rows[-1]["iteration"] is None:
             self.rows[-1]["iteration"] = result.iteration + 1
         # Often, but not so often that saving slows the training down.
         since = time.perf_counter() - self.saved_at
-        if self.save_seconds < LARGEST_SHARE * since:
+        if self.last_save_seconds < LARGEST_SHARE * since:
             self.save(result)
 
     def training_ends(self, result):
@@ -251,24 +251,24 @@ class Run(Observer):
         state = {"settings": self.settings, "sizes": self.sizes,
                  "fingerprint": self.fingerprint, "n_rows": len(self.rows),
                  "cost_sum": self.cost_sum, "n_costs": self.n_costs,
-                 "seconds": self.seconds + begin - self.began_at, "stopped": result.stopped,
+                 "seconds": self.earlier_seconds + begin - self.began_at, "stopped": result.stopped,
                  "result": {name: getattr(result, name) for name in RESULT}}
         parameters.write(os.path.join(self.folder, "last.safetensors"),
                          parameters.values(self.state),
                          dict(networks.metadata_of(self.model, *self.description),
                               state=json.dumps(state)))
         self.saved_at = time.perf_counter()
-        self.save_seconds = self.saved_at - begin
-        self.saving_seconds += self.save_seconds
+        self.last_save_seconds = self.saved_at - begin
+        self.total_save_seconds += self.last_save_seconds
 
     def save_best(self):
         """Write the best parameters, if they are new; then the log."""
-        if self.best is not None:
+        if self.unsaved_best is not None:
             networks.save_model(os.path.join(self.folder, "model.safetensors"), self.model,
-                                *self.description, values=self.best)
-            self.best = None
+                                *self.description, values=self.unsaved_best)
+            self.unsaved_best = None
         with write_beside(os.path.join(self.folder, "log.csv")) as file:
-            file.write(as_csv(self.rows).encode())
+            file.write(format_log(self.rows).encode())
 
 
 # network: a SavedModel, with the architecture in the place of the model; stopped: why the training
@@ -277,7 +277,7 @@ State = namedtuple("State", "arrays network settings sizes fingerprint cost_sum 
                             "n_rows result stopped")
 
 
-def path_of_state(folder):
+def find_state(folder):
     """The file that says what a run has reached; raise a DataError if the folder has none."""
     path = os.path.join(folder, "last.safetensors")
     if not os.path.exists(path):
@@ -293,7 +293,7 @@ def read_state(folder):
     DataError
         There is no run, or its file is damaged.
     """
-    path = path_of_state(folder)
+    path = find_state(folder)
     arrays, metadata = parameters.read(path)
     try:
         state, network = json.loads(metadata["state"]), json.loads(metadata["network"])

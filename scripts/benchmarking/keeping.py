@@ -69,7 +69,7 @@ def saving(folder):
     """Percent of the training time that goes into saving."""
     kept = Run.create(folder, {})
     evaluate_lenet5(n_epochs=N_EPOCHS, observers=[kept])
-    return 100 * kept.saving_seconds / kept.rows[-1]["seconds"]
+    return 100 * kept.total_save_seconds / kept.rows[-1]["seconds"]
 
 
 def first_minibatch(folder, begun_at):

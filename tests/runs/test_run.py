@@ -125,7 +125,7 @@ def test_a_training_that_diverges_leaves_its_best_parameters(small_dataset, tmp_
     run = Run.create(folder, {})
     run.model_built(network, load_data(small_dataset))
     run.training_begins(Functions(None, None, None, 25, network.params), 1, result)
-    run.save_seconds = math.inf  # so much that the next saving is put off
+    run.last_save_seconds = math.inf  # so much that the next saving is put off
     result.cost, result.iteration = 2.0, 24
     run.minibatch_ends(result)
     run.validated(1, 25, 0.5)
