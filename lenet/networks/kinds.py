@@ -17,7 +17,7 @@ from lenet.lenet5_1998 import LeNet5_1998, RBFLayer
 from lenet.logistic_sgd import LogisticRegression
 from lenet.mlp import MLP
 from lenet.networks.names import ACTIVATIONS, find_by_name, name_of
-from lenet.networks.stages import describe_stages, stage_of_frame
+from lenet.networks.stages import describe_frame, describe_stages
 from lenet.pooling import POOLINGS
 
 # What the layers of a Network are built with: the names of their arguments.
@@ -42,7 +42,7 @@ def build_mlp(rng, x, image_shape, n_out, n_hidden=500, activation="tanh"):
 
 def arguments_of_mlp(model):
     return {"n_hidden": model.hiddenLayer.b.get_value(borrow=True).size,
-            **leave_default(activation=name_of(model.hiddenLayer.activation, ACTIVATIONS))}
+            **omit_defaults(activation=name_of(model.hiddenLayer.activation, ACTIVATIONS))}
 
 
 def build_lenet5(rng, x, image_shape, n_out, nkerns=(20, 50), n_hidden=500, filter_size=(5, 5),
@@ -57,7 +57,7 @@ def arguments_of_lenet5(model):
                              for layer in (model.layer0, model.layer1, model.layer2))
     return {"nkerns": [first, second], "n_hidden": hidden, "filter_size": model.filter_size,
             "poolsize": model.poolsize,
-            **leave_default(activation=name_of(model.layer0.activation, ACTIVATIONS),
+            **omit_defaults(activation=name_of(model.layer0.activation, ACTIVATIONS),
                             pooling=name_of(type(model.layer0), POOLINGS, "a layer"))}
 
 
@@ -110,8 +110,8 @@ def arguments_of_layer(number, layer):
     return arguments
 
 
-def leave_default(**names):
-    """The names that differ from what a file means that does not give them."""
+def omit_defaults(**names):
+    """Leave out the names that a file means by default."""
     return {what: name for what, name in names.items() if name not in ("tanh", "max")}
 
 
@@ -140,7 +140,7 @@ KINDS = {
         arguments_of_lenet5, build_lenet5),
     "LeNet5_1998": Kind(
         LeNet5_1998, lambda model: model.layers, arguments_of_lenet5_1998, build_lenet5_1998,
-        lambda model, image_shape: [stage_of_frame(model, image_shape)],
+        lambda model, image_shape: [describe_frame(model, image_shape)],
         lambda model: (model.layers["output"].output
                        if isinstance(model.layers["output"], RBFLayer) else None)),
     "Network": Kind(

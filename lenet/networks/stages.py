@@ -57,7 +57,7 @@ def describe_stages(model, kind, image_shape, pixels=BYTES):
     return stages
 
 
-def stage_of_frame(model, image_shape):
+def describe_frame(model, image_shape):
     """The image in the frame of LeNet-5 of 1998."""
     top, left = ((32 - size) // 2 for size in image_shape[1:])
     return Stage(lenet5_1998.frame_images(model.input, image_shape), {
