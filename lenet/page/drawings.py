@@ -13,8 +13,8 @@ from lenet.images.reading import refusal
 from lenet.network3 import n_elements
 from lenet.predict.reader import Reader
 
-MOST_PIXELS = 24 * 10 ** 6  # of a picture
-MOST_BYTES = 60000  # of a drawing
+MAX_PICTURE_PIXELS = 24 * 10 ** 6
+MAX_DRAWING_BYTES = 60000
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")
 
 # image: uint8 of shape image_shape; box, centre: see lenet.images.digit.Found; None for a picture
@@ -44,10 +44,10 @@ class Preparation:
         channels, height, width = image_shape
         # A drawing of a digit is as large as to_mnist takes it, others are about as large.
         scale = min(digit.LARGEST / max(height, width),
-                    (MOST_BYTES / (channels * height * width)) ** 0.5)
+                    (MAX_DRAWING_BYTES / (channels * height * width)) ** 0.5)
         self.drawing_shape = (max(1, int(height * scale)), max(1, int(width * scale)), channels)
 
-    def drawing(self, content):
+    def prepare_drawing(self, content):
         """Prepare a drawing, dark ink on light paper: bytes of shape drawing_shape.
 
         Raises
@@ -67,7 +67,7 @@ class Preparation:
         pixels = numpy.asarray(image.resize((width, height), Image.BILINEAR))
         return Prepared(pixels.reshape(height, width, channels).transpose(2, 0, 1), None, None)
 
-    def picture(self, content):
+    def prepare_picture(self, content):
         """Prepare the content of an image file.
 
         Raises
@@ -77,12 +77,12 @@ class Preparation:
         """
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of Pillow, about details of formats
+                warnings.simplefilter("ignore")  # Pillow warns of details of formats
                 with Image.open(io.BytesIO(content), formats=FORMATS) as image:
                     width, height = image.size
-                if width * height > MOST_PIXELS:
+                if width * height > MAX_PICTURE_PIXELS:
                     raise DataError(f"the picture: {width} x {height} pixels; expected at most "
-                                    f"{MOST_PIXELS // 10 ** 6} million")
+                                    f"{MAX_PICTURE_PIXELS // 10 ** 6} million")
                 image = self.reader.read(Picture(content))
         except Image.UnidentifiedImageError:
             raise DataError("the picture: no image of a kind that this page takes; expected "
@@ -91,9 +91,9 @@ class Preparation:
             raise
         except Exception as error:  # Pillow raises many kinds for a damaged file
             raise refusal("the picture", error) from None
-        return self.as_it_is(image)
+        return self.prepare_image(image)
 
-    def as_it_is(self, image):
+    def prepare_image(self, image):
         """An image that has the format already, uint8 of shape image_shape."""
         if self.reader.of_digits and image.any():
             return Prepared(image, *digit.locate_digit(image[0].astype("float32"), 0, 0, 1))

@@ -73,7 +73,7 @@ class Eye:
         parameters.fill(self.params, arrays, path)
 
 
-def load(path):
+def load_eye(path):
     """The Eye of a model file or of the folder of a run, which may have begun just now.
 
     Raises
@@ -86,12 +86,12 @@ def load(path):
         return Eye(networks.load_model(path))
     # Not validated yet: the run has the parameters that it began with.
     state = read_state(path)
-    eye = built(state.network)
+    eye = build_eye(state.network)
     eye.fill({name: state.arrays[name] for name in eye.params if name in state.arrays}, last)
     return eye
 
 
-def built(described):
+def build_eye(described):
     """The Eye of a new network, given a SavedModel with the architecture in place of the model."""
     return Eye(described._replace(model=networks.build(
         described.model, described.image_shape, len(described.class_names))))

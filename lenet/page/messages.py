@@ -13,8 +13,8 @@ import numpy
 from lenet.errors import DataError
 
 DRAWING, PICTURE = 1, 2
-LARGEST = 64 * 1024  # bytes of a message but a picture
-LARGEST_PICTURE = 8 * 2 ** 20
+MAX_MESSAGE_BYTES = 64 * 1024  # pictures may be larger
+MAX_PICTURE_BYTES = 8 * 2 ** 20
 
 
 def pack(header, arrays=()):
@@ -35,9 +35,9 @@ def unpack(message):
         It is none of these, or too long.
     """
     size = len(message if isinstance(message, bytes) else message.encode("utf-8", "replace"))
-    if size > (LARGEST_PICTURE + 5 if message[:1] == bytes([PICTURE]) else LARGEST):
-        raise DataError(f"a message of {size} bytes; expected at most {LARGEST}, or "
-                        f"{LARGEST_PICTURE} for a picture")
+    if size > (MAX_PICTURE_BYTES + 5 if message[:1] == bytes([PICTURE]) else MAX_MESSAGE_BYTES):
+        raise DataError(f"a message of {size} bytes; expected at most {MAX_MESSAGE_BYTES}, or "
+                        f"{MAX_PICTURE_BYTES} for a picture")
     if isinstance(message, bytes):
         if len(message) < 5 or message[0] not in (DRAWING, PICTURE):
             raise DataError("a message of an unknown kind; expected a drawing or a picture")
@@ -53,7 +53,7 @@ def unpack(message):
     return request
 
 
-def whole(request, name, end):
+def read_index(request, name, end):
     """The whole number from 0 to ``end`` - 1 that a request has by that name."""
     value = request.get(name)
     if type(value) is not int or not 0 <= value < end:

@@ -5,11 +5,11 @@ import os
 import socket
 
 
-def user_of(port):
+def find_user(port):
     """The process that listens at a port, such as "python3, process 4711"."""
     sockets = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        for line in lines_of(table)[1:]:
+        for line in read_lines(table)[1:]:
             # number, local address:port, remote address, state (0A: listening), ..., inode
             fields = line.split()
             if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
@@ -21,12 +21,12 @@ def user_of(port):
             continue
         if found:
             process = link.split("/")[2]
-            name = "".join(lines_of(f"/proc/{process}/comm")).strip()
+            name = "".join(read_lines(f"/proc/{process}/comm")).strip()
             return f"{name or 'unknown'}, process {process}"
     return "a process of another user"
 
 
-def lines_of(path):
+def read_lines(path):
     try:
         with open(path) as file:
             return file.readlines()
@@ -34,7 +34,7 @@ def lines_of(path):
         return []
 
 
-def next_free(host, port):
+def find_free_port(host, port):
     """The first port after this one that is free; 0 lets the system choose."""
     for other in range(port + 1, min(port + 100, 65536)):
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:

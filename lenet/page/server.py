@@ -27,10 +27,10 @@ import tornado.websocket
 
 from lenet.errors import DataError, Interrupted, UsageError, one_line
 from lenet.page import messages
-from lenet.page.ports import next_free, user_of
+from lenet.page.ports import find_free_port, find_user
 
-MOST_CLIENTS = 4
-MOST_ORDERS = 20  # of a client that are not obeyed yet; the oldest ones are forgotten
+MAX_CLIENTS = 4
+MAX_QUEUED_COMMANDS = 20  # per client; the oldest ones are dropped
 CLIENT_FILES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "client")
 
 HEADERS = {
@@ -45,10 +45,11 @@ HEADERS = {
 # --- who may come in ------------------------------------------------------------------------
 
 
-class Checked:
+class GuardedHandler:
     """A handler that lets in only those who know the token, at our name, from our page."""
 
-    origins = (None,)  # accepted besides our own: a browser sends none with a page's own files
+    # A browser sends no origin with the requests for a page's own files.
+    other_origins = (None,)
 
     def set_default_headers(self):
         self.clear_header("Server")
@@ -60,7 +61,7 @@ class Checked:
         ours = f"{self.request.protocol}://{host}"
         token = self.request.path.split("/")[1]
         if not (is_ours(host, server.host)
-                and self.request.headers.get("Origin") in (ours,) + self.origins
+                and self.request.headers.get("Origin") in (ours,) + self.other_origins
                 and hmac.compare_digest(token.encode(), server.token.encode())):
             raise tornado.web.HTTPError(403)
 
@@ -101,7 +102,7 @@ def is_loopback(host):
     return False
 
 
-class File(Checked, tornado.web.RequestHandler):
+class FileHandler(GuardedHandler, tornado.web.RequestHandler):
     """One of the client's files, which were all read when the server began."""
 
     def get(self, name):
@@ -112,7 +113,7 @@ class File(Checked, tornado.web.RequestHandler):
         self.finish(content)
 
 
-class Elsewhere(Checked, tornado.web.RequestHandler):
+class NotFoundHandler(GuardedHandler, tornado.web.RequestHandler):
     """Everything that has no file's address."""
 
     def get(self):
@@ -122,27 +123,27 @@ class Elsewhere(Checked, tornado.web.RequestHandler):
 # --- whose turn it is -----------------------------------------------------------------------
 
 
-class Client(Checked, tornado.websocket.WebSocketHandler):
+class Client(GuardedHandler, tornado.websocket.WebSocketHandler):
     """The page in one window of a browser.
 
     Attributes
     ----------
     asked : dict or None
         The newest request for an answer that it has not got yet.
-    orders : deque of dicts
+    commands : deque of dicts
         What is to be done, in order.
     prepared : lenet.page.drawings.Prepared or None
         The last image that it got an answer for.
     """
 
-    origins = ()
+    other_origins = ()
 
     async def open(self):
         self.server = self.application.server
-        self.asked, self.orders, self.prepared = None, deque(maxlen=MOST_ORDERS), None
+        self.asked, self.commands, self.prepared = None, deque(maxlen=MAX_QUEUED_COMMANDS), None
         self.unsent, self.something_to_send = {}, asyncio.Event()
-        if len(self.server.clients) >= MOST_CLIENTS:
-            self.write_message(json.dumps({"line": f"{MOST_CLIENTS} windows show this page already;"
+        if len(self.server.clients) >= MAX_CLIENTS:
+            self.write_message(json.dumps({"line": f"{MAX_CLIENTS} windows show this page already;"
                                                    " close one, and reload this one"}))
             self.close(1013, "too many windows")
             return
@@ -156,8 +157,8 @@ class Client(Checked, tornado.websocket.WebSocketHandler):
             return
         try:
             request = messages.unpack(message)
-            if self.server.page.is_order(request):
-                self.orders.append(request)
+            if self.server.page.is_command(request):
+                self.commands.append(request)
             else:
                 self.asked = request
             self.server.something_asked.set()
@@ -204,7 +205,7 @@ class Server:
     def __init__(self, page, host):
         self.page, self.host = page, host
         self.token = secrets.token_urlsafe(16)
-        self.files = client_files()
+        self.files = read_client_files()
         self.clients = []
         self.something_asked = asyncio.Event()
         self.worker = ThreadPoolExecutor(1)
@@ -219,21 +220,21 @@ class Server:
             self.something_asked.clear()
             # One of each, so that none of them holds up the others.
             for client in list(self.clients):
-                if client.orders:
-                    client.say(await self.result_or_line(self.page.obey, client.orders.popleft(),
-                                                         client.prepared))
+                if client.commands:
+                    client.say(await self.compute_or_explain(
+                        self.page.execute, client.commands.popleft(), client.prepared))
                 asked, client.asked = client.asked, None
                 if asked is not None:
-                    answer = await self.result_or_line(self.page.answer, asked)
+                    answer = await self.compute_or_explain(self.page.answer, asked)
                     if isinstance(answer, str):
                         answer = None, json.dumps({"nothing": answer,
                                                    "number": asked.get("number")})
                     client.prepared, message = answer
                     client.send("answer", message)
-            if any(client.orders for client in self.clients):
+            if any(client.commands for client in self.clients):
                 self.something_asked.set()
 
-    async def result_or_line(self, function, *arguments):
+    async def compute_or_explain(self, function, *arguments):
         """What a function returns, or a line that says why it cannot."""
         try:
             return await self.compute(function, *arguments) or ""
@@ -242,11 +243,11 @@ class Server:
         except Exception as error:  # whatever a message can set off, it does not end the server
             return f"this cannot be done ({one_line(error)})"
 
-    async def look_forever(self):
+    async def send_news_forever(self):
         """Look five times a second whether there is news for all clients."""
         while True:
             await asyncio.sleep(0.2)
-            news = await self.result_or_line(self.page.news)
+            news = await self.compute_or_explain(self.page.news)
             if isinstance(news, str):
                 news = {"line": json.dumps({"line": news})} if news else {}
             for key, message in news.items():
@@ -256,9 +257,10 @@ class Server:
     async def run(self, sockets, ready):
         """Serve until a signal asks to stop; return its number. Call ``ready`` at the start."""
         application = tornado.web.Application(
-            [(r"/[^/]+/socket", Client), (r"/[^/]+/([^/]*)", File), (r"/.*", Elsewhere)],
+            [(r"/[^/]+/socket", Client), (r"/[^/]+/([^/]*)", FileHandler),
+             (r"/.*", NotFoundHandler)],
             # A picture, its kind and its number.
-            websocket_max_message_size=messages.LARGEST_PICTURE + 5,
+            websocket_max_message_size=messages.MAX_PICTURE_BYTES + 5,
             websocket_ping_interval=20, log_function=lambda handler: None)
         application.server = self
         http = tornado.httpserver.HTTPServer(application, max_header_size=16384, max_body_size=0,
@@ -270,9 +272,9 @@ class Server:
                 stopped.done() or stopped.set_result(number)))
         ready()
         tasks = [asyncio.ensure_future(self.answer_forever()),
-                 asyncio.ensure_future(self.look_forever())]
+                 asyncio.ensure_future(self.send_news_forever())]
         await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
-        loop.set_exception_handler(lambda *_: None)  # of messages that are cut off
+        loop.set_exception_handler(lambda *_: None)  # messages are cut off
         http.stop()
         for client in list(self.clients):
             client.close(1001, "the server has ended")
@@ -286,7 +288,7 @@ class Server:
         return stopped.result()
 
 
-def client_files():
+def read_client_files():
     """{name: (type, content)} of the client's files; "" is the page itself."""
     files = {}
     for name in os.listdir(CLIENT_FILES):
@@ -313,8 +315,8 @@ def bind(host, port):
                          "such as 0.0.0.0 for all of them") from None
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise UsageError(f"port {port} is in use by {user_of(port)}; try --port "
-                             f"{next_free(host, port)}") from None
+            raise UsageError(f"port {port} is in use by {find_user(port)}; try --port "
+                             f"{find_free_port(host, port)}") from None
         raise UsageError(f"port {port} at {host} cannot be opened ({error.strerror}); try another "
                          "--port or --host") from None
 

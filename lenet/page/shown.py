@@ -14,14 +14,14 @@ from lenet.errors import DataError, UsageError
 from lenet.images.image_export import make_image
 from lenet.page import messages
 from lenet.page.drawings import Preparation
-from lenet.page.eye import built, load
+from lenet.page.eye import build_eye, load_eye
 from lenet.page.trainer import DEFAULTS, OPTIONS, Training
 from lenet.page.watcher import Watcher
 from lenet.reports.compare import shorten_paths
 from lenet.runs.run import dataset_of
 
-MOST_KEPT = 10000  # drawings in one session
-CHUNK = 200  # images of the test set that are classified at once
+MAX_KEPT_DRAWINGS = 10000  # in one session
+IMAGES_AT_ONCE = 200
 
 
 class Page:
@@ -53,7 +53,7 @@ class Page:
         self.dataset, self.keep, self.training = dataset, keep, training
         self.eyes, self.names, self.watchers = [], [], []
         self.preparation = Preparation(self.image_shape, self.preparation_name)
-        self.test_set = None  # read when it is first asked for
+        self.test_set = None  # it is read when it is first needed
         self.n_kept = 0
 
     def greeting(self):
@@ -65,15 +65,15 @@ class Page:
             "class_names": self.class_names, "image_shape": self.image_shape,
             "of_digits": self.preparation.reader.of_digits,
             "drawing": {"height": height, "width": width, "channels": channels},
-            "keep": self.keep, "largest_picture": messages.LARGEST_PICTURE,
+            "keep": self.keep, "largest_picture": messages.MAX_PICTURE_BYTES,
             "training": self.training and {"options": OPTIONS, "defaults": DEFAULTS}}}
         found = {"hello": json.dumps(hello)}
         for n in range(len(self.eyes)):
-            found[f"parameters {n}"] = self.parameters(n)
+            found[f"parameters {n}"] = self.pack_parameters(n)
         for n, watcher in enumerate(self.watchers):
-            found[f"log {n}"] = self.log(n, watcher.rows)
+            found[f"log {n}"] = self.pack_log(n, watcher.rows)
         if self.training:
-            found["training"] = json.dumps({"training": self.training.shown()})
+            found["training"] = json.dumps({"training": self.training.describe_state()})
         return found
 
     def news(self):
@@ -82,35 +82,35 @@ class Page:
         for n, watcher in enumerate(self.watchers):
             changed = watcher.news()
             if "parameters" in changed:
-                found[f"parameters {n}"] = self.parameters(n)
+                found[f"parameters {n}"] = self.pack_parameters(n)
             if "rows" in changed:
-                found[f"log {n}"] = self.log(n, watcher.rows)
+                found[f"log {n}"] = self.pack_log(n, watcher.rows)
             if "line" in changed:
                 found["line"] = json.dumps({"line": changed["line"]})
         if self.training:
             changed = self.training.news()
             if "network" in changed:
-                self.show_trained(json.loads(changed["network"]))
+                self.show_training(json.loads(changed["network"]))
             if "parameters" in changed:
                 self.eyes[0].fill(changed["parameters"], "the training")
-                found["parameters 0"] = self.parameters(0)
+                found["parameters 0"] = self.pack_parameters(0)
             if "network" in changed:
                 found = self.greeting()
             elif "state" in changed:
-                found["training"] = json.dumps({"training": self.training.shown()})
+                found["training"] = json.dumps({"training": self.training.describe_state()})
         return found
 
-    def show_trained(self, network):
+    def show_training(self, network):
         """Show the network that the training has begun with."""
-        self.eyes, self.names = [built(networks.SavedModel(
+        self.eyes, self.names = [build_eye(networks.SavedModel(
             network["architecture"], self.class_names, self.image_shape, self.preparation_name,
             self.pixels))
         ], ["in training"]
 
-    def log(self, n, rows):
+    def pack_log(self, n, rows):
         return json.dumps({"log": rows, "network": n})
 
-    def parameters(self, n):
+    def pack_parameters(self, n):
         """The message with the parameters of network ``n``."""
         values = self.eyes[n].values()
         return messages.pack({"kind": "parameters", "network": n, "shapes": [
@@ -142,12 +142,12 @@ class Page:
         if "number" in request:
             header["number"] = request["number"]
         if "drawing" in request:
-            prepared = self.preparation.drawing(request["drawing"])
+            prepared = self.preparation.prepare_drawing(request["drawing"])
         elif "picture" in request:
-            prepared, header["picture"] = self.preparation.picture(request["picture"]), True
+            prepared, header["picture"] = self.preparation.prepare_picture(request["picture"]), True
         elif "test" in request:
-            image, header["test"] = self.test_image(request)
-            prepared = self.preparation.as_it_is(image)
+            image, header["test"] = self.find_test_image(request)
+            prepared = self.preparation.prepare_image(image)
         else:
             raise DataError("a request of an unknown kind; expected a drawing, a picture or an "
                             "image of the test set")
@@ -157,7 +157,7 @@ class Page:
         return prepared, messages.pack(header, [as_floats(prepared.image)] + [
             array for output in outputs for array in output[1:]])
 
-    def test_image(self, request):
+    def find_test_image(self, request):
         """An image of the test set, uint8 of shape image_shape, and what the page says of it.
 
         With "step" 1 or -1 it is the next or the one before the number in "test"; with "wrong", the
@@ -169,14 +169,14 @@ class Page:
             self.test_set, self.test_pixels = datasets[2], datasets.pixels
         x, y = self.test_set
         n = len(y)
-        index = messages.whole(request, "test", n)
+        index = messages.read_index(request, "test", n)
         step = request.get("step", 0)
         if step not in (1, 0, -1):
             raise DataError(f"step {step!s:.40}; expected 1, 0 or -1")
         rows = (index + step + numpy.arange(n) * (step or 1)) % n
         if request.get("wrong"):
-            for start in range(0, n, CHUNK):
-                chunk = rows[start:start + CHUNK]
+            for start in range(0, n, IMAGES_AT_ONCE):
+                chunk = rows[start:start + IMAGES_AT_ONCE]
                 wrong = self.eyes[0].predict(as_floats(x[chunk], self.test_pixels)) != y[chunk]
                 if wrong.any():
                     index = int(chunk[wrong.argmax()])
@@ -189,11 +189,11 @@ class Page:
         return image.reshape(self.image_shape), {"index": index, "n": n, "label": int(y[index])}
 
     @staticmethod
-    def is_order(request):
+    def is_command(request):
         """Whether a request is for something to be done, rather than for an answer."""
         return not {"keep", "train", "command"}.isdisjoint(request)
 
-    def obey(self, request, prepared):
+    def execute(self, request, prepared):
         """Do what a request asks for; return a line that says so, or None.
 
         Parameters
@@ -210,13 +210,13 @@ class Page:
             It cannot be done.
         """
         if "keep" in request:
-            return self.keep_drawing(prepared, messages.whole(request, "keep",
-                                                              len(self.class_names)))
+            return self.keep_drawing(prepared, messages.read_index(request, "keep",
+                                                                   len(self.class_names)))
         if self.training is None:
             raise DataError("this page does not train; start it with --train")
         if "train" in request:
             return self.training.start(request["train"])
-        return self.training.command(request["command"])
+        return self.training.send_command(request["command"])
 
     def keep_drawing(self, prepared, label):
         """Keep an image in the folder of its right class; return a line that says so."""
@@ -225,8 +225,8 @@ class Page:
         name = self.class_names[label]
         if "/" in name or "\\" in name or name.startswith("."):
             raise DataError(f"class {name!r} cannot be the name of a folder")
-        if self.n_kept >= MOST_KEPT:
-            raise DataError(f"{MOST_KEPT} drawings are kept; start the page again for more")
+        if self.n_kept >= MAX_KEPT_DRAWINGS:
+            raise DataError(f"{MAX_KEPT_DRAWINGS} drawings are kept; start the page again for more")
         folder = os.path.join(self.keep, name)
         make_folder(folder, "name another one with --keep")
         path = os.path.join(folder, time.strftime("%Y%m%d-%H%M%S-") + f"{self.n_kept:05d}.png")
@@ -257,7 +257,7 @@ def open_page(paths, dataset=None, keep="drawings"):
     """
     if len(paths) > 2:
         raise UsageError(f"{len(paths)} networks; expected one, or two to compare")
-    eyes = [load(path) for path in paths]
+    eyes = [load_eye(path) for path in paths]
     for what in ("image_shape", "class_names", "preparation", "pixels"):
         found = [getattr(eye, what) for eye in eyes]
         if found[0] != found[-1]:

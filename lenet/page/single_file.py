@@ -14,7 +14,7 @@ from lenet.data.pixels import as_bytes
 from lenet.page.shown import open_page
 
 CLIENT_FILES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "client")
-N_TESTS = 12  # images of the test set, and as many misclassified ones
+N_TEST_IMAGES = 12  # and as many misclassified ones
 
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'"
 
@@ -45,11 +45,11 @@ def write_page(path, model, dataset=None):
     inside = {
         "hello": hello,
         "parameters": {"shapes": [[name, value.shape] for name, value in values.items()],
-                       "values": in_base64(numpy.concatenate(
+                       "values": encode_base64(numpy.concatenate(
                            [value.astype("<f4").ravel() for value in values.values()]))},
-        "tests": tests_of(eye, x, y, pixels)}
+        "tests": choose_tests(eye, x, y, pixels)}
     with write_beside(path) as file:
-        file.write(single_file(json.dumps(inside)).encode())
+        file.write(build_file(json.dumps(inside)).encode())
 
 
 def open_test_set(eye, dataset):
@@ -58,53 +58,54 @@ def open_test_set(eye, dataset):
     return datasets[2], datasets.pixels
 
 
-def tests_of(eye, x, y, pixels):
+def choose_tests(eye, x, y, pixels):
     """The first images of a test set, and the first that the network misclassifies."""
     wrong = eye.predict(as_floats(x, pixels)) != y
-    rows = sorted({*range(min(N_TESTS, len(y))), *map(int, numpy.flatnonzero(wrong)[:N_TESTS])})
+    first_wrong = numpy.flatnonzero(wrong)[:N_TEST_IMAGES].tolist()
+    rows = sorted({*range(min(N_TEST_IMAGES, len(y))), *first_wrong})
     return [{"index": row, "label": int(y[row]), "wrong": bool(wrong[row]),
-             "pixels": in_base64(image)} for row, image in zip(rows, as_bytes(x[rows], pixels))]
+             "pixels": encode_base64(image)} for row, image in zip(rows, as_bytes(x[rows], pixels))]
 
 
-def in_base64(array):
+def encode_base64(array):
     return base64.b64encode(array.tobytes()).decode()
 
 
-def single_file(inside):
+def build_file(inside):
     """The page with its style, its modules and the data ``inside``, which is JSON."""
-    html = read("index.html")
+    html = read_client_file("index.html")
     html = re.sub(r"<link rel=\"icon\"[^>]*>\n", "", html)
     html = html.replace('<meta charset="utf-8">', '<meta charset="utf-8">\n<meta http-equiv='
                         f'"Content-Security-Policy" content="{POLICY}">')
     html = html.replace('<link rel="stylesheet" href="style.css">',
-                        f"<style>\n{read('style.css')}</style>")
+                        f"<style>\n{read_client_file('style.css')}</style>")
     html = html.replace('<script type="module" src="main.js"></script>\n', "")
     inside = inside.replace("<", "\\u003c")  # no name of a class ends the script
     return html.replace("</body>", f'<script type="application/json" id="inside">{inside}</script>'
-                                   f'\n<script type="module">\n{in_one_script("main")}</script>\n'
+                                   f'\n<script type="module">\n{join_modules("main")}</script>\n'
                                    "</body>")
 
 
-def in_one_script(name, known=None):
+def join_modules(name, known=None):
     """A module and all that it imports as one script: each a function that returns its exports."""
     known = set() if known is None else known
     if name in known:
         return ""
     known.add(name)
-    code, before = read(name + ".js"), ""
+    code, before = read_client_file(name + ".js"), ""
 
-    def imported(match):
+    def replace_import(match):
         nonlocal before
-        before += in_one_script(match.group(2), known)
+        before += join_modules(match.group(2), known)
         return f"const {{{match.group(1)}}} = module_{match.group(2)};"
 
-    code = re.sub(r'^import \{([^}]*)\} from "\./(\w+)\.js";', imported, code, flags=re.M)
+    code = re.sub(r'^import \{([^}]*)\} from "\./(\w+)\.js";', replace_import, code, flags=re.M)
     exported = re.findall(r"^export (?:const|class|function) (\w+)", code, re.M)
     code = re.sub(r"^export ", "", code, flags=re.M)
     return (f"{before}const module_{name} = (() => {{\n{code}"
             f"return {{ {', '.join(exported)} }};\n}})();\n\n")
 
 
-def read(name):
+def read_client_file(name):
     with open(os.path.join(CLIENT_FILES, name), encoding="utf-8") as file:
         return file.read()

@@ -24,8 +24,8 @@ OPTIONS = {"learning_rate": (1e-6, 10, False), "first_filters": (1, 100, True),
 DEFAULTS = {"learning_rate": 0.1, "first_filters": 20, "second_filters": 50, "batch_size": 500,
             "n_epochs": 200}
 
-MOST_COSTS = 400  # that are shown
-PROGRESS, PARAMETERS = 0.1, 0.25  # seconds between two reports
+MAX_COSTS_SHOWN = 400
+SECONDS_BETWEEN_REPORTS, SECONDS_BETWEEN_PARAMETERS = 0.1, 0.25
 
 
 # --- in the server's process ----------------------------------------------------------------
@@ -59,7 +59,7 @@ class Training:
         DataError
             An option is not one of ``OPTIONS``, or not in its range.
         """
-        options = checked(options)
+        options = check_options(options)
         self.stop()
         nkerns = options.pop("first_filters"), options.pop("second_filters")
         context = multiprocessing.get_context("spawn")
@@ -77,9 +77,9 @@ class Training:
             else:
                 os.environ["OMP_NUM_THREADS"] = threads
         other_end.close()
-        self.state = {"status": "compiling", "costs": deque(maxlen=MOST_COSTS), "rows": []}
+        self.state = {"status": "compiling", "costs": deque(maxlen=MAX_COSTS_SHOWN), "rows": []}
 
-    def command(self, word):
+    def send_command(self, word):
         """Send "pause", "go", "step" or "stop"."""
         if word not in COMMANDS:
             raise DataError(f"command {word!s:.40}; expected one of {', '.join(COMMANDS)}")
@@ -128,13 +128,13 @@ class Training:
         if iteration is not None and (not costs or costs[-1][0] != iteration):
             costs.append((iteration, self.state["cost"]))
 
-    def shown(self):
+    def describe_state(self):
         """The state in plain values."""
         return dict(self.state, costs=list(self.state.get("costs", ())))
 
 
-def checked(options):
-    """The options of a training as they were sent, and the defaults of the others."""
+def check_options(options):
+    """Check the options of a training as they were sent; add the defaults of the others."""
     if not isinstance(options, dict):
         raise DataError("the options of a training are no object")
     for name, value in options.items():
@@ -181,7 +181,7 @@ class Reporter(Observer):
         self.pipe = pipe
         self.is_paused, self.steps = False, 0
         self.reported_at = self.sent_at = 0
-        self.reached = {}  # by the last minibatch
+        self.progress = {}
 
     def model_built(self, model, datasets):
         self.params = networks.named_params(model)
@@ -216,18 +216,18 @@ class Reporter(Observer):
     def minibatch_ends(self, result):
         self.costs.append(result.cost)
         self.steps = max(0, self.steps - 1)
-        self.reached = {"n": self.n, "iteration": result.iteration + 1, "cost": result.cost,
-                        "epoch": result.iteration // self.n_train_batches + 1}
+        self.progress = {"n": self.n, "iteration": result.iteration + 1, "cost": result.cost,
+                         "epoch": result.iteration // self.n_train_batches + 1}
         now = time.monotonic()
-        if self.is_paused or now - self.reported_at > PROGRESS:
+        if self.is_paused or now - self.reported_at > SECONDS_BETWEEN_REPORTS:
             self.report()
-        if self.is_paused or now - self.sent_at > PARAMETERS:
+        if self.is_paused or now - self.sent_at > SECONDS_BETWEEN_PARAMETERS:
             self.send_parameters()
 
     def report(self):
         self.reported_at = time.monotonic()
         self.pipe.send(("state", {"status": "paused" if self.is_paused else "training",
-                                  **self.reached}))
+                                  **self.progress}))
 
     def validated(self, epoch, minibatch, error):
         self.pipe.send(("row", {

@@ -28,7 +28,7 @@ class Watcher:
         self.path, self.eye = path, eye
         self.model, self.log = networks.model_path(path), os.path.join(path, "log.csv")
         self.rows = []
-        self.seen = {path: state_of(path) for path in (self.model, self.log)}
+        self.seen = {path: identify_file(path) for path in (self.model, self.log)}
         self.network = None  # what the model file says besides the parameters
         if self.seen[self.model]:
             self.network = parameters.read(self.model)[1]["network"]
@@ -40,7 +40,7 @@ class Watcher:
         found = {}
         for path, name, take in ((self.log, "rows", self.take_log),
                                  (self.model, "parameters", self.take_parameters)):
-            state = state_of(path)
+            state = identify_file(path)
             if state != self.seen[path]:
                 self.seen[path] = state
                 try:
@@ -63,7 +63,7 @@ class Watcher:
         self.eye.fill(arrays, self.model)
 
 
-def state_of(path):
+def identify_file(path):
     """What changes when a file is replaced; None if there is none."""
     try:
         found = os.stat(path)

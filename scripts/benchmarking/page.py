@@ -83,5 +83,5 @@ def drawn(page, address):
       const { page } = await import("./main.js"), { quantile } = await import("./latency.js");
       const both = (numbers) => [0.5, 0.95].map((share) => quantile(numbers, share));
       return { server_ms: both(page.latency.server), pixels_ms: both(page.latency.latencies),
-               answers: page.latency.n };
+               answers: page.latency.nAnswers };
     }"""), events=N_EVENTS)

@@ -29,7 +29,7 @@ def test_kept_drawings_make_a_dataset(trained, tmp_path, mnist_arrays):  # noqa:
     rows = [numpy.flatnonzero(y == digit)[:3] for digit in (4, 9)]
     for row in numpy.concatenate(rows):
         image = (x[row] * 256).astype("uint8").reshape(1, 28, 28)
-        page.obey({"keep": int(y[row])}, Prepared(image, None, None))
+        page.execute({"keep": int(y[row])}, Prepared(image, None, None))
     image_folder.build(str(tmp_path / "drawings"), str(tmp_path / "set.pkl.gz"), order="name")
     made = open_arrays(str(tmp_path / "set.pkl.gz"))
     assert made.class_names == ["4", "9"] and made.preparation == "digit"
@@ -42,7 +42,7 @@ def test_a_class_that_is_no_name_of_a_folder(name, tmp_path):
     page = open_page([saved(tmp_path / "m", "LogisticRegression", (1, 5, 5), ["0", name])],
                      keep=str(tmp_path / "kept"))
     with pytest.raises(DataError, match="cannot be the name of a folder"):
-        page.obey({"keep": 1}, Prepared(numpy.zeros((1, 5, 5), "uint8"), None, None))
+        page.execute({"keep": 1}, Prepared(numpy.zeros((1, 5, 5), "uint8"), None, None))
     assert not (tmp_path / "kept").exists()
 
 
@@ -54,13 +54,13 @@ def test_colour_and_another_shape(tmp_path, rng):
     assert channels == 3 and width == pytest.approx(1.5 * height, abs=1)
     assert height * width * channels <= 60000
     drawing = rng.randint(0, 256, preparation.drawing_shape).astype("uint8")
-    prepared = preparation.drawing(drawing.tobytes())
+    prepared = preparation.prepare_drawing(drawing.tobytes())
     Image.fromarray(drawing).save(tmp_path / "drawing.png")
     # As the same picture in a file.
     numpy.testing.assert_array_equal(prepared.image,
                                      read_picture(str(tmp_path / "drawing.png"), (3, 20, 30)))
     numpy.testing.assert_array_equal(
-        preparation.picture((tmp_path / "drawing.png").read_bytes()).image, prepared.image)
+        preparation.prepare_picture((tmp_path / "drawing.png").read_bytes()).image, prepared.image)
     assert prepared.box is None
 
 

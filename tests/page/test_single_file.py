@@ -11,7 +11,7 @@ from test_browser import draw, wait_for_verdict
 
 from lenet.errors import DataError
 from lenet.images import digit
-from lenet.page.single_file import CLIENT_FILES, in_one_script
+from lenet.page.single_file import CLIENT_FILES, join_modules
 from lenet.predict.predictor import Predictor
 
 
@@ -79,7 +79,7 @@ def test_images_of_the_test_set(opened, trained, mnist_arrays):  # noqa: F811
 def test_drawings_are_centred_as_by_digit(browser, rng):  # noqa: F811
     """centre.js and lenet.images.digit agree on lines, specks, and ink at the border."""
     page = browser.new_page()
-    script = in_one_script("centre") + "window.toMnist = module_centre.toMnist;"
+    script = join_modules("centre") + "window.toMnist = module_centre.toMnist;"
     page.add_script_tag(content=script)
     for number in range(16):
         drawing = numpy.full((200, 200), 255, "uint8")
@@ -108,7 +108,7 @@ def test_drawings_are_centred_as_by_digit(browser, rng):  # noqa: F811
 
 
 def test_all_modules_are_in_the_script():
-    script = in_one_script("main")
+    script = join_modules("main")
     assert "import {" not in script and "\nexport " not in script
     for path in glob.glob(os.path.join(CLIENT_FILES, "*.js")):
         name = os.path.splitext(os.path.basename(path))[0]

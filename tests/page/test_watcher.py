@@ -16,7 +16,7 @@ from served import browser, served, trained  # noqa: F401
 from test_server import a_seven, connect, is_answer, of_drawing, receive_until
 
 from lenet.networks import parameters
-from lenet.page.eye import load
+from lenet.page.eye import load_eye
 from lenet.page.trainer import Training
 from lenet.page.watcher import Watcher
 from lenet.predict.predictor import Predictor
@@ -44,7 +44,7 @@ def with_noise(path, rng):
 
 
 def test_new_parameters_without_compiling_again(copied, rng, mnist_arrays):
-    eye = load(str(copied))
+    eye = load_eye(str(copied))
     function, watcher = eye.function, Watcher(str(copied), eye)
     assert watcher.news() == {} and len(watcher.rows) == 4
     arrays = with_noise(copied, rng)
@@ -57,7 +57,7 @@ def test_new_parameters_without_compiling_again(copied, rng, mnist_arrays):
 
 
 def test_a_run_that_changes_into_another_network(copied, trained):  # noqa: F811
-    eye = load(str(copied))
+    eye = load_eye(str(copied))
     watcher, before = Watcher(str(copied), eye), eye.values()["layer0.W"].copy()
     model = str(copied / "model.safetensors")
     arrays, metadata = parameters.read(model)
@@ -78,7 +78,7 @@ def test_a_run_that_changes_into_another_network(copied, trained):  # noqa: F811
 def test_a_run_that_is_not_validated_yet(copied):
     os.unlink(copied / "model.safetensors")
     last = parameters.read(str(copied / "last.safetensors"))[0]
-    numpy.testing.assert_array_equal(load(str(copied)).values()["layer2.W"], last["layer2.W"])
+    numpy.testing.assert_array_equal(load_eye(str(copied)).values()["layer2.W"], last["layer2.W"])
 
 
 def test_a_training_is_watched_to_its_second_epoch(browser, trained, tmp_path):  # noqa: F811
@@ -168,7 +168,7 @@ def test_a_new_training_while_one_is_paused(trained):  # noqa: F811
     small = {"first_filters": 2, "second_filters": 2, "batch_size": 50}
     training.start({**small, "n_epochs": 1000})
     wait_for("training")
-    training.command("pause")
+    training.send_command("pause")
     wait_for("paused")
     first = training.process
     training.start({**small, "n_epochs": 1})

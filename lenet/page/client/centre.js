@@ -18,7 +18,7 @@ export function toMnist(grey, height, width) {
   const darkest = ink.reduce((a, b) => Math.max(a, b), 0);
   if (darkest < 8) return null;
 
-  const inked = ofTheDigit(ink, height, width, FAINT * darkest);
+  const inked = findDigit(ink, height, width, FAINT * darkest);
   let most = 0;
   ink.forEach((x, at) => { if (inked[at]) most = Math.max(most, x); });
   // A stroke ends in the middle of its blurred edge.
@@ -33,12 +33,12 @@ export function toMnist(grey, height, width) {
   const digit = Float64Array.from({ length: rows * columns }, (_, at) =>
     ink[(top + Math.floor(at / columns)) * width + left + (at % columns)]);
   const centre = centreOf(digit, rows, columns);
-  return { image: centred(fitted(digit, rows, columns)), box: [top, left, bottom, right],
+  return { image: centreDigit(scaleDigit(digit, rows, columns)), box: [top, left, bottom, right],
            centre: [top + 0.5 + centre[0], left + 0.5 + centre[1]] };
 }
 
 // Which pixels belong to the digit: no specks, nor what touches the border if enough does not.
-function ofTheDigit(ink, height, width, faint) {
+function findDigit(ink, height, width, faint) {
   const piece = new Int32Array(ink.length), mass = [0], count = [0], touches = [false];
   for (let start = 0; start < ink.length; start++) {
     if (piece[start] || ink[start] <= faint) continue;
@@ -75,9 +75,9 @@ function ofTheDigit(ink, height, width, faint) {
 }
 
 // The digit scaled so that its longer side is 20 pixels and its darkest one 255.
-function fitted(digit, rows, columns) {
+function scaleDigit(digit, rows, columns) {
   const scale = BOX / Math.max(rows, columns);
-  const [down, across] = [rows, columns].map((n) => Math.max(1, toEven(n * scale)));
+  const [down, across] = [rows, columns].map((n) => Math.max(1, roundToEven(n * scale)));
   let scaled = digit;
   if (scale !== 1) scaled = resize(digit, rows, columns, down, across, hamming);
   scaled = scaled.map((x) => Math.max(0, x));
@@ -86,13 +86,13 @@ function fitted(digit, rows, columns) {
 }
 
 // In 28 x 28 pixels, with the centre of mass within half a pixel of their middle.
-function centred({ digit, rows, columns }) {
+function centreDigit({ digit, rows, columns }) {
   const centre = centreOf(digit, rows, columns);
   const [top, left] = [[centre[0], rows], [centre[1], columns]].map(([middle, length]) =>
     Math.min(Math.max(Math.ceil(SIZE / 2 - 0.5 - middle), 0), SIZE - length));
   const image = new Uint8Array(SIZE * SIZE);
   digit.forEach((x, at) => {
-    image[(top + Math.floor(at / columns)) * SIZE + left + (at % columns)] = toEven(x);
+    image[(top + Math.floor(at / columns)) * SIZE + left + (at % columns)] = roundToEven(x);
   });
   return image;
 }
@@ -108,7 +108,7 @@ function centreOf(values, rows, columns) {
 }
 
 // Rounded as NumPy does, a half to the even number.
-function toEven(x) {
+function roundToEven(x) {
   const below = Math.floor(x);
   if (x - below !== 0.5) return Math.round(x);
   return below % 2 ? below + 1 : below;

@@ -10,7 +10,7 @@ export function chart(title, unit, xName, series) {
   const svg = svgElement("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart", role: "img" });
   const xs = points.map(([x]) => x), most = Math.max(...points.map(([, y]) => y), 1e-9);
   const [first, last] = points.length ? [Math.min(...xs), Math.max(...xs)] : [0, 1];
-  const top = rounded(points.length ? most : 1);
+  const top = roundUp(points.length ? most : 1);
   const x = (value) => LEFT + ((value - first) / (last - first || 1)) * (WIDTH - LEFT - RIGHT);
   const y = (value) => HEIGHT - BOTTOM - (value / top) * (HEIGHT - BOTTOM - TOP);
   for (const level of [0, top / 2, top]) {
@@ -40,7 +40,7 @@ export function chart(title, unit, xName, series) {
 }
 
 // The charts of a log: errors in percent, and the cost.
-export function chartsOf(rows) {
+export function drawCharts(rows) {
   const errors = (name) => rows.filter((row) => row[name] !== null)
     .map((row) => [row.epoch, 100 * row[name]]);
   return [
@@ -52,7 +52,7 @@ export function chartsOf(rows) {
 }
 
 // The next of 1, 2, 5, 10, 20, ...
-function rounded(value) {
+function roundUp(value) {
   const power = 10 ** Math.floor(Math.log10(value));
   return [1, 2, 5, 10].map((factor) => factor * power).find((one) => one >= value) || value;
 }

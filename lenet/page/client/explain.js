@@ -1,11 +1,11 @@
 // How the number of one unit comes about, in numbers that can be checked with a pencil.
 
 import { element, number, percent } from "./dom.js";
-import { activations, mapsShape, pooled, softmax, sumsOf } from "./forward.js";
+import { activations, mapsShape, poolWindow, softmax, sumsOf } from "./forward.js";
 import { Maps } from "./maps.js";
 import { titleOf } from "./network.js";
 
-const MOST = 10; // contributions that are listed
+const MAX_LISTED = 10;
 
 // All that there is to say about a unit {stage, map, row, column}: plain numbers. ``value`` is
 // computed here from the outputs of the stage below, ``output`` is what the network gave.
@@ -53,7 +53,7 @@ const explain = {
   },
 
   pooling(stage, below, belowStage, parameters, map, row, column) {
-    const how = pooled(stage, below, belowStage, parameters, map, row, column);
+    const how = poolWindow(stage, below, belowStage, parameters, map, row, column);
     const takesLargest = stage.mode === "max" || stage.mode === "deformation";
     return { ...how, columns: stage.window[1],
              winner: takesLargest ? how.compared.indexOf(how.result) : -1 };
@@ -97,7 +97,7 @@ function contributions(stage, below, parameters, k) {
 // --- what is shown of it -------------------------------------------------------------------
 
 // below: the map below whose window is shown, or null for the one that adds most; onbelow(map)
-export function rendered(network, unit, below, onbelow) {
+export function renderExplanation(network, unit, below, onbelow) {
   const stage = network.stages[unit.stage], how = explanation(network, unit);
   const heading = element("h2", {}, titleOf(stage));
   return [heading, element("p", { class: "quiet" }, placeOf(network, unit)),
@@ -123,7 +123,7 @@ const result = (label, value) => element("p", { class: "sum result" },
   element("span", {}, label), element("span", { class: "value" }, number(value, 4)));
 
 // What the non-linearity makes of a sum.
-function ended(stage, { sum, value }) {
+function describeActivation(stage, { sum, value }) {
   if (stage.activation === "linear") return [result("the number of the unit", value)];
   const names = { relu: "max(0, sum)", softplus: "log(1 + e^sum)", sigmoid: "1 / (1 + e^\u2212sum)",
                   tanh: "tanh(sum)", squash: "1.7159 tanh(2/3 sum)" };
@@ -165,7 +165,7 @@ const render = {
       parts.push(line(`the same of the ${how.maps.length - 1} other maps`, number(rest, 4)));
     }
     if (how.bias !== null) parts.push(line("bias", number(how.bias, 4)));
-    parts.push(...ended(stage, how));
+    parts.push(...describeActivation(stage, how));
     if (how.bias === null) {
       parts.push(element("p", { class: "quiet" }, "The bias is added after the pooling."));
     }
@@ -184,7 +184,7 @@ const render = {
     parts.push(line(names[stage.mode], number(how.result, 4)));
     if (stage.coefficient) parts.push(line("\u00d7 coefficient", number(how.coefficient, 4)));
     if (stage.bias) parts.push(line("+ bias", number(how.bias, 4)));
-    return [...parts, ...ended(stage, how)];
+    return [...parts, ...describeActivation(stage, how)];
   },
 
   normalization: ({ before, output }, stage) => [
@@ -195,10 +195,11 @@ const render = {
     result("after", output)],
 
   units: (how, stage, network, unit) => [
-    ...listed(how, stage, network, unit), ...ended(stage, how)],
+    ...listContributions(how, stage, network, unit), ...describeActivation(stage, how)],
 
   softmax(how, stage, network, unit) {
-    return [...listed(how, stage, network, unit), line("sum: the score", number(how.sum, 4)),
+    return [...listContributions(how, stage, network, unit),
+      line("sum: the score", number(how.sum, 4)),
             line("e^score / \u03a3 e^scores", percent(how.value)),
             result("the probability", how.value)];
   },
@@ -213,29 +214,29 @@ const render = {
          percent(softmax(network.outputs[network.last].map((d) => -d))[how.map]))],
 };
 
-function listed({ terms, bias }, stage, network, unit) {
+function listContributions({ terms, bias }, stage, network, unit) {
   const below = network.stages[unit.stage - 1], [n, rows, columns] = mapsShape(below);
   const nameOf = (i) => {
     if (rows * columns === 1) return `unit ${i}`;
     const place = `row ${Math.floor(i / columns) % rows}, column ${i % columns}`;
     return n === 1 ? place : `map ${Math.floor(i / (rows * columns))}, ${place}`;
   };
-  const rest = terms.slice(MOST).reduce((sum, { term }) => sum + term, 0);
+  const rest = terms.slice(MAX_LISTED).reduce((sum, { term }) => sum + term, 0);
   return [
-    ...onPixels(terms, stage, network, unit),
+    ...drawOnPixels(terms, stage, network, unit),
     element("h3", {}, "The largest contributions"),
-    contributionTable(terms.slice(0, MOST).map(({ i, x, w, term }) =>
+    contributionTable(terms.slice(0, MAX_LISTED).map(({ i, x, w, term }) =>
       [nameOf(i), number(x), number(w), number(term)]),
     ["below", stage.kept === 1 ? "output" : `output \u00d7 ${number(stage.kept, 2)}`, "weight",
      "product"]),
-    ...(terms.length > MOST
-      ? [line(`the ${terms.length - MOST} others together`, number(rest, 4))] : []),
+    ...(terms.length > MAX_LISTED
+      ? [line(`the ${terms.length - MAX_LISTED} others together`, number(rest, 4))] : []),
     line("bias", number(bias, 4)),
   ];
 }
 
 // Of a unit that sees the pixels themselves: its weights, and what each pixel adds, as pictures.
-function onPixels(terms, stage, network, unit) {
+function drawOnPixels(terms, stage, network, unit) {
   if (unit.stage !== 1) return [];
   const [channels, rows, columns] = network.imageShape;
   const picture = (title, numberOf) => {
@@ -253,7 +254,7 @@ function contributionTable(rows, headings) {
   return element("table", { class: "contributions" },
     element("thead", {}, element("tr", {}, ...headings.map((heading) =>
       element("th", { scope: "col" }, heading)))),
-    element("tbody", {}, ...rows.slice(0, MOST).map((cells) => element("tr", {},
+    element("tbody", {}, ...rows.slice(0, MAX_LISTED).map((cells) => element("tr", {},
       ...cells.map((cell) => element("td", {}, cell))))));
 }
 

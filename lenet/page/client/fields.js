@@ -2,7 +2,7 @@
 
 // The part of the stage below that a part {top, left, bottom, right, map, maps} of stage s sees.
 // ``map`` is its only map, ``maps`` a list of some; both are undefined for all maps.
-export function seenBelow(stages, s, part, parameters) {
+export function findSeenPart(stages, s, part, parameters) {
   const stage = stages[s], [, height, width] = stages[s - 1].shape.length === 3
     ? stages[s - 1].shape : [0, 1, 1];
   const all = { top: 0, left: 0, bottom: height, right: width };
@@ -17,7 +17,7 @@ export function seenBelow(stages, s, part, parameters) {
       return { top: part.top, left: part.left, bottom: part.bottom + rows - 1,
                right: part.right + columns - 1,
                maps: part.map === undefined ? undefined
-                 : mapsSeen(parameters[stage.weights], part.map) };
+                 : findSeenMaps(parameters[stage.weights], part.map) };
     }
     case "pooling": {
       const [rows, columns] = stage.window, [down, right] = stage.stride;
@@ -30,7 +30,7 @@ export function seenBelow(stages, s, part, parameters) {
 }
 
 // The maps below that a filter sees, if not all: the weights on the others are 0.
-function mapsSeen({ values, shape: [, n, rows, columns] }, k) {
+function findSeenMaps({ values, shape: [, n, rows, columns] }, k) {
   const size = rows * columns;
   const seen = [...Array(n).keys()].filter((m) =>
     values.subarray((k * n + m) * size, (k * n + m + 1) * size).some((w) => w !== 0));
@@ -46,6 +46,6 @@ const clip = (part, all) => ({
 export function receptiveFields(stages, s, { map, row, column }, parameters) {
   const parts = [];
   parts[s] = { map, top: row, left: column, bottom: row + 1, right: column + 1 };
-  for (let t = s; t > 0; t--) parts[t - 1] = seenBelow(stages, t, parts[t], parameters);
+  for (let t = s; t > 0; t--) parts[t - 1] = findSeenPart(stages, t, parts[t], parameters);
   return parts;
 }

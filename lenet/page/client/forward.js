@@ -79,7 +79,7 @@ const compute = {
       for (let r = 0; r < rows; r++) {
         for (let c = 0; c < columns; c++) {
           output[(k * rows + r) * columns + c] =
-            pooled(stage, below, belowStage, parameters, k, r, c).value;
+            poolWindow(stage, below, belowStage, parameters, k, r, c).value;
         }
       }
     }
@@ -146,7 +146,7 @@ export function softmax(scores) {
 }
 
 // One window of map k: its numbers, what is made of them, and what becomes of that.
-export function pooled(stage, below, { shape: [, height, width] }, parameters, k, r, c) {
+export function poolWindow(stage, below, { shape: [, height, width] }, parameters, k, r, c) {
   const [rows, columns] = stage.window, [down, right] = stage.stride;
   const numbers = [];
   for (let i = 0; i < rows; i++) {

@@ -4,25 +4,25 @@ const KEPT = 500;
 
 export class Latency {
   constructor() {
-    this.times = new Map(); // of the pen, by the number of the drawing
-    this.n = 0; // of all answers
+    this.penTimes = new Map(); // by the number of the drawing
+    this.nAnswers = 0;
     this.latencies = []; // of the last ones, in milliseconds, and how long they were computed
     this.server = [];
     this.shownAt = 0;
   }
 
-  sent(number, penTime) {
-    if (penTime !== null) this.times.set(number, penTime);
+  recordDrawing(number, penTime) {
+    if (penTime !== null) this.penTimes.set(number, penTime);
   }
 
   // The answer has been drawn: its pixels change at the end of this frame.
-  answered({ number, milliseconds }, say) {
-    const time = this.times.get(number);
-    for (const older of this.times.keys()) if (older <= number) this.times.delete(older);
+  recordAnswer({ number, milliseconds }, say) {
+    const time = this.penTimes.get(number);
+    for (const older of this.penTimes.keys()) if (older <= number) this.penTimes.delete(older);
     if (time === undefined) return;
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = () => {
-      this.n += 1;
+      this.nAnswers += 1;
       this.latencies.push(performance.now() - time);
       this.server.push(milliseconds);
       if (this.latencies.length > KEPT) { this.latencies.shift(); this.server.shift(); }

@@ -3,15 +3,15 @@
 
 import { Palette } from "./colours.js";
 import { Connection } from "./connection.js";
-import { chartsOf } from "./curves.js";
+import { drawCharts } from "./curves.js";
 import { byId, element, number } from "./dom.js";
-import { explanation, placeOf, rendered } from "./explain.js";
+import { explanation, placeOf, renderExplanation } from "./explain.js";
 import { Latency } from "./latency.js";
 import { mapsShape, product } from "./forward.js";
 import { Network } from "./network.js";
 import { Offline } from "./offline.js";
 import { Paper } from "./paper.js";
-import { fromCamera, fromPage } from "./pictures.js";
+import { watchCamera, watchPage } from "./pictures.js";
 import { readState, writeState } from "./state.js";
 import { Training } from "./train.js";
 
@@ -54,7 +54,7 @@ const connection = new (byId("inside") ? Offline : Connection)({
   log(rows, { network }) {
     const { name, curves } = page.networks[network];
     curves.replaceChildren(...(page.networks.length > 1
-      ? [element("h2", { class: "network-name" }, name)] : []), ...chartsOf(rows));
+      ? [element("h2", { class: "network-name" }, name)] : []), ...drawCharts(rows));
     byId("curves").hidden = page.networks.every((one) => !one.curves.childElementCount);
   },
 
@@ -100,7 +100,7 @@ function build() {
   byId("teach").hidden = !hello.keep;
   byId("keep").title = `in the folder ${hello.keep}`;
   if (!page.paper) {
-    page.paper = new Paper(byId("paper"), byId("marks"), hello.drawing, changed);
+    page.paper = new Paper(byId("paper"), byId("marks"), hello.drawing, handleChange);
     new ResizeObserver(layout).observe(byId("networks"));
   }
   const state = readState();
@@ -111,7 +111,7 @@ function build() {
     page.chosen = { network, unit: state.unit, below: state.below };
   }
   for (const one of page.networks) one.show(null, null);
-  if (!page.paper.isEmpty) changed(null);
+  if (!page.paper.isEmpty) handleChange(null);
 }
 
 function isUnit({ stages }, unit) {
@@ -133,7 +133,7 @@ function layout() {
 // --- drawing and answers -------------------------------------------------------------------
 
 // The drawing has changed, by a pen's event at ``time``.
-function changed(time) {
+function handleChange(time) {
   if (time !== null) {
     test = { index: test.index };
     byId("test").textContent = "Test images";
@@ -145,7 +145,7 @@ function changed(time) {
   }
   penTime = time;
   connection.draw(() => {
-    page.latency.sent(connection.number + 1, penTime);
+    page.latency.recordDrawing(connection.number + 1, penTime);
     return page.paper.bytes();
   });
 }
@@ -179,7 +179,7 @@ function render() {
   explain();
   speak();
   page.number = header.number;
-  page.latency.answered(header, say);
+  page.latency.recordAnswer(header, say);
 }
 
 // How many numbers an answer has: the image, and the stages and classes of each network.
@@ -280,7 +280,7 @@ function explain() {
     ...(page.chosen ? [element("button", { type: "button", class: "close", id: "close",
                                            onclick: () => pick(null, null, "drop") },
                                "Close")] : []),
-    ...rendered(shown.network, shown.unit, shown.below, (map) => {
+    ...renderExplanation(shown.network, shown.unit, shown.below, (map) => {
       shown.below = map;
       keepState();
       explain();
@@ -295,7 +295,7 @@ function keepState() {
 
 // --- buttons -------------------------------------------------------------------------------
 
-function pressed(button) {
+function togglePressed(button) {
   const isPressed = button.getAttribute("aria-pressed") !== "true";
   button.setAttribute("aria-pressed", isPressed);
   return isPressed;
@@ -304,7 +304,7 @@ function pressed(button) {
 byId("undo").onclick = () => page.paper?.undo();
 byId("clear").onclick = () => page.paper?.clear();
 byId("eraser").onclick = ({ target }) => {
-  if (page.paper) page.paper.tool = pressed(target) ? "eraser" : "pen";
+  if (page.paper) page.paper.tool = togglePressed(target) ? "eraser" : "pen";
 };
 byId("thickness").oninput = ({ target }) => { page.paper.thickness = target.value / 100; };
 byId("ink").oninput = ({ target }) => { page.paper.ink = target.value; };
@@ -313,7 +313,7 @@ byId("ground").oninput = ({ target }) => {
   page.paper.redraw();
 };
 byId("large").onclick = ({ target }) => {
-  pressed(target);
+  togglePressed(target);
   layout();
   keepState();
 };
@@ -355,8 +355,8 @@ async function takePicture(file) {
 
 if (byId("inside")) byId("pictures").hidden = true; // photographs take the server
 else {
-  fromPage(takePicture);
-  fromCamera(takePicture, say);
+  watchPage(takePicture);
+  watchCamera(takePicture, say);
 }
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {

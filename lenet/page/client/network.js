@@ -119,9 +119,9 @@ export class Network {
     const label = "Filters, as they lie on the image";
     const holder = element("div", {}, element("p", { class: "quiet" },
       `${label} (turned by 180\u00b0)`));
-    this.whenKnown(stage.weights, ({ shape: [n, , rows, columns] }) => {
+    this.drawWhenKnown(stage.weights, ({ shape: [n, , rows, columns] }) => {
       holder.append(this.picture([channels === 3 ? 3 * n : n, rows, columns], label,
-        () => turned(this.parameters[stage.weights], n * channels)));
+        () => turnFilters(this.parameters[stage.weights], n * channels)));
     });
     return holder;
   }
@@ -132,7 +132,7 @@ export class Network {
     const holder = element("section", { class: "card", "aria-label": "Weights" },
       element("h3", {}, "Weights of each class"),
       element("p", { class: "quiet" }, "where ink speaks for a class, or against it"));
-    this.whenKnown(stage.weights, () => {
+    this.drawWhenKnown(stage.weights, () => {
       holder.append(this.picture([n, channels * rows, columns], label, () => {
         const { values } = this.parameters[stage.weights], size = channels * rows * columns;
         // A class is a column: (784, 10) -> (10, 784).
@@ -163,7 +163,7 @@ export class Network {
       element("div", { class: "distances" }, ...pictures));
   }
 
-  whenKnown(name, build) {
+  drawWhenKnown(name, build) {
     (this.waiting ||= []).push(() => build(this.parameters[name]));
   }
 
@@ -213,7 +213,7 @@ export class Network {
 }
 
 // Each filter turned by 180 degrees, which reverses its numbers.
-export function turned({ values, shape: [, , rows, columns] }, n) {
+export function turnFilters({ values, shape: [, , rows, columns] }, n) {
   const result = new Float32Array(n * rows * columns), size = rows * columns;
   for (let k = 0; k < n; k++) {
     for (let i = 0; i < size; i++) result[k * size + i] = values[k * size + size - 1 - i];

@@ -25,14 +25,14 @@ export class Paper {
       this.pointer = event.pointerId;
       canvas.setPointerCapture(event.pointerId);
       this.cursor = null;
-      this.begin(this.at(event), event);
+      this.begin(this.findPoint(event), event);
     });
     canvas.addEventListener("pointermove", (event) => {
       if (event.pointerId !== this.pointer) return;
       // A browser joins the positions between two frames in one event.
       const events = event.getCoalescedEvents ? event.getCoalescedEvents() : [];
       for (const one of events.length ? events : [event]) {
-        this.extend(this.at(one), event.timeStamp);
+        this.extend(this.findPoint(one), event.timeStamp);
       }
     });
     for (const end of ["pointerup", "pointercancel"]) {
@@ -48,7 +48,7 @@ export class Paper {
     return !this.picture && this.strokes.every((stroke) => stroke.erases);
   }
 
-  at(event) {
+  findPoint(event) {
     const box = this.canvas.getBoundingClientRect();
     return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
   }

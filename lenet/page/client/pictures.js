@@ -2,7 +2,7 @@
 
 import { byId } from "./dom.js";
 
-export function fromPage(take) {
+export function watchPage(take) {
   byId("open").onclick = () => byId("file").click();
   byId("file").onchange = ({ target }) => {
     if (target.files[0]) take(target.files[0]);
@@ -19,7 +19,7 @@ export function fromPage(take) {
   });
 }
 
-export function fromCamera(take, say) {
+export function watchCamera(take, say) {
   const dialog = byId("still"), video = byId("video");
   // A browser shows a camera only to pages of this machine, or over HTTPS.
   if (!navigator.mediaDevices?.getUserMedia || !dialog.showModal) return;

@@ -1,7 +1,7 @@
 // The controls of a training that the page has started.
 
 import { byId, element } from "./dom.js";
-import { chart, chartsOf } from "./curves.js";
+import { chart, drawCharts } from "./curves.js";
 
 const LABELS = { learning_rate: "Learning rate", first_filters: "Filters of layer 0",
                  second_filters: "Filters of layer 1", batch_size: "Images per minibatch",
@@ -53,7 +53,7 @@ export class Training {
       ? `: minibatch ${iteration} of ${n}, epoch ${epoch}, cost ${cost.toFixed(4)}` : "";
     this.line.textContent = status === "compiling"
       ? "reading the data and compiling; this takes some seconds" : status + done;
-    this.charts.replaceChildren(chartsOf(rows)[0], chart("Cost", "", "minibatch", [
+    this.charts.replaceChildren(drawCharts(rows)[0], chart("Cost", "", "minibatch", [
       { name: "of a minibatch", style: "first", points: costs }]));
   }
 }
