@@ -7,7 +7,7 @@ from lenet import commands
 from lenet.errors import Interrupted, TrainingError
 from lenet.installed import as_typed
 from lenet.sweep import picture, table
-from lenet.sweep.study import SCRIPTS, Study, parser_of, swept_actions
+from lenet.sweep.study import SCRIPTS, Study, list_actions, load_parser
 
 
 def options():
@@ -40,7 +40,7 @@ def options():
     group = parser.add_argument_group(
         as_typed(f"options of python scripts/{script}.py, which explains them"),
         "Each takes several values; an option of several words takes them as one: 20,50")
-    for option in swept_actions(parser_of(script)):
+    for option in list_actions(load_parser(script)):
         group.add_argument(option, dest=option, nargs="+", metavar="VALUE")
     return parser
 
@@ -65,7 +65,7 @@ def main():
                      arguments["scheduler"])
     except KeyboardInterrupt:
         raise Interrupted("interrupted; the same command goes on", signal.SIGINT) from None
-    print(f"\n{table.as_text(rows)}")
+    print(f"\n{table.format_table(rows)}")
     picture.write(arguments["study"], {option: values[option] for option in study.varied}, rows)
     if all(row["validation"] is None for row in rows):
         raise TrainingError(f"no trial could be trained; the first one: {rows[0]['reason']}")

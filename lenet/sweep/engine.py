@@ -16,7 +16,7 @@ from tqdm import tqdm
 from lenet.errors import DataError, UsageError
 from lenet.processors import usable_processors
 from lenet.sweep import table
-from lenet.sweep.trial import experiment, result
+from lenet.sweep.trial import experiment, read_result
 
 try:
     import dask
@@ -46,7 +46,7 @@ class TaskChannel:
         return "stop" if gone or self.worker.status.name.startswith("clos") else None
 
 
-def work(state):
+def train_trial(state):
     """A trial, the task of a worker. A worker whose name ends in gpu1 trains on that GPU."""
     worker = distributed.get_worker()
     gpu = re.search(r"gpu\d+$", str(worker.name))
@@ -85,7 +85,7 @@ def sweep(study, folder, n_workers=None, n_gpus=None, scheduler=None):
     for name in ("distributed", "distributed.client"):  # what matters of it is said below
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     folder = os.path.abspath(folder)
-    with connected(n_workers, n_gpus, scheduler) as client:
+    with connect(n_workers, n_gpus, scheduler) as client:
         lock, threads = study.open(folder)
         with lock:
             if not client.nthreads():
@@ -93,7 +93,7 @@ def sweep(study, folder, n_workers=None, n_gpus=None, scheduler=None):
                       file=sys.stderr, flush=True)
                 client.wait_for_workers(1)
             if threads is None:
-                threads = threads_of_a_trial(client)
+                threads = count_threads(client)
                 study.save(folder, threads)
             if client.run_on_scheduler(lambda: importlib.util.find_spec("bokeh") is not None):
                 print(f"dashboard: {client.dashboard_link}", flush=True)
@@ -101,7 +101,7 @@ def sweep(study, folder, n_workers=None, n_gpus=None, scheduler=None):
 
 
 @contextlib.contextmanager
-def connected(n_workers, n_gpus, scheduler):
+def connect(n_workers, n_gpus, scheduler):
     """A client of the scheduler, or of workers that are threads of this process."""
     if scheduler is None:
         names = [f"gpu{number}" for number in range(n_gpus or 0)]
@@ -125,7 +125,7 @@ def connected(n_workers, n_gpus, scheduler):
         yield client
 
 
-def threads_of_a_trial(client):
+def count_threads(client):
     """The processors over the trials at a time, on the host that has the fewest for each."""
     try:
         processors = client.run(usable_processors)
@@ -152,31 +152,31 @@ class Sweep:
 
     def __init__(self, study, folder, threads, client):
         self.study, self.folder, self.threads, self.client = study, folder, threads, client
-        self.rows = {}  # by the trial's name
-        self.diverged = table.diverged(folder)
+        self.rows = {}  # {name of the trial: row}
+        self.diverged = table.read_diverged(folder)
 
     def run(self):
         """Train rung by rung; return the rows of the table."""
         trials, rungs = list(self.study.trials), self.study.rungs()
         with tqdm(total=sum(n for n, _ in rungs), unit="trial", file=sys.stderr,
                   disable=not sys.stderr.isatty(), dynamic_ncols=True, leave=False) as self.bar:
-            self.client.subscribe_topic(self.folder, self.heard)
+            self.client.subscribe_topic(self.folder, self.show_progress)
             for n, n_epochs in rungs:
                 trials.sort(key=self.error)  # equal errors stay in order
                 for dropped in trials[n:]:
                     if self.rows[dropped.name]["stopped"] == "n_epochs":
                         self.rows[dropped.name]["stopped"] = "halving"
                 trials = [trial for trial in trials[:n] if self.error(trial) < math.inf]
-                self.train([self.state(trial, n_epochs) for trial in trials])
+                self.train([self.describe_trial(trial, n_epochs) for trial in trials])
             self.client.unsubscribe_topic(self.folder)
-        return self.table()
+        return self.write_table()
 
     def error(self, trial):
         """The validation error that decides who goes on: 0 before the first rung."""
         error = self.rows[trial.name]["validation"] if trial.name in self.rows else 0
         return math.inf if error is None else error
 
-    def state(self, trial, n_epochs):
+    def describe_trial(self, trial, n_epochs):
         """What a worker needs to know of a trial: see ``lenet.sweep.trial.experiment``."""
         return types.SimpleNamespace(
             name=trial.name, script=self.study.script, arguments=trial.arguments,
@@ -188,37 +188,37 @@ class Sweep:
         """Train those trials that are not trained as far yet, and wait for them."""
         futures = {}
         for state in states:
-            row = result(state) or self.diverged.get(state.name)
+            row = read_result(state) or self.diverged.get(state.name)
             if row is None:
                 key = f"{state.folder}:{state.n_epochs}"
-                futures[self.client.submit(work, state, key=key, pure=False)] = state.name
+                futures[self.client.submit(train_trial, state, key=key, pure=False)] = state.name
             else:
                 self.rows[state.name] = dict(row)
                 self.bar.update()
-        self.table()
+        self.write_table()
         for future in distributed.as_completed(futures):
             name = futures.pop(future)
-            self.rows[name] = row_of(future, name)
-            self.table()
+            self.rows[name] = get_row(future, name)
+            self.write_table()
             with tqdm.external_write_mode(file=sys.stdout):
-                print(table.in_words(dict(self.rows[name], trial=name)), flush=True)
+                print(table.describe_row(dict(self.rows[name], trial=name)), flush=True)
             self.bar.update()
 
-    def table(self):
+    def write_table(self):
         """Write the table; return its rows."""
         rows = [dict(self.rows[trial.name], trial=trial.name, **trial.values)
                 for trial in self.study.trials if trial.name in self.rows]
         table.write(self.folder, self.study.varied, rows)
-        return table.sort(rows)
+        return table.sort_rows(rows)
 
-    def heard(self, event):
+    def show_progress(self, event):
         """Show on the bar what a trial has reached."""
         _, told = event
         self.bar.set_postfix_str(f"{told['trial']}: epoch {told['epochs']}, "
                                  f"{100 * told['validation']:.2f} %")
 
 
-def row_of(future, name):
+def get_row(future, name):
     """The row of a trial whose task has ended."""
     if future.status not in ("finished", "error"):
         raise DataError("the scheduler has gone, or has forgotten the trials; start it, and this "

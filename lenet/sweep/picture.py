@@ -10,7 +10,7 @@ from lenet.figures import plots
 
 # A map of this many options shows every trial; more options, or points that are not a grid, are
 # parallel coordinates.
-MOST_IN_MAPS = 3
+MAX_MAP_OPTIONS = 3
 
 
 def draw(options, rows):
@@ -27,7 +27,7 @@ def draw(options, rows):
     -------
     matplotlib.figure.Figure
     """
-    if len(options) <= MOST_IN_MAPS and math.prod(map(len, options.values())) == len(rows):
+    if len(options) <= MAX_MAP_OPTIONS and math.prod(map(len, options.values())) == len(rows):
         return draw_maps(options, rows)
     return draw_coordinates(options, rows)
 
@@ -51,10 +51,10 @@ def draw_maps(options, rows):
     per_row = max(1, min(len(maps), int(10 / width)))
     figure = plots.new_figure(width * per_row, height * -(-len(maps) // per_row))
     grid = figure.subplots(-(-len(maps) // per_row), per_row, squeeze=False).ravel()
-    colours = scale(errors)
+    colours = choose_colours(errors)
     for axes, value, error in zip(grid, maps, errors):
         axes.imshow(error, cmap=colours.cmap, norm=colours.norm, aspect="auto")
-        axes.set_facecolor("0.85")  # of trials that diverged or failed
+        axes.set_facecolor("0.85")  # trials that diverged or failed
         set_ticks(axes.xaxis, names[0], columns)
         set_ticks(axes.yaxis, names[1], lines)
         if value is not None:
@@ -83,21 +83,22 @@ def draw_coordinates(options, rows):
     """Draw a line for each trial, through its value of each option to its error."""
     done = [row for row in rows if row["validation"] is not None]
     errors = numpy.array([100 * row["validation"] for row in done])
-    colours = scale(errors)
+    colours = choose_colours(errors)
     figure = plots.new_figure(max(4, 1.5 * (len(options) + 1)), 3.6)
     axes = figure.subplots()
     # The best trials are drawn last, above the others, and pass each value at the bottom.
     order = numpy.argsort(-errors, kind="stable")
     for rank, index in enumerate(order):
         aside = 0.5 - (rank + 0.5) / len(order)
-        heights = [place(values, done[index][name], aside) for name, values in options.items()]
+        heights = [find_height(values, done[index][name], aside)
+                   for name, values in options.items()]
         axes.plot(range(len(options) + 1), heights + [colours.norm(errors[index])],
                   color=colours.to_rgba(errors[index]), linewidth=1.2)
     white = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
     for x, values in enumerate(options.values()):
         axes.axvline(x, color="0.6", linewidth=0.8)
         for value in values:
-            axes.text(x - 0.05, place(values, value), plots.shorten_name(value), fontsize=8,
+            axes.text(x - 0.05, find_height(values, value), plots.shorten_name(value), fontsize=8,
                       ha="right", va="center", bbox=white)
     axes.axvline(len(options), color="0.6", linewidth=0.8)
     for height in (0, 0.25, 0.5, 0.75, 1):
@@ -112,7 +113,7 @@ def draw_coordinates(options, rows):
     return figure
 
 
-def place(values, value, aside=0):
+def find_height(values, value, aside=0):
     """Where a value stands on its axis, from 0 to 1, in the order in which they were typed.
 
     ``aside``, from -0.5 to 0.5, tells trials of one value apart.
@@ -120,7 +121,7 @@ def place(values, value, aside=0):
     return (values.index(value) + 0.5 + 0.6 * aside) / len(values)
 
 
-def scale(errors):
+def choose_colours(errors):
     """Colours of errors: dark is good. Logarithmic, because halving an error is what counts."""
     errors = errors[numpy.isfinite(errors) & (errors > 0)]
     low, high = (errors.min(), errors.max()) if errors.size else (1, 1)

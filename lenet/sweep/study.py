@@ -65,12 +65,12 @@ class Study:
     def __init__(self, script, options, n_random=None, random_seed=0, halving=False):
         self.script, self.options = script, options
         self.n_random, self.random_seed, self.halving = n_random, random_seed, halving
-        self.parser = parser_of(script)
-        self.actions = swept_actions(self.parser)
+        self.parser = load_parser(script)
+        self.actions = list_actions(self.parser)
         self.epochs_name = "epochs" if "--epochs" in self.actions else "n_epochs"
         for option, texts in options.items():
             for text in texts:
-                self.parser.parse_args(self.words(option, text))
+                self.parser.parse_args(self.split_words(option, text))
         self.varied = [option for option, texts in options.items() if len(texts) > 1]
         if halving and self.parser.epochs is None:
             raise UsageError(f"--halving makes trainings longer, which {script}.py cannot; leave "
@@ -85,9 +85,9 @@ class Study:
                 raise UsageError(f"--random {n_random}; expected at least 1 and at most {n_points},"
                                  " the number of points of the grid")
             points = sorted(random.Random(random_seed).sample(points, n_random))
-        self.trials = [self.trial(point) for point in points]
+        self.trials = [self.make_trial(point) for point in points]
 
-    def words(self, option, text):
+    def split_words(self, option, text):
         """A value as it stands on a command line: ["--nkerns", "20", "50"] for "20,50"."""
         n = self.actions[option].nargs
         words = [text] if n is None else text.split(",")
@@ -95,7 +95,7 @@ class Study:
             raise UsageError(f"{option} {text}; expected {n} numbers with a comma, such as 20,50")
         return [option] + words
 
-    def trial(self, point):
+    def make_trial(self, point):
         """The Trial of a point of the grid, numbered from 0; the last option varies fastest."""
         chosen = {}
         for option, texts in reversed(self.options.items()):
@@ -105,7 +105,8 @@ class Study:
         name = "_".join(f"{option[2:]}={quote(text, safe=',')}" for option, text in values.items())
         if len(name) > 200:  # with an ending, file systems take 255 characters
             name = hashlib.sha256(name.encode()).hexdigest()[:16]
-        arguments = [word for option in self.options for word in self.words(option, chosen[option])]
+        arguments = [word for option in self.options
+                     for word in self.split_words(option, chosen[option])]
         epochs = getattr(self.parser.parse_args(arguments), self.epochs_name)
         return Trial(name or "trial", values, arguments, epochs)
 
@@ -152,8 +153,8 @@ class Study:
         asked.update(asked.pop("options"))
         for name in {**begun_with, **asked}:
             if begun_with.get(name) != asked.get(name):
-                raise UsageError(f"{folder}: a study of other options ({name} "
-                                 f"{shown(begun_with.get(name))}, not {shown(asked.get(name))}); "
+                begun, now = format_value(begun_with.get(name)), format_value(asked.get(name))
+                raise UsageError(f"{folder}: a study of other options ({name} {begun}, not {now}); "
                                  "give the same ones, or name another folder, or delete this one")
         return lock, threads
 
@@ -182,22 +183,22 @@ class Study:
         return [(-(-n // 2 ** cut), epochs >> n_cuts - cut) for cut in range(n_cuts + 1)]
 
 
-def path_of_script(name):
+def find_script(name):
     return os.path.join(beside_the_package(), "scripts", name + ".py")
 
 
-def parser_of(script):
+def load_parser(script):
     """The parser of a script's options."""
-    return runpy.run_path(path_of_script(script))["options"]()
+    return runpy.run_path(find_script(script))["options"]()
 
 
-def swept_actions(parser):
+def list_actions(parser):
     """The options of a script's parser that a study can choose: {"--nkerns": its action}."""
     return {action.option_strings[0]: action for action in parser._actions
             if action.option_strings and action.nargs != 0 and action.dest not in NOT_SWEPT}
 
 
-def shown(value):
+def format_value(value):
     """The value of an option, as it is typed."""
     if value is None:
         return "left out"

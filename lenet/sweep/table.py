@@ -13,7 +13,7 @@ from lenet.errors import DataError
 RESULTS = ("epochs", "validation", "test", "stopped", "reason")
 
 
-def sort(rows):
+def sort_rows(rows):
     """The rows by their validation error; those without one are last. Equal ones stay in order."""
     return sorted(rows, key=lambda row: (row["validation"] is None, row["validation"] or 0))
 
@@ -33,12 +33,12 @@ def write(folder, varied, rows):
     text = io.StringIO()
     writer = csv.DictWriter(text, ["trial", *varied, *RESULTS], lineterminator="\n")
     writer.writerow({name: name.lstrip("-") for name in writer.fieldnames})
-    writer.writerows(sort(rows))
+    writer.writerows(sort_rows(rows))
     with write_beside(os.path.join(folder, "table.csv")) as file:
         file.write(text.getvalue().encode("utf-8", "surrogateescape"))
 
 
-def diverged(folder):
+def read_diverged(folder):
     """What an earlier sweep wrote of the trials that diverged: {name: {column: value}}.
 
     Raises
@@ -60,7 +60,7 @@ def diverged(folder):
         raise DataError(f"{path}: no table of a sweep ({error!r:.80}); remove it") from None
 
 
-def in_words(row):
+def describe_row(row):
     """A row in a line: "learning-rate=0.1: validation error 9.23 %, test error ..."."""
     if row["validation"] is None:
         return f"{row['trial']}: {row['stopped']}: {row['reason']}"
@@ -68,11 +68,11 @@ def in_words(row):
             f"{100 * row['test']:.2f} %, {row['epochs']} epochs")
 
 
-def as_text(rows):
+def format_table(rows):
     """The table as it is printed."""
     width = max(len(row["trial"]) for row in rows)
     lines = [f"{'trial':{width}}  epochs  validation error  test error"]
-    for row in sort(rows):
+    for row in sort_rows(rows):
         lines.append(f"{row['trial']:{width}}  {row['epochs']:6}  " + (
             f"{row['stopped']}: {row['reason']}" if row["validation"] is None else
             f"{100 * row['validation']:14.2f} %  {100 * row['test']:8.2f} %"))

@@ -12,10 +12,10 @@ from lenet.errors import DataError
 from lenet.installed import option_name
 from lenet.runs.log import read_log
 from lenet.runs.run import read_state
-from lenet.sweep.study import path_of_script
+from lenet.sweep.study import find_script
 
 ATTEMPTS = 3
-POLL = 0.2  # seconds
+POLL_SECONDS = 0.2
 
 # Has the kernel send SIGTERM when the worker dies (PR_SET_PDEATHSIG is 1), then becomes the
 # training: a worker has threads, after whose fork no more than this is safe.
@@ -53,17 +53,17 @@ def experiment(state, channel):
         while not try_lock(printed):
             if channel.switch() == "stop":
                 return None
-            time.sleep(POLL)
-        row, status, attempts = result(state), None, 0
+            time.sleep(POLL_SECONDS)
+        row, status, attempts = read_result(state), None, 0
         # After status 1 and 2 the script has said why, and would again.
         while row is None and status not in (1, 2) and attempts < ATTEMPTS:
             status, reason = train(state, channel, printed)
             if status is None:
                 return None
-            row, attempts = result(state), attempts + 1
+            row, attempts = read_result(state), attempts + 1
         if row is not None:
             return row
-        done = [row["epoch"] for row in log_of(state)]
+        done = [row["epoch"] for row in read_rows(state)]
         diverged = "try a smaller learning rate" in reason
         return {"epochs": max(done, default=0), "validation": None, "test": None,
                 "stopped": "diverged" if diverged else "failed", "reason": reason}
@@ -78,7 +78,7 @@ def try_lock(file):
         return False
 
 
-def log_of(state):
+def read_rows(state):
     """The rows of the run's log until the last epoch that was asked for."""
     try:
         rows = read_log(os.path.join(state.folder, "log.csv"))
@@ -87,7 +87,7 @@ def log_of(state):
     return [row for row in rows if row["epoch"] <= state.n_epochs]
 
 
-def result(state):
+def read_result(state):
     """The row of a trial if it is trained for as many epochs, or has lost patience; else None."""
     try:
         saved = read_state(state.folder)
@@ -98,7 +98,7 @@ def result(state):
     # A run gets more epochs only after it has ended with fewer.
     if not (trained_for > state.n_epochs or trained_for == state.n_epochs and ended):
         return None
-    rows = log_of(state)
+    rows = read_rows(state)
     out_of_patience = saved.stopped == "patience" and trained_for == state.n_epochs
     return {"epochs": rows[-1]["epoch"], "validation": min(row["validation"] for row in rows),
             "test": [row["test"] for row in rows if row["test"] is not None][-1],
@@ -128,7 +128,7 @@ def train(state, channel, printed):
     begins_at = os.fstat(printed.fileno()).st_size
     process = subprocess.Popen(
         [sys.executable, "-c", LAUNCH, str(os.getpid()), sys.executable,
-         path_of_script(state.script), *state.arguments,
+         find_script(state.script), *state.arguments,
          option_name(state.epochs_name), str(state.n_epochs),
          "--resume" if begun else "--output", state.folder],
         cwd=state.cwd, env=environment, stdin=subprocess.DEVNULL, stdout=printed, stderr=printed,
@@ -139,14 +139,14 @@ def train(state, channel, printed):
         if not stopped and channel.switch() == "stop":
             stopped = True
             process.send_signal(signal.SIGTERM)  # saves
-        rows = log_of(state)
+        rows = read_rows(state)
         if len(rows) > n_rows:
             n_rows = len(rows)
             state.epochs_done = rows[-1]["epoch"]
             state.validation_error = rows[-1]["validation"]
             channel.save()
         try:
-            process.wait(POLL)
+            process.wait(POLL_SECONDS)
         except subprocess.TimeoutExpired:
             pass
     printed.seek(begins_at)

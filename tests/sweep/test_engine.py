@@ -24,7 +24,7 @@ from lenet.runs.run import Run
 
 distributed = pytest.importorskip("distributed", reason="distributed is not installed")
 
-from lenet.sweep.engine import TaskChannel, row_of, threads_of_a_trial  # noqa: E402
+from lenet.sweep.engine import TaskChannel, count_threads, get_row  # noqa: E402
 
 SWEEP = os.path.join(REPOSITORY, "scripts", "sweep.py")
 RATES, SIZES = ("0.5", "0.02", "1e300", "0.1"), ("50", "25", "10")
@@ -234,7 +234,7 @@ def test_threads_of_a_trial():
         def nthreads(self):
             return {"tcp://a:1": 1, "tcp://a:2": 1, "tcp://b:1": 2}
 
-    assert threads_of_a_trial(Client()) == 3  # of b; a has 4 for each
+    assert count_threads(Client()) == 3  # of b; a has 4 for each
 
 
 class Future:
@@ -249,15 +249,15 @@ class Future:
 
 
 def test_what_becomes_of_a_task():
-    assert row_of(Future("finished", row={"epochs": 3}), "a") == {"epochs": 3}
+    assert get_row(Future("finished", row={"epochs": 3}), "a") == {"epochs": 3}
     for status in ("cancelled", "lost"):
         with pytest.raises(DataError, match="the scheduler has gone"):
-            row_of(Future(status), "a")
+            get_row(Future(status), "a")
     killed = distributed.KilledWorker("a", None, allowed_failures=3)
-    row = row_of(Future("error", killed), "a")
+    row = get_row(Future("error", killed), "a")
     assert (row["stopped"], row["validation"]) == ("failed", None)
     with pytest.raises(DataError, match="a: a worker cannot train it .*No module named 'lenet'"):
-        row_of(Future("error", ModuleNotFoundError("No module named 'lenet'")), "a")
+        get_row(Future("error", ModuleNotFoundError("No module named 'lenet'")), "a")
 
 
 @pytest.mark.parametrize("state, status, expected", [

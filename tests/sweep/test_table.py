@@ -26,7 +26,7 @@ def test_the_best_validation_error_is_first_whatever_the_test_error(tmp_path):
         "a=1,1,2,0.25,0.5,n_epochs,",
         'a=2,2,1,,,diverged,"the cost is nan, or so"',
     ]
-    assert [line.split() for line in table.as_text(ROWS).splitlines()] == [
+    assert [line.split() for line in table.format_table(ROWS).splitlines()] == [
         ["trial", "epochs", "validation", "error", "test", "error"],
         ["a=3", "2", "12.50", "%", "75.00", "%"],
         ["a=4", "2", "12.50", "%", "25.00", "%"],
@@ -36,10 +36,10 @@ def test_the_best_validation_error_is_first_whatever_the_test_error(tmp_path):
 
 
 def test_what_diverged_is_read_again(tmp_path):
-    assert table.diverged(str(tmp_path)) == {}
+    assert table.read_diverged(str(tmp_path)) == {}
     table.write(str(tmp_path), ["--a"], ROWS)
     expected = {name: ROWS[1][name] for name in table.RESULTS}
-    assert table.diverged(str(tmp_path)) == {"a=2": expected}
+    assert table.read_diverged(str(tmp_path)) == {"a=2": expected}
     (tmp_path / "table.csv").write_text("a,b\n1,2\n")
     with pytest.raises(DataError, match="table.csv: no table of a sweep"):
-        table.diverged(str(tmp_path))
+        table.read_diverged(str(tmp_path))

@@ -44,7 +44,7 @@ def pretend(tmp_path, monkeypatch):
     def set_script(text):
         path = tmp_path / "logistic_sgd.py"
         path.write_text("import os, signal, sys, time\n" + textwrap.dedent(text))
-        monkeypatch.setattr(trial, "path_of_script", lambda name: str(path))
+        monkeypatch.setattr(trial, "find_script", lambda name: str(path))
     return set_script
 
 
@@ -107,7 +107,7 @@ def test_a_trial_that_dies_twice_has_not_failed(pretend, tmp_path, monkeypatch):
     pretend("print('begun', flush=True)\n"
             "if open('trial.txt').read().count('begun') < 3: os.kill(os.getpid(), signal.SIGKILL)\n"
             "open('done', 'w')")
-    monkeypatch.setattr(trial, "result", lambda state: {"epochs": 3} if os.path.exists(
+    monkeypatch.setattr(trial, "read_result", lambda state: {"epochs": 3} if os.path.exists(
         str(tmp_path / "done")) else None)
     assert trial.experiment(state_of(tmp_path), Channel()) == {"epochs": 3}
 
@@ -138,7 +138,7 @@ sys.path.insert(0, sys.argv[1])
 from test_trial import Channel, state_of
 from lenet.sweep import trial
 import pathlib
-trial.path_of_script = lambda name: sys.argv[2] + "/logistic_sgd.py"
+trial.find_script = lambda name: sys.argv[2] + "/logistic_sgd.py"
 trial.experiment(state_of(pathlib.Path(sys.argv[2])), Channel())
 """
 
