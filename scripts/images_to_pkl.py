@@ -27,7 +27,7 @@ def main():
                         help="take at most N images of each class")
     parser.add_argument("--order", choices=("shuffled", "name"), default="shuffled",
                         help="of the examples: by the seed, or by file name")
-    parser.add_argument("--seed", type=commands.whole_seed, default=23455, metavar="N",
+    parser.add_argument("--seed", type=commands.parse_seed, default=23455, metavar="N",
                         help="seed of the split and of the order")
     parser.add_argument("--strict", action="store_true",
                         help="stop at a file that is not an image, instead of skipping it")

@@ -30,7 +30,7 @@ def options():
     parser.add_argument("--eta", type=float, default=0.1, metavar="RATE", help="learning rate")
     parser.add_argument("--lmbda", type=float, default=0.0, metavar="FACTOR",
                         help="factor of the L2 regularization")
-    parser.add_argument("--seed", type=commands.whole_seed, default=0, metavar="N",
+    parser.add_argument("--seed", type=commands.parse_seed, default=0, metavar="N",
                         help="seed of the initial parameters and of the dropout")
     parser.add_transfer("conv_layers")
     parser.add_standardize()

@@ -17,7 +17,7 @@ def main():
         description=__doc__, example="python scripts/pooling_demo.py --output pooling.png"
     )
     parser.add_dataset()
-    parser.add_argument("--seed", type=commands.whole_seed, default=0, metavar="N",
+    parser.add_argument("--seed", type=commands.parse_seed, default=0, metavar="N",
                         help="seed of the stochastic pooling")
     parser.add_argument("--output", metavar="FILE", help="write the picture to this file")
     arguments = parser.parse_args()

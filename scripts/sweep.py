@@ -31,7 +31,7 @@ def options():
                        help="train on the workers of this Dask scheduler: tcp://host:8786")
     parser.add_argument("--random", type=int, metavar="N",
                         help="try only N points of the grid, drawn without replacement")
-    parser.add_argument("--random-seed", type=commands.whole_seed, default=0, metavar="N",
+    parser.add_argument("--random-seed", type=commands.parse_seed, default=0, metavar="N",
                         help="seed of that draw")
     parser.add_argument("--halving", action="store_true",
                         help="train all for a few epochs, the better half for twice as many, and "

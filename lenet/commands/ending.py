@@ -11,7 +11,7 @@ from lenet.parallel import ranks
 
 WRONG_USAGE, FAILED = 2, 1
 
-WRITTEN = "lenet.written"  # the name of an error handler for codecs
+ERROR_HANDLER = "lenet.written"  # its name among those of codecs
 
 
 def run(main):
@@ -19,7 +19,7 @@ def run(main):
 
     0: done; 1: a file or the training failed; 2: wrong usage; 130: Ctrl-C; 143: SIGTERM.
     """
-    make_streams_ready()
+    prepare_streams()
     before = signal.getsignal(signal.SIGTERM)
     if before is signal.SIG_DFL:  # clean up as after Ctrl-C
         signal.signal(signal.SIGTERM, terminate)
@@ -67,10 +67,10 @@ def call_main(main):
         return fail(f"more memory is needed than there is: {first_line}", FAILED)
 
 
-def make_streams_ready():
+def prepare_streams():
     """Let any file name be read and printed, and replace a closed stream."""
-    codecs.register_error(WRITTEN, replace_character)
-    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, WRITTEN)):
+    codecs.register_error(ERROR_HANDLER, replace_character)
+    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, ERROR_HANDLER)):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=errors)
     for name in ("stdout", "stderr"):

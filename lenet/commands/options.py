@@ -22,7 +22,7 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
         return super()._get_help_string(action)
 
 
-class OneOrTwo(argparse.Action):
+class SizeAction(argparse.Action):
     """One size for both layers, or one for each."""
 
     def __call__(self, parser, namespace, values, option_string=None):
@@ -86,11 +86,11 @@ class Parser(argparse.ArgumentParser):
                           help="maximal number of passes over the training set")
         self.add_argument("--batch-size", type=int, metavar="N", help="examples per minibatch")
         if seed:
-            self.add_argument("--seed", type=whole_seed, metavar="N", help=seed)
+            self.add_argument("--seed", type=parse_seed, metavar="N", help=seed)
 
     def add_sizes(self, name, of):
         """Add an option for the size of something, such as the filters of two layers."""
-        self.add_argument(name, type=rows_and_columns, nargs="+", action=OneOrTwo, metavar="SIZE",
+        self.add_argument(name, type=parse_size, nargs="+", action=SizeAction, metavar="SIZE",
                           help=f"size of the {of}: one for both layers or one for each; 5, or 5x7 "
                                "for 5 rows and 7 columns")
 
@@ -160,7 +160,7 @@ class Parser(argparse.ArgumentParser):
                           help="seconds that a process of mpiexec waits for another one")
 
 
-def rows_and_columns(text):
+def parse_size(text):
     """[rows, columns] that were typed as 5x7, or as 5 for [5, 5]."""
     size = text.split("x")
     if len(size) > 2 or not all(number.isdecimal() and int(number) > 0 for number in size):
@@ -169,7 +169,7 @@ def rows_and_columns(text):
     return [int(size[0]), int(size[-1])]
 
 
-def whole_seed(text):
+def parse_seed(text):
     """The seed that was typed, which NumPy can take."""
     if not (text.isdigit() and int(text) < 2 ** 32):
         raise argparse.ArgumentTypeError(f"{text}; expected a number from 0 to 2 ** 32 - 1")

@@ -83,8 +83,8 @@ def resume_options(parser, run, options):
         if name not in options:
             raise DataError(f"{run.folder}: begun with the option {name} = {value!r:.40}, "
                             f"which {parser.prog} does not have; begin another run with --output")
-    options = parse_with(parser, begun_with, run.folder, "begin another run with --output",
-                         may_differ=(*MAY_DIFFER, parser.epochs))
+    options = parse_with_defaults(parser, begun_with, run.folder, "begin another run with --output",
+                                  may_differ=(*MAY_DIFFER, parser.epochs))
     if parser.epochs in begun_with and options[parser.epochs] < run.epochs_done:
         raise UsageError(f"{option_name(parser.epochs)} {options[parser.epochs]}, but {run.folder} "
                          f"has been trained for {run.epochs_done} epochs; name more, or begin "
@@ -98,11 +98,11 @@ def take_network(parser, folder, settings, options):
         raise UsageError(f"{folder}: a run of {settings.get('command')}; expected one of "
                          f"{parser.prog}")
     kept = {name: settings[name] for name in parser.of_network if name in settings}
-    parsed = parse_with(parser, kept, folder, "train without --from")
+    parsed = parse_with_defaults(parser, kept, folder, "train without --from")
     return {name: parsed[name] for name in options}
 
 
-def parse_with(parser, defaults, folder, otherwise, may_differ=()):
+def parse_with_defaults(parser, defaults, folder, otherwise, may_differ=()):
     """Parse with the options of a run as defaults, from which typed ones must not differ."""
     parser.set_defaults(**defaults)
     options = vars(parser.parse_args())
