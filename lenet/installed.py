@@ -1,14 +1,18 @@
 """What is installed: where ``data`` and ``scripts`` are, how commands are typed, which NumPy."""
 
 import os
-import re
 
 
-def beside_the_package():
+def find_resources():
     """The folder that holds ``data`` and ``scripts``: the clone, or where these are installed."""
     parent = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     installed = os.path.join(parent, "lenet_theano")
     return installed if os.path.isdir(installed) else parent
+
+
+def is_installed():
+    """Whether this is the package as ``pip`` installs it, rather than the clone."""
+    return os.path.basename(find_resources()) == "lenet_theano"
 
 
 def numpy_version():
@@ -23,13 +27,16 @@ def option_name(argument):
     return "--" + argument.replace("_", "-")
 
 
-def as_typed(text):
-    """A text with the commands of the clone as they are typed here: where they are installed,
-    ``lenet NAME`` for ``python scripts/NAME.py``, and the whole path of a shell script."""
-    folder = beside_the_package()
-    if os.path.basename(folder) != "lenet_theano":
-        return text
-    text = re.sub(r"python scripts/(\w+)\.py",
-                  lambda script: "lenet " + script.group(1).replace("_", "-"), text)
-    # A path of the user's that has such a part stays as it is.
-    return re.sub(r"(?<![\w./-])scripts/(?=\w+\.sh\b)", os.path.join(folder, "scripts", ""), text)
+def command_line(typed):
+    """How a command line of the clone is typed here: "lenet predict RUN" for "python
+    scripts/predict.py RUN" where the package is installed."""
+    if not is_installed():
+        return typed
+    _, script, *arguments = typed.split(" ")
+    name, _ = os.path.splitext(os.path.basename(script))
+    return " ".join(["lenet", name.replace("_", "-"), *arguments])
+
+
+def shell_script(name):
+    """How a shell script of ``scripts`` is typed here."""
+    return os.path.join(find_resources(), "scripts", name) if is_installed() else f"scripts/{name}"

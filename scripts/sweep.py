@@ -5,7 +5,7 @@ import signal
 
 from lenet import commands
 from lenet.errors import Interrupted, TrainingError
-from lenet.installed import as_typed
+from lenet.installed import command_line
 from lenet.sweep import picture, table
 from lenet.sweep.study import SCRIPTS, Study, list_actions, load_parser
 
@@ -38,7 +38,7 @@ def options():
                              "so on")
     script = first.parse_known_args()[0].script
     group = parser.add_argument_group(
-        as_typed(f"options of python scripts/{script}.py, which explains them"),
+        f"options of {command_line(f'python scripts/{script}.py')}, which explains them",
         "Each takes several values; an option of several words takes them as one: 20,50")
     for option in list_actions(load_parser(script)):
         group.add_argument(option, dest=option, nargs="+", metavar="VALUE")

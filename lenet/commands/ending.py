@@ -6,7 +6,6 @@ import signal
 import sys
 
 from lenet.errors import DataError, Interrupted, TrainingError, UsageError
-from lenet.installed import as_typed
 from lenet.parallel import ranks
 
 WRONG_USAGE, FAILED = 2, 1
@@ -93,6 +92,5 @@ def replace_character(error):
 
 def fail(reason, status):
     """Print the reason in one line on standard error."""
-    reason = as_typed(" ".join(str(reason).split()))
-    print(f"{os.path.basename(sys.argv[0])}: {reason}", file=sys.stderr)
+    print(f"{os.path.basename(sys.argv[0])}: {' '.join(str(reason).split())}", file=sys.stderr)
     return status

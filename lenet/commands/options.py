@@ -4,7 +4,7 @@ import argparse
 import inspect
 
 from lenet.commands.ending import WRONG_USAGE
-from lenet.installed import as_typed
+from lenet.installed import command_line
 from lenet.parallel.ranks import TIMEOUT
 
 # Those of lenet.networks.ACTIVATIONS that a hidden layer can have by option.
@@ -51,7 +51,7 @@ class Parser(argparse.ArgumentParser):
         self.defaults = {}
         super().__init__(
             description=description,
-            epilog="example: " + as_typed(example),
+            epilog="example: " + command_line(example),
             formatter_class=HelpFormatter,
         )
         self.of_network = ()

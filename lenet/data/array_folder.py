@@ -14,6 +14,7 @@ import numpy
 
 from lenet.data.files import make_read_error
 from lenet.errors import DataError, one_line
+from lenet.installed import command_line
 
 PARTS = ("train", "valid", "test")
 DESCRIPTION = "dataset.json"
@@ -59,8 +60,9 @@ def read_description(folder):
         with open(path, encoding="utf-8") as file:
             return json.load(file)
     except FileNotFoundError:
+        maker = command_line("python scripts/images_to_pkl.py")
         raise DataError(f"{folder}: cannot be read as a dataset, since it has no {DESCRIPTION}; "
-                        "make one with `python scripts/images_to_pkl.py`") from None
+                        f"make one with `{maker}`") from None
     except OSError as error:
         raise make_read_error(path, error) from None
     except ValueError as error:

@@ -23,9 +23,9 @@ from lenet.data.files import make_folder, make_read_error
 from lenet.data.pixels import as_floats
 from lenet.data.sets import SET_NAMES, Datasets, shared_dataset
 from lenet.errors import DataError, UsageError, one_line
-from lenet.installed import beside_the_package
+from lenet.installed import find_resources
 
-REPOSITORY_DATA = os.path.join(beside_the_package(), "data")
+REPOSITORY_DATA = os.path.join(find_resources(), "data")
 
 
 def load_data(dataset="mnist.pkl.gz"):

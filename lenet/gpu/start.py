@@ -17,9 +17,9 @@ import numpy
 from lenet.gpu import libraries, names
 from lenet.gpu.driver import Driver
 from lenet.gpu.libraries import CudaError
-from lenet.installed import as_typed, numpy_version
+from lenet.installed import numpy_version, shell_script
 
-BUILD = as_typed("scripts/build_pygpu.sh")
+BUILD = shell_script("build_pygpu.sh")
 DRIVER_HELP = 'sudo apt-get install nvidia-driver  # on Debian, see docs/gpu.md first'
 
 

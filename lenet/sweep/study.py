@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from lenet.data.files import make_folder, make_read_error, write_beside
 from lenet.errors import DataError, UsageError
-from lenet.installed import beside_the_package, option_name
+from lenet.installed import find_resources, option_name
 from lenet.runs.run import list_others, lock_folder
 
 SCRIPTS = ("convolutional_mlp", "lenet5_1998", "logistic_sgd", "mlp", "network3")
@@ -184,7 +184,7 @@ class Study:
 
 
 def find_script(name):
-    return os.path.join(beside_the_package(), "scripts", name + ".py")
+    return os.path.join(find_resources(), "scripts", name + ".py")
 
 
 def load_parser(script):
