@@ -25,7 +25,7 @@ def main():
     output = options.pop("output")
     plots.check_output(output)
     errors = compare_steps(**commands.make_arguments(commands.take_timeout(options)))
-    if ranks.world().rank:
+    if ranks.get_world().rank:
         return
     print(f"\n{'network':20}  test error")
     for name, error in errors:

@@ -29,7 +29,7 @@ def parse_training(parser):
         The arguments of the function that trains, by name; among them the observers, of which only
         rank 0 has a ``lenet.runs.run.Run``.
     """
-    world = ranks.world()
+    world = ranks.get_world()
     run = told = None
     if world.rank == 0:
         options, run, is_resumed = parse_alone(parser)
@@ -66,7 +66,7 @@ def take_timeout(options):
     timeout = options.pop("timeout")
     if not timeout > 0:
         raise UsageError(f"--timeout {timeout}; expected a positive number of seconds")
-    ranks.world().timeout = timeout
+    ranks.get_world().timeout = timeout
     return options
 
 
@@ -124,10 +124,10 @@ def make_arguments(options, run=None, is_resumed=False, world=None):
         Saves the training.
     is_resumed : bool
         Whether the run has its parameters already.
-    world : lenet.parallel.ranks.Alone or Ranks, optional
+    world : lenet.parallel.ranks.SingleProcess or Ranks, optional
         The processes that train; by default this one.
     """
-    world = world or ranks.world()
+    world = world or ranks.get_world()
     arguments, observers = dict(options), []
     source, fine_tune = arguments.pop("from", None), arguments.pop("fine_tune", False)
     if source is not None:
@@ -137,9 +137,9 @@ def make_arguments(options, run=None, is_resumed=False, world=None):
     if run is not None:
         observers.append(run)
     if world.size > 1:
-        from lenet.parallel.together import Together
+        from lenet.parallel.together import RankCoordinator
 
-        observers.append(Together(world))
+        observers.append(RankCoordinator(world))
 
     chunk_mb, shards = arguments.pop("chunk_mb", None), arguments.pop("shards", 1)
     if arguments.pop("standardize", False):

@@ -131,9 +131,9 @@ class ChunkedSet(SharedSet):
         self.images, self.all_labels, self.window = images, labels, window
         self.selection, self.pixels = selection, pixels
         if selection is not None:
-            self.all_labels = selection.rows(labels)
+            self.all_labels = selection.select_rows(labels)
             if not isinstance(images, numpy.memmap):
-                self.images = selection.rows(images)
+                self.images = selection.select_rows(images)
         self.n_examples, self.n_pixels = len(self.all_labels), images.shape[1]
         # Reading instead of mapping: a mapped page past the end of a truncated file kills the
         # process, and mapped pages fill the memory.
@@ -185,7 +185,8 @@ class ChunkedSet(SharedSet):
             x[...] = as_floats(self.images[start:start + n], self.pixels)
         else:
             done = 0
-            pieces = [(start, n)] if self.selection is None else self.selection.pieces(start, n)
+            pieces = ([(start, n)] if self.selection is None
+                      else self.selection.find_pieces(start, n))
             for first, count in pieces:
                 self.read_bytes(first, x[done:done + count])
                 done += count

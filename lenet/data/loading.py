@@ -146,8 +146,9 @@ def place_sets(stored, megabytes=math.inf, selections=(None, None, None)):
         return [ChunkedSet(x, y, window, selection, stored.pixels)
                 for (x, y), selection in zip(stored, selections)]
     with gpu_memory.explain_full_memory(lambda: {"the data set": size}):
-        return [shared_dataset((as_floats(x, stored.pixels), y) if selection is None else
-                               (as_floats(selection.rows(x), stored.pixels), selection.rows(y)))
+        return [shared_dataset(
+            (as_floats(x, stored.pixels), y) if selection is None else
+            (as_floats(selection.select_rows(x), stored.pixels), selection.select_rows(y)))
                 for (x, y), selection in zip(stored, selections)]
 
 

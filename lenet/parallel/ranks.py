@@ -29,8 +29,8 @@ FEW = 2
 
 TIMEOUT = 300.0  # seconds
 
-FAILED = 1  # the tag of a message to rank 0: why a rank ends
-GRACE = 5.0  # seconds that rank 0 has to pass it on
+FAILURE_TAG = 1  # marks a message to rank 0: why a rank ends
+GRACE_SECONDS = 5.0  # for rank 0 to pass it on
 
 
 def tree_sum(term, first, n):
@@ -53,7 +53,7 @@ def tree_sum(term, first, n):
     return total
 
 
-class Alone:
+class SingleProcess:
     """One process, which shares nothing; with the methods of ``Ranks``."""
 
     rank, size = 0, 1
@@ -65,7 +65,7 @@ class Alone:
     def share(self, value=None):
         return value
 
-    def total(self, count):
+    def sum_counts(self, count):
         return count
 
     def agree_to_stop(self, wish):
@@ -154,7 +154,7 @@ class Ranks:
         self.wait(self.comm.Ibcast(content))
         return pickle.loads(content)
 
-    def everyones(self, value):
+    def gather(self, value):
         """The values that the ranks give, a list."""
         content = pickle.dumps(value)
         sizes = numpy.empty(self.size, int)
@@ -165,9 +165,9 @@ class Ranks:
         self.wait(self.comm.Iallgather(own, contents))
         return [pickle.loads(content) for content in contents]
 
-    def total(self, count):
+    def sum_counts(self, count):
         """The sum of the whole numbers that the ranks give."""
-        return sum(self.everyones(count))
+        return sum(self.gather(count))
 
     def agree_to_stop(self, wish):
         """Let the next message carry the wish to stop; whether the last ones carried one."""
@@ -176,7 +176,7 @@ class Ranks:
 
     def check_same(self, facts):
         """Raise a UsageError unless all ranks give the same facts, a dict of texts by name."""
-        everyones = self.everyones((self.host, facts))
+        everyones = self.gather((self.host, facts))
         host, expected = everyones[0]
         for rank, (other, found) in enumerate(everyones):
             for name, value in expected.items():
@@ -221,8 +221,8 @@ class Ranks:
     def pass_on_failures(self):
         """On rank 0: end all ranks if another one has failed."""
         status = self.MPI.Status()
-        if self.rank == 0 and self.comm.Iprobe(tag=FAILED, status=status):
-            host, text, code = self.comm.recv(source=status.Get_source(), tag=FAILED)
+        if self.rank == 0 and self.comm.Iprobe(tag=FAILURE_TAG, status=status):
+            host, text, code = self.comm.recv(source=status.Get_source(), tag=FAILURE_TAG)
             sys.stderr.write(f"rank {status.Get_source()} on {host}: {text}")
             self.end(code)
 
@@ -230,21 +230,21 @@ class Ranks:
         """End all ranks, after this one has said why: rank 0 says it for the others."""
         if self.rank:
             text = sys.stderr.getvalue()
-            self.comm.isend((self.host, text, status), 0, FAILED)
-            time.sleep(GRACE + self.rank)  # in which rank 0 ends, and this one with it
+            self.comm.isend((self.host, text, status), 0, FAILURE_TAG)
+            time.sleep(GRACE_SECONDS + self.rank)  # in which rank 0 ends, and this one with it
             sys.__stderr__.write(f"rank {self.rank} on {self.host}: {text}")
             sys.__stderr__.flush()
         sys.stderr.flush()
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # MPI would add lines of its own
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(int(GRACE))  # kills this process, should mpiexec be out of reach
+        signal.alarm(int(GRACE_SECONDS))  # kills this process, should mpiexec be out of reach
         self.comm.Abort(status)
 
 
-_world = Alone()
+_world = SingleProcess()
 
 
-def world():
+def get_world():
     """The processes of this training: one alone, unless it has joined others."""
     return _world
 
@@ -264,7 +264,7 @@ def join():
     if not processors.under_mpi():
         return
     if rank:
-        be_silent()
+        silence_output()
     try:
         from mpi4py import MPI
     except ImportError as error:
@@ -272,7 +272,7 @@ def join():
                          "install them: pip install 'lenet-theano[mpi]'") from None
     _world = Ranks(MPI)
     if _world.rank:
-        be_silent()
+        silence_output()
     if _world.size == 1 and expected > 1:
         library = " ".join(MPI.Get_library_version().splitlines()[0].partition(",")[0].split())
         raise UsageError(f"mpiexec started {expected} processes, but each believes to be alone; "
@@ -280,7 +280,7 @@ def join():
     _world.check_same(list_facts())
 
 
-def be_silent():
+def silence_output():
     """Print nothing; what goes to standard error is kept for ``Ranks.end``."""
     logging.getLogger("theano.gof.compilelock").setLevel(logging.WARNING)  # "waiting for ..."
     sys.stdout, sys.stderr = open(os.devnull, "w"), io.StringIO()

@@ -38,7 +38,7 @@ class Shards(namedtuple("Shards", "number batch_size own")):
         """Examples per shard."""
         return self.batch_size // self.number
 
-    def rows(self, array):
+    def select_rows(self, array):
         """The own examples in an array of all, whose incomplete last minibatch is left out."""
         n_batches = len(array) // self.batch_size
         # (n, ...) -> (minibatches, shards, examples, ...) -> (own examples, ...)
@@ -47,13 +47,13 @@ class Shards(namedtuple("Shards", "number batch_size own")):
         own = split[:, self.own.start:self.own.stop]
         return own.reshape((n_batches * len(self.own) * self.size,) + array.shape[1:])
 
-    def pieces(self, start, n):
+    def find_pieces(self, start, n):
         """Where ``n`` own examples, from number ``start`` on, are among all: pairs of the first
         and the number of neighbours."""
-        together = len(self.own) * self.size  # the own examples of a minibatch
+        n_per_minibatch = len(self.own) * self.size
         while n:
-            minibatch, offset = divmod(start, together)
-            count = min(n, together - offset)
+            minibatch, offset = divmod(start, n_per_minibatch)
+            count = min(n, n_per_minibatch - offset)
             yield minibatch * self.batch_size + self.own.start * self.size + offset, count
             start, n = start + count, n - count
 
@@ -83,7 +83,7 @@ class ShardedDataset:
     ----------
     dataset : str or lenet.data.ChunkedDataset
     shards : Shards
-    world : lenet.parallel.ranks.Alone or Ranks
+    world : lenet.parallel.ranks.SingleProcess or Ranks
         The processes that train.
     """
 
@@ -108,24 +108,24 @@ class ShardedSet:
 
     Parameters
     ----------
-    held : SharedSet or ChunkedSet
+    own_set : SharedSet or ChunkedSet
         The own examples.
     n_examples : int
         Number of examples of the whole set.
     shards : Shards
-    world : lenet.parallel.ranks.Alone or Ranks
+    world : lenet.parallel.ranks.SingleProcess or Ranks
     fingerprint : int
         The checksum of the whole dataset.
     """
 
-    def __init__(self, held, n_examples, shards, world, fingerprint):
-        self.held, self.n_examples, self.shards, self.world = held, n_examples, shards, world
+    def __init__(self, own_set, n_examples, shards, world, fingerprint):
+        self.own_set, self.n_examples, self.shards, self.world = own_set, n_examples, shards, world
         self.fingerprint = fingerprint
-        self.x, self.n_pixels = held.x, held.n_pixels
+        self.x, self.n_pixels = own_set.x, own_set.n_pixels
 
     def compile_step(self, inputs, cost, gradients, updates, batch_size):
         """As of a SharedSet: the same function of a minibatch's number in every process."""
-        return compile_split_step(inputs, cost, gradients, updates, self.held, self.shards,
+        return compile_split_step(inputs, cost, gradients, updates, self.own_set, self.shards,
                                   self.world)
 
 
@@ -135,19 +135,19 @@ class SplitSet:
 
     Parameters
     ----------
-    held : SharedSet or ChunkedSet
-    world : lenet.parallel.ranks.Alone or Ranks
+    own_set : SharedSet or ChunkedSet
+    world : lenet.parallel.ranks.SingleProcess or Ranks
     """
 
-    def __init__(self, held, world):
-        self.held, self.world = held, world
-        self.x, self.n_examples, self.n_pixels = held.x, held.n_examples, held.n_pixels
-        self.labels, self.compile_all = held.labels, held.compile_all
+    def __init__(self, own_set, world):
+        self.own_set, self.world = own_set, world
+        self.x, self.n_examples, self.n_pixels = own_set.x, own_set.n_examples, own_set.n_pixels
+        self.labels, self.compile_all = own_set.labels, own_set.compile_all
 
     def compile_count(self, inputs, output, batch_size):
         """As of a SharedSet: the sum over the whole set, in every process."""
-        value = self.held.compile(inputs, output, batch_size)
+        value = self.own_set.compile(inputs, output, batch_size)
         n_batches = -(-self.n_examples // batch_size)
         rank, size = self.world.rank, self.world.size
         own = range(rank * n_batches // size, (rank + 1) * n_batches // size)
-        return lambda: self.world.total(int(round(sum(float(value(i)) for i in own))))
+        return lambda: self.world.sum_counts(int(round(sum(float(value(i)) for i in own))))

@@ -21,17 +21,17 @@ from lenet.training.functions import find_random_states
 N_STREAMS, MODULUS = 256, 2147462579
 
 
-def compile_split_step(inputs, cost, gradients, updates, held, shards, world):
+def compile_split_step(inputs, cost, gradients, updates, own_set, shards, world):
     """Compile a training step on a minibatch in shards.
 
     Parameters
     ----------
     inputs, cost, gradients, updates
         See ``lenet.data.sets.SharedSet.compile_step``; the cost is a mean over the examples.
-    held : SharedSet or ChunkedSet
+    own_set : SharedSet or ChunkedSet
         The own examples.
     shards : lenet.parallel.shards.Shards
-    world : lenet.parallel.ranks.Alone or Ranks
+    world : lenet.parallel.ranks.SingleProcess or Ranks
         Adds up what the processes have computed.
 
     Returns
@@ -44,7 +44,7 @@ def compile_split_step(inputs, cost, gradients, updates, held, shards, world):
     P. Goyal et al., "Accurate, large minibatch SGD: training ImageNet in 1 hour",
     arXiv:1706.02677, 2017, section 3.
     """
-    compute_shard = held.compile(inputs, [*gradients, cost], shards.size)
+    compute_shard = own_set.compile(inputs, [*gradients, cost], shards.size)
 
     # The update takes the sum of the gradients of all shards; the mean is in their place.
     totals = [theano.tensor.TensorType(gradient.dtype, gradient.broadcastable)()

@@ -3,7 +3,7 @@
 from lenet.training.watch import StopOnSignals
 
 
-class Together(StopOnSignals):
+class RankCoordinator(StopOnSignals):
     """Lets all ranks start from the parameters and the result of rank 0, which may have resumed a
     run, and stop after the same minibatch.
 

@@ -27,7 +27,7 @@ def main():
     for _ in range(ROUNDS):
         for steps in cases.values():
             steps.take(STEPS)
-    sizes = (1, 2 ** 12, 2 ** 16, 431082, 2 ** 22) if ranks.world().size > 1 else ()
+    sizes = (1, 2 ** 12, 2 ** 16, 431082, 2 ** 22) if ranks.get_world().size > 1 else ()
     print(json.dumps({"steps": {case: steps.medians() for case, steps in cases.items()},
                       "messages": {size: time_message(size) for size in sizes}}))
 
@@ -36,7 +36,7 @@ class Steps:
     """Milliseconds of steps, and of what they spend in the sum over the ranks."""
 
     def __init__(self, batch_size, number):
-        world = ranks.world()
+        world = ranks.get_world()
         dataset = ShardedDataset("mnist.pkl.gz", split_minibatches(number, batch_size, world),
                                  world)
         self.peer = Peer(batch_size, datasets=load_data(dataset))
@@ -45,7 +45,7 @@ class Steps:
     def take(self, n):
         """Take some steps; the first of a turn is not counted."""
         sums = []
-        world = ranks.world()
+        world = ranks.get_world()
         if world.size > 1:
             add = type(world).sum_of_branches
             world.sum_of_branches = lambda own: timed(sums, add, world, own)
@@ -65,8 +65,8 @@ def time_message(size):
     times = []
     own = numpy.ones((1, size), "float32")
     for _ in range(ROUNDS * STEPS):
-        ranks.world().total(0)  # all ranks are here
-        timed(times, ranks.world().sum_of_branches, own)
+        ranks.get_world().sum_counts(0)  # all ranks are here
+        timed(times, ranks.get_world().sum_of_branches, own)
     return statistics.median(times)
 
 

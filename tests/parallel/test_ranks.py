@@ -92,7 +92,7 @@ from lenet.parallel import ranks
 from lenet.parallel.shards import split_minibatches
 
 ranks.join()
-world = ranks.world()
+world = ranks.get_world()
 rng = numpy.random.RandomState(1)
 for number in (3, 6, 12, 15):
     terms = (rng.randn(number, 100) * 10.0 ** rng.randint(-4, 4, (number, 100))).astype("float32")
@@ -103,7 +103,7 @@ for number in (3, 6, 12, 15):
 assert not world.agree_to_stop(world.rank == 2)
 world.sum(lambda i: terms[i].copy(), shards)
 assert world.agree_to_stop(False)
-assert world.total(10 ** world.rank) == 111
+assert world.sum_counts(10 ** world.rank) == 111
 assert world.share(["of rank", world.rank] * 9 ** world.rank) == ["of rank", 0]
 print(*range(world.rank, 10))
 """
@@ -129,7 +129,7 @@ def compile_counted(*arguments):
     train_minibatch = compile_split_step(*arguments)
     def counted(index):
         steps[0] -= 1
-        if steps[0] == 0 and ranks.world().rank == rank:
+        if steps[0] == 0 and ranks.get_world().rank == rank:
             signal.setitimer(signal.ITIMER_REAL, float(os.environ["KILL_SECONDS"]))
         return train_minibatch(index)
     return counted

@@ -7,7 +7,7 @@ from conftest import write_arrays
 
 from lenet.data import ChunkedDataset, load_data
 from lenet.data.chunks import ChunkedSet
-from lenet.parallel.ranks import Alone
+from lenet.parallel.ranks import SingleProcess
 from lenet.parallel.shards import ShardedDataset, Shards
 
 
@@ -24,11 +24,11 @@ def folder(tmp_path, rng):
 def test_a_process_sees_its_shards_of_each_minibatch(folder, own, chunk_mb):
     path, sets = folder
     source = path if chunk_mb is None else ChunkedDataset(path, chunk_mb)
-    datasets = load_data(ShardedDataset(source, Shards(4, 12, own), Alone()))
+    datasets = load_data(ShardedDataset(source, Shards(4, 12, own), SingleProcess()))
     train_set = datasets[0]
-    assert isinstance(train_set.held, ChunkedSet) == (chunk_mb is not None)
+    assert isinstance(train_set.own_set, ChunkedSet) == (chunk_mb is not None)
     x, y = T.matrix(), T.ivector()
-    shard = train_set.held.compile([x, y], [x, y], 3)
+    shard = train_set.own_set.compile([x, y], [x, y], 3)
     bytes_x, labels = sets[0]
     for minibatch in (0, 1, 3, 2, 0):
         for number in own:
@@ -38,6 +38,6 @@ def test_a_process_sees_its_shards_of_each_minibatch(folder, own, chunk_mb):
             assert numpy.array_equal(x * 256, bytes_x[rows].reshape(3, 6))
             assert numpy.array_equal(y, labels[rows])
     # 53 examples are 4 minibatches of 12.
-    assert train_set.held.n_examples == 4 * 3 * len(own)
+    assert train_set.own_set.n_examples == 4 * 3 * len(own)
     assert train_set.n_examples == 53 and train_set.n_pixels == 6
     assert [a_set.n_examples for a_set in datasets[1:]] == [17, 11]

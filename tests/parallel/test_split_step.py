@@ -11,7 +11,7 @@ from lenet.convolutional_mlp import LeNet5
 from lenet.data import load_data
 from lenet.errors import UsageError
 from lenet.logistic_sgd import LogisticRegression
-from lenet.parallel.ranks import Alone, tree_sum
+from lenet.parallel.ranks import SingleProcess, tree_sum
 from lenet.parallel.shards import ShardedDataset, split_minibatches
 from lenet.parallel.split_step import N_STREAMS, draw_state
 from lenet.training.functions import compile_functions, find_random_states
@@ -20,8 +20,8 @@ from lenet.training.updates import Momentum, RateByEpoch
 
 
 def load_shards(dataset, number, batch_size):
-    return load_data(ShardedDataset(dataset, split_minibatches(number, batch_size, Alone()),
-                                    Alone()))
+    return load_data(ShardedDataset(dataset, split_minibatches(number, batch_size, SingleProcess()),
+                                    SingleProcess()))
 
 
 def pairwise(terms):
@@ -109,4 +109,4 @@ def test_the_random_numbers_of_shards_are_uniform_and_independent():
 @pytest.mark.parametrize("number, batch_size", [(0, 500), (-1, 500), (3, 500), (500, 0), (8, 4)])
 def test_shards_of_different_sizes_are_refused(number, batch_size):
     with pytest.raises(UsageError, match=f"--shards {number} "):
-        split_minibatches(number, batch_size, Alone())
+        split_minibatches(number, batch_size, SingleProcess())
