@@ -42,11 +42,11 @@ class TutorialReport(Observer):
 
     def validated(self, epoch, minibatch, error):
         self.print_line(f"epoch {epoch}, minibatch {minibatch}/{self.n_train_batches}, "
-                  f"validation error {error * 100.0:f} %")
+                        f"validation error {error * 100.0:f} %")
 
     def improved(self, epoch, minibatch, error):
         self.print_line(f"     epoch {epoch}, minibatch {minibatch}/{self.n_train_batches}, "
-                  f"test error of best model {error * 100.0:f} %")
+                        f"test error of best model {error * 100.0:f} %")
 
     def training_ends(self, result):
         minutes = (timeit.default_timer() - self.start_time) / 60.0
@@ -58,8 +58,8 @@ class TutorialReport(Observer):
         self.print_line("Optimization complete.")
         if result.has_best:
             self.print_line(f"Best validation score of {result.best_validation_error * 100.0:f} % "
-                      f"obtained at iteration {result.best_iteration + 1}, "
-                      f"with test performance {result.test_error * 100.0:f} %")
+                            f"obtained at iteration {result.best_iteration + 1}, "
+                            f"with test performance {result.test_error * 100.0:f} %")
 
     def print_line(self, text):
         """Print one line, above the bar if both are on one terminal."""

@@ -87,13 +87,13 @@ class StopOnSignals(Observer):
 
     def __init__(self):
         self.signal = None
-        self.handlers = {}  # the previous ones, by signal
+        self.previous_handlers = {}  # {signal: handler}
 
     def training_begins(self, functions, n_epochs, result):
         # Only the main thread may set what happens on a signal.
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self.handlers[number] = signal.signal(number, self.receive)
+                self.previous_handlers[number] = signal.signal(number, self.receive)
 
     def receive(self, number, frame):
         if self.signal is not None:
@@ -105,5 +105,5 @@ class StopOnSignals(Observer):
 
     def close(self):
         """Restore the previous handlers."""
-        while self.handlers:
-            signal.signal(*self.handlers.popitem())
+        while self.previous_handlers:
+            signal.signal(*self.previous_handlers.popitem())
