@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from lenet.gpu import libraries, start
-from lenet.gpu.libraries import CudaError, described, text
+from lenet.gpu.libraries import CudaError, describe_library, format_version
 
 Finding = collections.namedtuple("Finding", "name text command missing")
 Finding.__doc__ = "A line of the report; ``missing`` if the GPU cannot be used because of it."
@@ -35,16 +35,16 @@ def examine(device, cache, compiler):
             return Finding(name, str(error), error.command, True)
 
     yield look("driver", start.find_driver,
-               lambda driver: f"supports CUDA {text(driver.version)} ({driver.path})")
+               lambda driver: f"supports CUDA {format_version(driver.version)} ({driver.path})")
     if "driver" in found:
         driver = found["driver"]
         yield look("device", lambda: start.find_device(driver, device),
                    lambda gpu: f"cuda{gpu.number}: {gpu.name}, compute capability "
-                               f"{text(gpu.capability)}, {gpu.memory // 2 ** 20} MiB")
+                               f"{format_version(gpu.capability)}, {gpu.memory // 2 ** 20} MiB")
     if "device" in found:
         yield look("CUDA", lambda: start.find_cuda(driver, found["device"]), describe_cuda)
     else:
-        yield Finding("CUDA", describe_all(libraries.folders()), None, False)
+        yield Finding("CUDA", describe_all(libraries.list_folders()), None, False)
     yield look("pygpu", start.find_pygpu,
                lambda pygpu: f"{pygpu.__version__} ({os.path.dirname(pygpu.__file__)})")
     if "device" in found and "pygpu" in found:
@@ -61,14 +61,15 @@ def examine(device, cache, compiler):
 
 
 def describe_cuda(cuda):
-    return f"NVRTC of {described(cuda.nvrtc)}, cuBLAS of {described(cuda.cublas)}"
+    return f"NVRTC of {describe_library(cuda.nvrtc)}, cuBLAS of {describe_library(cuda.cublas)}"
 
 
 def describe_all(folders):
     """Every NVRTC and cuBLAS, where no device says which of them would do."""
-    found = [f"{name} of {described(library)}"
+    found = [f"{name} of {describe_library(library)}"
              for folder in folders
-             for name, search in (("NVRTC", libraries.nvrtc_in), ("cuBLAS", libraries.cublas_in))
+             for name, search in (("NVRTC", libraries.find_nvrtc),
+                                  ("cuBLAS", libraries.find_cublas))
              for library in search(folder)]
     return ", ".join(found) or "no NVRTC, no cuBLAS"
 

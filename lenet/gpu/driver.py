@@ -64,7 +64,7 @@ class Driver:
             except OSError:
                 continue
             if path == FILE:
-                return loaded_from(path), library
+                return find_loaded_file(path), library
             load_parts(os.path.dirname(path))
             return path, library
         raise OSError(f"no NVIDIA driver found ({FILE} cannot be loaded)")
@@ -98,7 +98,7 @@ def load_parts(folder):
                 ctypes.CDLL(path)
 
 
-def loaded_from(path):
+def find_loaded_file(path):
     """The file that was mapped into this process when ``libcuda.so.1`` was loaded."""
     with contextlib.suppress(OSError), open("/proc/self/maps") as maps:
         for line in maps:

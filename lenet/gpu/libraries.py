@@ -40,7 +40,7 @@ class CudaError(Exception):
 # --- where people have them -----------------------------------------------------------------
 
 
-def folders():
+def list_folders():
     """Folders that may hold CUDA's libraries, the user's choices first, without duplicates.
 
     LD_LIBRARY_PATH; the toolkit that CUDA_HOME names; packages of PyPI; Python's own folders, where
@@ -49,19 +49,19 @@ def folders():
     """
     found = os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)
     for name in ("CUDA_HOME", "CUDA_PATH", "CUDA_ROOT"):
-        found += toolkit_folders(os.environ.get(name, ""))
-    found += package_folders(sys.path)
-    found += toolkit_folders(sys.prefix) + toolkit_folders(sys.base_prefix)
+        found += list_toolkit_folders(os.environ.get(name, ""))
+    found += list_package_folders(sys.path)
+    found += list_toolkit_folders(sys.prefix) + list_toolkit_folders(sys.base_prefix)
     for pattern in TOOLKITS:
         for root in sorted(glob.glob(pattern), reverse=True):
-            found += toolkit_folders(root)
-    found += linker_folders()
+            found += list_toolkit_folders(root)
+    found += list_linker_folders()
     found += driver.FOLDERS
     # /lib is /usr/lib on most systems
     return list(dict.fromkeys(os.path.realpath(f) for f in found if f and os.path.isdir(f)))
 
 
-def toolkit_folders(root):
+def list_toolkit_folders(root):
     """Where a CUDA toolkit keeps its libraries."""
     if not root:
         return []
@@ -69,7 +69,7 @@ def toolkit_folders(root):
         glob.glob(os.path.join(glob.escape(root), "targets", "*-linux", "lib")))
 
 
-def package_folders(path):
+def list_package_folders(path):
     """Where the packages nvidia-cuda-nvrtc and nvidia-cublas put them: both in nvidia/cu13/lib for
     CUDA 13, each in a folder of its own for CUDA 11 and 12."""
     found = []
@@ -79,7 +79,7 @@ def package_folders(path):
     return found
 
 
-def linker_folders():
+def list_linker_folders():
     """Folders in the dynamic linker's cache that hold NVRTC or cuBLAS."""
     for program in ("ldconfig", "/sbin/ldconfig"):
         try:
@@ -95,7 +95,7 @@ def linker_folders():
 # --- what a folder holds --------------------------------------------------------------------
 
 
-def newest(folder, stem):
+def find_newest(folder, stem):
     """{12: (12, 9)}: of the files STEM.so.VERSION in a folder the newest of each major version, the
     newest first."""
     found = {}
@@ -107,24 +107,24 @@ def newest(folder, stem):
     return dict(sorted(found.items(), reverse=True))
 
 
-def path_of(folder, stem, version):
-    return os.path.join(folder, f"{stem}.so.{text(version)}")
+def library_path(folder, stem, version):
+    return os.path.join(folder, f"{stem}.so.{format_version(version)}")
 
 
-def nvrtc_in(folder):
+def find_nvrtc(folder):
     """NVRTC of a folder, one of each major version."""
-    built_in = newest(folder, "libnvrtc-builtins")
-    return [Library(path_of(folder, "libnvrtc", version), built_in[major][:2])
-            for major, version in newest(folder, "libnvrtc").items() if major in built_in]
+    built_in = find_newest(folder, "libnvrtc-builtins")
+    return [Library(library_path(folder, "libnvrtc", version), built_in[major][:2])
+            for major, version in find_newest(folder, "libnvrtc").items() if major in built_in]
 
 
-def cublas_in(folder):
+def find_cublas(folder):
     """cuBLAS of a folder, one of each major version."""
-    return [Library(path_of(folder, "libcublas", version), (major,))
-            for major, version in newest(folder, "libcublas").items()]
+    return [Library(library_path(folder, "libcublas", version), (major,))
+            for major, version in find_newest(folder, "libcublas").items()]
 
 
-def capabilities(nvrtc):
+def list_capabilities(nvrtc):
     """The compute capabilities that NVRTC compiles for: {(5, 0), ..., (9, 0)}.
 
     Raises
@@ -146,11 +146,11 @@ def capabilities(nvrtc):
 # --- which work together --------------------------------------------------------------------
 
 
-def text(version):
+def format_version(version):
     return ".".join(map(str, version))
 
 
-def install(version, newest=12):
+def install_command(version, newest=12):
     """The command that installs NVRTC and cuBLAS of a version of CUDA up to ``version``.
 
     CUDA 12 is the choice wherever the driver supports it: it compiles for almost everything from
@@ -170,12 +170,12 @@ def package_suffix(major):
     return f"-cu{major}" if major < 13 else ""
 
 
-def described(library):
-    return f"CUDA {text(library.version)} ({library.path})"
+def describe_library(library):
+    return f"CUDA {format_version(library.version)} ({library.path})"
 
 
 def choose(driver_version, capability, where=None):
-    """The first NVRTC and cuBLAS, in the order of `folders`, that work together and here.
+    """The first NVRTC and cuBLAS, in the order of `list_folders`, that work together and here.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def choose(driver_version, capability, where=None):
     capability : (int, int)
         The device's compute capability.
     where : list of str
-        The folders; by default those of `folders`.
+        The folders; by default those of `list_folders`.
 
     Returns
     -------
@@ -195,42 +195,43 @@ def choose(driver_version, capability, where=None):
     CudaError
         There is no such pair.
     """
-    where = folders() if where is None else where
-    compilers = [library for folder in where for library in nvrtc_in(folder)]
-    products = [library for folder in where for library in cublas_in(folder)]
-    help_both = install(driver_version)
+    where = list_folders() if where is None else where
+    compilers = [library for folder in where for library in find_nvrtc(folder)]
+    products = [library for folder in where for library in find_cublas(folder)]
+    help_both = install_command(driver_version)
     if not compilers and not products:
         raise CudaError("CUDA's libraries libnvrtc and libcublas were not found", help_both)
     if not compilers:
-        raise CudaError(f"cuBLAS of {described(products[0])} was found, but no NVRTC", help_both)
+        raise CudaError(f"cuBLAS of {describe_library(products[0])} was found, but no NVRTC",
+                        help_both)
     old_enough = [library for library in compilers if library.version <= driver_version]
     if not old_enough:
         oldest = min(compilers, key=lambda library: library.version)
-        raise CudaError(f"the driver supports CUDA {text(driver_version)}, NVRTC is of "
-                        f"{described(oldest)}: update the driver or install an older CUDA",
+        raise CudaError(f"the driver supports CUDA {format_version(driver_version)}, NVRTC is of "
+                        f"{describe_library(oldest)}: update the driver or install an older CUDA",
                         help_both)
     reasons = []
     for nvrtc in old_enough:
-        cublas = partner(nvrtc, products)
+        cublas = find_partner(nvrtc, products)
         if cublas is None:
-            reasons.append(without_partner(nvrtc, products))
+            reasons.append(make_partner_error(nvrtc, products))
             continue
         try:
-            known = capabilities(nvrtc)
+            known = list_capabilities(nvrtc)
         except OSError as error:
             reasons.append(CudaError(f"{nvrtc.path} cannot be loaded: {error}", help_both))
             continue
         if capability in known:
             return Cuda(nvrtc, cublas)
         reasons.append(CudaError(
-            f"the device has compute capability {text(capability)}, for which NVRTC of "
-            f"{described(nvrtc)} does not compile",
+            f"the device has compute capability {format_version(capability)}, for which NVRTC of "
+            f"{describe_library(nvrtc)} does not compile",
             # CUDA 13 knows some later capabilities than 12, and none below 7.5.
-            install(driver_version, 13 if nvrtc.version[0] == 12 else 12)))
+            install_command(driver_version, 13 if nvrtc.version[0] == 12 else 12)))
     raise reasons[0]
 
 
-def partner(nvrtc, products):
+def find_partner(nvrtc, products):
     """cuBLAS of the same major version, preferably the one beside NVRTC; None without."""
     same = [library for library in products if library.version[0] == nvrtc.version[0]]
     beside = [library for library in same
@@ -238,10 +239,10 @@ def partner(nvrtc, products):
     return (beside + same + [None])[0]
 
 
-def without_partner(nvrtc, products):
+def make_partner_error(nvrtc, products):
     """The error for an NVRTC without a cuBLAS of its major version."""
     command = f"pip install nvidia-cublas{package_suffix(nvrtc.version[0])}"
     if products:
-        return CudaError(f"two CUDA versions: NVRTC is of {described(nvrtc)}, cuBLAS of "
-                         f"{described(products[0])}", command)
-    return CudaError(f"NVRTC of {described(nvrtc)} was found, but no cuBLAS", command)
+        return CudaError(f"two CUDA versions: NVRTC is of {describe_library(nvrtc)}, cuBLAS of "
+                         f"{describe_library(products[0])}", command)
+    return CudaError(f"NVRTC of {describe_library(nvrtc)} was found, but no cuBLAS", command)

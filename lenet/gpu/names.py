@@ -55,22 +55,22 @@ def provide(name, path, cache, compiler):
     """
     folder = os.path.dirname(path)
     for other in sorted(glob.glob(os.path.join(glob.escape(folder), BEFORE.get(name, "/")))):
-        if major(other) == major(path) and ".alt." not in other:
+        if major_version(other) == major_version(path) and ".alt." not in other:
             ctypes.CDLL(other)
     ctypes.CDLL(path)
-    ctypes.CDLL(forwarder(name, path, cache, compiler))
+    ctypes.CDLL(build_forwarder(name, path, cache, compiler))
     found = ctypes.CDLL(name)
     if not hasattr(found, PROOF[name]):
         raise OSError(f"{path} lacks {PROOF[name]}")
     return found
 
 
-def major(path):
+def major_version(path):
     """The first number of a library's version, as text."""
     return os.path.basename(path).partition(".so.")[2].partition(".")[0]
 
 
-def forwarder(name, path, cache, compiler):
+def build_forwarder(name, path, cache, compiler):
     """The path of the library with the SONAME ``name`` that needs the one at ``path``."""
     time = os.path.getmtime(path) if os.path.isabs(path) else ""
     folder = os.path.join(cache, hashlib.sha256(f"{path} {time}".encode()).hexdigest()[:12])
@@ -80,12 +80,12 @@ def forwarder(name, path, cache, compiler):
     os.makedirs(folder, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as work:
         made = os.path.join(work, name)
-        link(name, path, made, compiler)
+        link_forwarder(name, path, made, compiler)
         os.replace(made, kept)
     return kept
 
 
-def link(name, path, made, compiler):
+def link_forwarder(name, path, made, compiler):
     """Write the forwarder. A library without a folder is found by the linker's own search."""
     library = [path] if os.path.isabs(path) else ["-l:" + path]
     # --no-as-needed: keep the need for a library of which no symbol is used.

@@ -16,7 +16,7 @@ import numpy
 
 from lenet.gpu import libraries, names
 from lenet.gpu.driver import Driver
-from lenet.gpu.libraries import CudaError
+from lenet.gpu.libraries import CudaError, format_version
 from lenet.installed import numpy_version, shell_script
 
 BUILD = shell_script("build_pygpu.sh")
@@ -67,7 +67,7 @@ def check_versions():
     """pygpu's C comes from a Cython that knows Python up to 3.11 and NumPy up to 1.26."""
     if sys.version_info >= (3, 12):
         raise CudaError("pygpu needs Python 3.8 to 3.11, this is "
-                        f"{libraries.text(sys.version_info[:2])}", "python3.11 -m venv .venv")
+                        f"{format_version(sys.version_info[:2])}", "python3.11 -m venv .venv")
     if numpy_version() >= (2, 0):
         raise CudaError(f"pygpu needs NumPy 1, this is {numpy.__version__}",
                         "pip install 'numpy<2'")
@@ -106,7 +106,7 @@ def check_generation(device, pygpu):
     if is_own(pygpu):
         return
     if device.capability >= (10, 0):
-        raise CudaError(f"the device has compute capability {libraries.text(device.capability)}, "
+        raise CudaError(f"the device has compute capability {format_version(device.capability)}, "
                         "which libgpuarray 0.7.6 as released and in Debian cannot name", BUILD)
     if device.host_pages:
         raise CudaError("the device uses the host's memory as its own, and libgpuarray 0.7.6 as "

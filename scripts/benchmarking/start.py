@@ -13,7 +13,7 @@ import time
 import theano
 
 from benchmarking.worker import Process, say
-from lenet.gpu.libraries import text
+from lenet.gpu.libraries import format_version
 from lenet.gpu.start import find_cuda, find_device, find_driver
 
 LINES = {
@@ -67,5 +67,6 @@ def machine_name():
     driver = find_driver()
     gpu = find_device(driver, device)
     cuda = find_cuda(driver, gpu)
-    return (f"{gpu.name}, compute capability {text(gpu.capability)}, "
-            f"driver for CUDA {text(driver.version)}, NVRTC of CUDA {text(cuda.nvrtc.version)}")
+    return (f"{gpu.name}, compute capability {format_version(gpu.capability)}, "
+            f"driver for CUDA {format_version(driver.version)}, "
+            f"NVRTC of CUDA {format_version(cuda.nvrtc.version)}")

@@ -21,7 +21,7 @@ NO_PYGPU = importlib.util.find_spec("pygpu") is None
 # Only the one that scripts/build_pygpu.sh builds knows compute capabilities from 10.0 on.
 OWN_PYGPU = not NO_PYGPU and start.is_own(importlib.import_module("pygpu"))
 PTXAS = shutil.which("ptxas")
-NVRTC = [library for folder in libraries.folders() for library in libraries.nvrtc_in(folder)]
+NVRTC = [library for folder in libraries.list_folders() for library in libraries.find_nvrtc(folder)]
 
 # Sums of a few hundred float32 products, in another order than on the CPU.
 TOLERANCE = 1e-4
@@ -110,7 +110,8 @@ def test_the_tutorials_errors(n_epochs, validation, noise):
 
 
 @pytest.fixture(scope="module", params=[
-    pytest.param((nvrtc, which), id=f"{which.__name__} of {libraries.text(nvrtc.version)}",
+    pytest.param((nvrtc, which),
+                 id=f"{which.__name__} of {libraries.format_version(nvrtc.version)}",
                  marks=pytest.mark.skipif(NO_PYGPU, reason="the package pygpu is not installed"))
     for nvrtc in NVRTC for which in (min, max)
 ] or [pytest.param(None, marks=pytest.mark.skip("no NVRTC of CUDA is installed"))])
@@ -119,7 +120,7 @@ def compiled(request, tmp_path_factory):
     were compiled by a real NVRTC; libgpuarray stops at the first that cannot be. They are launched
     on the emulator, where they do nothing."""
     nvrtc, which = request.param
-    capability = which(c for c in libraries.capabilities(nvrtc) if c < (10, 0) or OWN_PYGPU)
+    capability = which(c for c in libraries.list_capabilities(nvrtc) if c < (10, 0) or OWN_PYGPU)
     folder = tmp_path_factory.mktemp("compiled")
     log, ptx = folder / "log", folder / "ptx"
     ptx.mkdir()
@@ -147,7 +148,7 @@ def test_ptxas_takes_every_kernel_of_a_training(compiled, tmp_path):
     """As the driver does with what NVRTC gives: machine code of the device, or of later ones."""
     version, capability, _, files = compiled
     if version > ptxas_version():
-        pytest.skip(f"NVRTC of CUDA {libraries.text(version)} is newer than ptxas")
+        pytest.skip(f"NVRTC of CUDA {libraries.format_version(version)} is newer than ptxas")
     least = 10 * capability[0] + capability[1]
     devices = [device for device in (75, 90, 121) if device >= least][:2]
     assert files and devices

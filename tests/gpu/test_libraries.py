@@ -26,7 +26,7 @@ def make(tmp_path):
 def compiles_for(monkeypatch):
     """NVRTC's capabilities by version, since the files of these tests cannot be loaded."""
     known = {11: {(3, 5), (5, 0), (9, 0)}, 12: {(5, 0), (6, 1), (9, 0)}, 13: {(7, 5), (9, 0)}}
-    monkeypatch.setattr(libraries, "capabilities", lambda nvrtc: known[nvrtc.version[0]])
+    monkeypatch.setattr(libraries, "list_capabilities", lambda nvrtc: known[nvrtc.version[0]])
 
 
 PACKAGES_11 = ("libnvrtc.so.11.2", "libnvrtc-builtins.so.11.8", "libcublas.so.11")
@@ -115,10 +115,10 @@ def test_folders_the_users_choice_first(make, tmp_path, monkeypatch):
     monkeypatch.setattr(libraries.sys, "prefix", str(tmp_path / "conda"))
     monkeypatch.setattr(libraries.sys, "base_prefix", "/nonexistent")
     monkeypatch.setattr(libraries, "TOOLKITS", (str(tmp_path / "usual" / "cuda-*"),))
-    monkeypatch.setattr(libraries, "linker_folders", lambda: [])
+    monkeypatch.setattr(libraries, "list_linker_folders", lambda: [])
     beside = make("nvidia/lib64", *PACKAGES_12)
     monkeypatch.setattr(libraries.driver, "FOLDERS", (beside,))
-    assert libraries.folders() == [chosen, toolkit, apart, together, conda, usual, beside]
+    assert libraries.list_folders() == [chosen, toolkit, apart, together, conda, usual, beside]
 
 
 def test_a_file_that_is_no_library_is_refused(make, monkeypatch):
@@ -134,6 +134,6 @@ def test_capabilities_are_asked_from_nvrtc(tmp_path, monkeypatch):
         int nvrtcGetNumSupportedArchs(int *n) { *n = 3; return 0; }
         int nvrtcGetSupportedArchs(int *a) { a[0] = 50; a[1] = 90; a[2] = 120; return 0; }
     """)
-    found = libraries.capabilities(libraries.Library(path, (12, 9)))
+    found = libraries.list_capabilities(libraries.Library(path, (12, 9)))
     assert found == {(5, 0), (9, 0), (12, 0)}
     assert ctypes.CDLL(path).nvrtcGetNumSupportedArchs

@@ -74,9 +74,9 @@ def test_nvrtc_whose_builtins_it_opens_by_name(tmp_path):
 def test_what_was_written_once_is_used_again(tmp_path, monkeypatch):
     path = build_library(tmp_path / "lib", "libcuda.so.1", "libcuda.so.1",
                          "int cuInit(int n) { return 0; }")
-    first = names.forwarder("libcuda.so", path, str(tmp_path / "cache"), "g++")
-    monkeypatch.setattr(names, "link", None)
-    assert names.forwarder("libcuda.so", path, str(tmp_path / "cache"), "g++") == first
+    first = names.build_forwarder("libcuda.so", path, str(tmp_path / "cache"), "g++")
+    monkeypatch.setattr(names, "link_forwarder", None)
+    assert names.build_forwarder("libcuda.so", path, str(tmp_path / "cache"), "g++") == first
 
 
 def test_a_library_without_the_function_is_refused(tmp_path):
@@ -91,5 +91,5 @@ def test_a_compiler_that_fails_is_one_line(tmp_path):
     path = build_library(tmp_path / "lib", "libcuda.so.1", "libcuda.so.1",
                          "int cuInit(int n) { return 0; }")
     with pytest.raises(OSError, match="libcuda.so cannot be linked") as error:
-        names.link("libcuda.so", path, str(tmp_path / "no" / "folder" / "out.so"), "g++")
+        names.link_forwarder("libcuda.so", path, str(tmp_path / "no" / "folder" / "out.so"), "g++")
     assert "\n" not in str(error.value)

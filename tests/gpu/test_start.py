@@ -22,7 +22,7 @@ def emulator(tmp_path_factory):
 def machine(emulator, monkeypatch, tmp_path):
     """A machine whose driver and CUDA are the emulator's, with one GPU of capability 9.0."""
     monkeypatch.setattr(driver, "FILE", os.path.join(emulator, "libcuda.so.1"))
-    monkeypatch.setattr(libraries, "folders", lambda: [emulator])
+    monkeypatch.setattr(libraries, "list_folders", lambda: [emulator])
     return tmp_path
 
 

@@ -145,8 +145,8 @@ def test_kernels_on_the_processor_equal_numpy(tmp_path, rng, size, shape, flip, 
 def find_nvrtc():
     """Every NVRTC of this machine, loaded, with its version."""
     found = {}
-    for folder in libraries.folders():
-        for library in libraries.nvrtc_in(folder):
+    for folder in libraries.list_folders():
+        for library in libraries.find_nvrtc(folder):
             found.setdefault(library.version, library)
     return list(found.values())
 
@@ -156,7 +156,7 @@ def find_nvrtc():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_nvrtc_compiles_the_kernels(dtype):
     for library in find_nvrtc():
-        known = libraries.capabilities(library)
+        known = libraries.list_capabilities(library)
         wanted = {min(known), (7, 0), (7, 5), (8, 0), (9, 0), max(known)} & known
         assert wanted
         for capability in sorted(wanted):
