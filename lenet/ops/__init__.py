@@ -40,12 +40,12 @@ def register():
         return False
     from lenet.ops import rewrites
     rewrites.register()
-    if on_gpu():
+    if uses_gpu():
         from lenet.ops import gpu_rewrites  # needs pygpu
         gpu_rewrites.register()
     return True
 
 
-def on_gpu():
+def uses_gpu():
     """Whether Theano has started an NVIDIA GPU to compile graphs for."""
     return theano.config.device.startswith("cuda") and theano.gpuarray.pygpu_activated

@@ -114,13 +114,13 @@ class ColumnImages(Columns):
 # --- the rewrites ---------------------------------------------------------------------------
 
 
-def plain_convolution(op):
+def is_plain_convolution(op):
     """Whether a convolution has stride 1, no dilation, one group, shared filters."""
     return (op.convdim == 2 and tuple(op.subsample) == (1, 1) and
             tuple(op.filter_dilation) == (1, 1) and op.num_groups == 1 and not op.unshared)
 
 
-def known(sizes):
+def constant_sizes(sizes):
     """Sizes that a graph gives, as ints; None unless it gives them all."""
     try:
         return tuple(int(tensor.get_scalar_constant_value(size)) for size in sizes)
@@ -130,9 +130,9 @@ def known(sizes):
 
 def filter_size(op):
     """(rows, columns) of an abstract convolution's filters if the graph gives them, or None."""
-    if op.border_mode not in ("valid", (0, 0)) or not plain_convolution(op) or op.kshp is None:
+    if op.border_mode not in ("valid", (0, 0)) or not is_plain_convolution(op) or op.kshp is None:
         return None
-    return known(op.kshp[-2:])
+    return constant_sizes(op.kshp[-2:])
 
 
 def as_matrix(x):
@@ -140,15 +140,15 @@ def as_matrix(x):
     return x.reshape((x.shape[0], x.shape[1] * x.shape[2] * x.shape[3]))
 
 
-def is_by_map(x):
-    """Whether `by_map` made this variable."""
+def is_ordered_by_map(x):
+    """Whether `order_by_map` made this variable."""
     return (x.owner is not None and isinstance(x.owner.op, DimShuffle)
             and x.owner.op.new_order == (1, 0, 2, 3))
 
 
-def by_map(x):
+def order_by_map(x):
     """(n, m, y, x) -> (m, n, y, x), and back"""
-    return x.owner.inputs[0] if is_by_map(x) else x.dimshuffle(1, 0, 2, 3)
+    return x.owner.inputs[0] if is_ordered_by_map(x) else x.dimshuffle(1, 0, 2, 3)
 
 
 def convolve(images, filters, size, flip):
@@ -156,17 +156,17 @@ def convolve(images, filters, size, flip):
     columns = ImageColumns(size[0], size[1], flip)(images)
     product = tensor.dot(as_matrix(filters), as_matrix(columns))
     shape = (filters.shape[0], columns.shape[1], columns.shape[2], columns.shape[3])
-    return by_map(product.reshape(shape))
+    return order_by_map(product.reshape(shape))
 
 
 def gradient_of_filters(images, gradient, filters_shape, size, flip):
     columns = ImageColumns(size[0], size[1], flip)(images)
-    product = tensor.dot(as_matrix(by_map(gradient)), as_matrix(columns).T)
+    product = tensor.dot(as_matrix(order_by_map(gradient)), as_matrix(columns).T)
     return product.reshape(filters_shape)
 
 
 def gradient_of_images(filters, gradient, size, flip):
-    product = tensor.dot(as_matrix(filters).T, as_matrix(by_map(gradient)))
+    product = tensor.dot(as_matrix(filters).T, as_matrix(order_by_map(gradient)))
     shape = (product.shape[0], gradient.shape[0], gradient.shape[2], gradient.shape[3])
     return ColumnImages(size[0], size[1], flip)(product.reshape(shape))
 
@@ -202,11 +202,11 @@ def local_pool_by_map(node):
     unpooled maps, four times the size of the pooled ones, would be copied before and after it.
     """
     if (not isinstance(node.op, (Pool, MaxPoolGrad)) or node.op.ndim != 2
-            or not is_by_map(node.inputs[0])):
+            or not is_ordered_by_map(node.inputs[0])):
         return
     # the maps; and of a gradient the pooled maps, and the gradient of these
     n_maps = 1 if isinstance(node.op, Pool) else 3
-    maps = [by_map(x) for x in node.inputs[:n_maps]]
-    new = by_map(node.op(*maps + node.inputs[n_maps:]))
+    maps = [order_by_map(x) for x in node.inputs[:n_maps]]
+    new = order_by_map(node.op(*maps + node.inputs[n_maps:]))
     copy_stack_trace(node.outputs[0], new)
     return [new]

@@ -11,7 +11,7 @@ that: with a few channels, it takes longer to write the matrix than to multiply 
 work on the images themselves, as explained at the top of convolution.h. `perform` does the same in
 NumPy.
 
-Where the filters cover the whole images, `as_products` makes one product for the whole minibatch.
+Where the filters cover the whole images, `make_products` makes one product for the whole minibatch.
 """
 
 import numpy
@@ -69,17 +69,17 @@ class Convolution(CompiledOp):
             if v.ndim != 4 or v.dtype != a.dtype or v.dtype not in ("float32", "float64"):
                 raise TypeError(f"Convolution takes two tensors of 4 dimensions, float32 or "
                                 f"float64, not {a.type} and {b.type}")
-        leading = self.leading(a.broadcastable, b.broadcastable)
+        leading = self.leading_sizes(a.broadcastable, b.broadcastable)
         return Apply(self, [a, b, *shape], [TensorType(a.dtype, leading + (False, False))()])
 
-    def leading(self, a, b):
+    def leading_sizes(self, a, b):
         """The first two of the output's dimensions, from those of the inputs."""
         return {"output": (a[0], b[0]), "filters": (b[1], a[1]), "images": (b[0], a[1])}[self.kind]
 
     def infer_shape(self, node, shapes):
         a, b = shapes[:2]
         sizes = [a[i] + b[i] - 1 if self.kind == "images" else a[i] - b[i] + 1 for i in (2, 3)]
-        return [self.leading(a, b) + tuple(sizes)]
+        return [self.leading_sizes(a, b) + tuple(sizes)]
 
     def perform(self, node, inputs, outputs, params):
         a, b, *wanted = inputs
@@ -111,16 +111,16 @@ class Convolution(CompiledOp):
                 f"{shape}, {params}->filter_flip, &{outputs[0]})) {sub['fail']}")
 
 
-def as_products(kind, flip, a, b, image):
+def make_products(kind, flip, a, b, image):
     """`Convolution` where the filters cover the whole images, as a product of matrices.
 
     images (n, c y x), filters (m, c y x), maps (n, m); image is (c, y, x)
     """
-    def turned(x):
+    def turn(x):
         return x[:, :, ::-1, ::-1] if flip else x
 
     if kind == "output":
-        return dot22(turned(a).flatten(2), b.flatten(2).T).dimshuffle(0, 1, "x", "x")
+        return dot22(turn(a).flatten(2), b.flatten(2).T).dimshuffle(0, 1, "x", "x")
     if kind == "filters":
-        return dot22(b.flatten(2).T, turned(a).flatten(2)).reshape((-1,) + image)
-    return turned(dot22(b.flatten(2), a.flatten(2)).reshape((-1,) + image))
+        return dot22(b.flatten(2).T, turn(a).flatten(2)).reshape((-1,) + image)
+    return turn(dot22(b.flatten(2), a.flatten(2)).reshape((-1,) + image))

@@ -39,12 +39,12 @@ class GpuColumns(GpuKernelBase, Columns):
         return super().c_header_dirs() + [gpuarray_helper_inc_dir()]
 
     def c_code_cache_version(self):
-        return (4, kernel_text())
+        return (4, read_kernels())
 
     def gpu_kernels(self, node, name):
         dtype = node.inputs[0].dtype
-        code = '#include "cluda.h"\n' + definitions(
-            self.rows, self.columns, self.flip, gpuarray.dtype_to_ctype(dtype)) + kernel_text()
+        code = '#include "cluda.h"\n' + write_definitions(
+            self.rows, self.columns, self.flip, gpuarray.dtype_to_ctype(dtype)) + read_kernels()
         arrays = [gpuarray.GpuArray, gpuarray.SIZE] * 2
         return [Kernel(code=code, name=self.kernel, params=arrays + ["uint32"] * 4,
                        flags=Kernel.get_flags(dtype), objvar=f"k_{self.kernel}_{name}")]
@@ -115,12 +115,12 @@ class GpuColumnImages(GpuColumns, ColumnImages):
     c_impossible = "!in[2] || !in[3]"
 
 
-def definitions(rows, columns, flip, ctype):
+def write_definitions(rows, columns, flip, ctype):
     """What columns.cuh expects to be defined."""
     return (f"#define ROWS {rows}\n#define COLUMNS {columns}\n#define FLIP {flip:d}\n"
             f"#define T {ctype}\n")
 
 
-def kernel_text():
+def read_kernels():
     with open(KERNELS) as file:
         return file.read()

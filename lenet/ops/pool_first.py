@@ -33,11 +33,11 @@ MAPS = (0, 1, 2, 3)  # the axes of maps: images, channels, rows, columns
 INCREASING = (scalar.Tanh, ScalarSigmoid, ScalarSoftplus)
 
 
-class Left(Exception):
+class NoPattern(Exception):
     """The graph does not have the pattern."""
 
 
-def replacements(pool, is_conv, nodes):
+def find_replacements(pool, is_conv, nodes):
     """Pairs (variable, its replacement) for the pattern that ends in a node `pool`, or None.
 
     Parameters
@@ -52,13 +52,13 @@ def replacements(pool, is_conv, nodes):
     conv = find_conv(pool.inputs[0], is_conv)
     if conv is None or conv is pool.inputs[0]:
         return None
-    unpooled = Unpooled(pool, conv)
+    unpooled = UnpooledPart(pool, conv)
     try:
         for node in nodes:
             if any(v in unpooled.pooled for v in node.inputs):
                 unpooled.follow(node)
-        return unpooled.pairs()
-    except Left:
+        return unpooled.make_pairs()
+    except NoPattern:
         return None
 
 
@@ -72,18 +72,18 @@ def find_conv(v, is_conv):
             order = v.owner.op.new_order
             v, axes = v.owner.inputs[0], tuple(axes[order.index(i)] for i in range(4))
         else:
-            v = argument(v.owner, axes)
+            v = find_argument(v.owner, axes)
         if v is None:
             return None
     return v
 
 
-def argument(node, axes):
+def find_argument(node, axes):
     """The input that the output of an element-wise node never falls with, or None."""
     if not isinstance(node.op, tensor.Elemwise):
         return None
     op = node.op.scalar_op
-    x = [v for v in node.inputs if not same_in_a_window(v, axes)]
+    x = [v for v in node.inputs if not is_same_in_window(v, axes)]
     if len(x) == 1:
         others = [v for v in node.inputs if v is not x[0]]
         if (isinstance(op, INCREASING + (scalar.Add, scalar.Maximum, scalar.Minimum)) or
@@ -100,7 +100,7 @@ def argument(node, axes):
     return None
 
 
-def same_in_a_window(v, axes):
+def is_same_in_window(v, axes):
     """Whether an input of an element-wise node is broadcast along rows and columns."""
     return all(v.broadcastable[axes.index(i)] for i in (2, 3))
 
@@ -116,7 +116,7 @@ def is_transposition(node):
         ["0", "1", "2", "3"] and node.inputs[0].ndim == 4
 
 
-class Unpooled:
+class UnpooledPart:
     """The part of a graph that is computed on unpooled maps, and what it becomes on pooled ones.
 
     Attributes
@@ -149,24 +149,24 @@ class Unpooled:
             if maps is not self.pool.inputs[0] or z is not self.pool.outputs[0] or \
                     gz in self.pooled or node.inputs[3:] != self.pool.inputs[1:] or \
                     node.op.ignore_border != self.pool.op.ignore_border:
-                raise Left
+                raise NoPattern
             self.add(node, gz, MAPS, linear=True)
         elif is_transposition(node):
             self.add(node, self.pooled[x], tuple(axes[i] for i in node.op.new_order),
                      x in self.gradients)
         elif isinstance(node.op, tensor.Elemwise):
             linear = self.is_linear(node)
-            inputs = [self.on_pooled_maps(v, axes) for v in node.inputs]
+            inputs = [self.find_pooled(v, axes) for v in node.inputs]
             self.add(node, node.op(*inputs), axes, linear)
         elif x in self.gradients and self.is_end(node, axes):
             self.ends.append((x, node))
         else:
-            raise Left
+            raise NoPattern
 
     def add(self, node, pooled, axes, linear):
         v, = node.outputs
         if any(client == "output" for client, _ in v.clients):
-            raise Left
+            raise NoPattern
         self.pooled[v], self.axes[v] = pooled, axes
         if linear:
             self.gradients.add(v)
@@ -184,16 +184,16 @@ class Unpooled:
                 all(v in self.gradients or tensor.extract_constant(v) == 0
                     for v in node.inputs[1:])):
             return True
-        raise Left
+        raise NoPattern
 
-    def on_pooled_maps(self, v, axes):
+    def find_pooled(self, v, axes):
         """What takes the place of an input of an element-wise node."""
         if v in self.pooled:
             if self.axes[v] != axes:
-                raise Left
+                raise NoPattern
             return self.pooled[v]
-        if not same_in_a_window(v, axes):
-            raise Left
+        if not is_same_in_window(v, axes):
+            raise NoPattern
         order = [axes.index(i) for i in range(4)]
         if axes == MAPS or all(v.broadcastable):
             return v
@@ -210,12 +210,12 @@ class Unpooled:
         return axes == MAPS and isinstance(node.op, (AbstractConv2d_gradWeights,
                                                      AbstractConv2d_gradInputs))
 
-    def pairs(self):
+    def make_pairs(self):
         z, = self.pool.outputs
         pairs = [(z, self.pooled[self.pool.inputs[0]])]
         for v, node in self.ends:
             if self.pooled[v].dtype != self.conv.dtype:
-                raise Left
+                raise NoPattern
             # the op of a gradient of the pooling
             d = MaxPoolGrad(self.pool.op.ignore_border)(
                 self.conv, self.pooled[self.conv], self.pooled[v], *self.pool.inputs[1:])

@@ -53,8 +53,8 @@ from theano.tensor.signal.pool import AveragePoolGrad, MaxPoolGrad, Pool
 
 from lenet.ops import pool_first
 from lenet.ops.activation import Activation, ActivationBase, ActivationGrad
-from lenet.ops.columns import filter_size, known, plain_convolution
-from lenet.ops.convolution import KINDS, Convolution, as_products
+from lenet.ops.columns import constant_sizes, filter_size, is_plain_convolution
+from lenet.ops.convolution import KINDS, Convolution, make_products
 from lenet.ops.convpool import ConvPool, ConvPoolGrad, record_dtype
 from lenet.ops.convpool_bias import ConvPoolBiasGrad
 from lenet.ops.pool_sum import SumPool, SumPoolGrad
@@ -64,7 +64,7 @@ FUNCTIONS = {theano.scalar.Tanh: "tanh", ScalarSigmoid: "sigmoid"}
 SUM_POOLS = {Pool: SumPool, AveragePoolGrad: SumPoolGrad}
 
 
-def on_cpu():
+def uses_cpu():
     """Whether graphs are compiled to C++ for the CPU."""
     return theano.config.device == "cpu" and bool(theano.config.cxx)
 
@@ -72,11 +72,12 @@ def on_cpu():
 def is_convolution(variable):
     """Whether a variable is a convolution that `ConvPool` can do."""
     conv = variable.owner
-    return (conv is not None and type(conv.op) is AbstractConv2d and plain_convolution(conv.op) and
+    return (conv is not None and type(conv.op) is AbstractConv2d and
+            is_plain_convolution(conv.op) and
             conv.inputs[0].dtype == conv.inputs[1].dtype and conv.inputs[0].dtype in FLOATS)
 
 
-def side_by_side(node):
+def find_window(node):
     """The window of a `Pool` or its gradient if windows lie side by side, else None."""
     if node.op.ndim != 2 or not all(isinstance(v, Constant) for v in node.inputs[-3:]):
         return None
@@ -84,9 +85,9 @@ def side_by_side(node):
     return window if window == stride and pad == (0, 0) and min(window) >= 1 else None
 
 
-def pooling_window(node, conv):
+def find_pooling_window(node, conv):
     """The window of a `Pool` or `MaxPoolGrad` of a convolution that `ConvPool` can do, or None."""
-    op, window = node.op, side_by_side(node)
+    op, window = node.op, find_window(node)
     if op.mode != "max" or window is None or record_dtype(window) is None:
         return None
     if not op.ignore_border:  # all windows have to be full ones
@@ -97,7 +98,7 @@ def pooling_window(node, conv):
     return window
 
 
-def bordered(conv):
+def pad_images(conv):
     """The images of a convolution with the border of zeros that it adds, and where they are in it.
 
     Returns
@@ -122,7 +123,7 @@ class CpuRewrite(Optimizer):
         fgraph.attach_feature(ReplaceValidate())
 
     def apply(self, fgraph):
-        if on_cpu():
+        if uses_cpu():
             self.rewrite(fgraph)
 
     def replace(self, fgraph, pairs):
@@ -142,9 +143,11 @@ class PoolFirstRewrite(CpuRewrite):
     def rewrite(self, fgraph):
         for node in fgraph.toposort():
             if isinstance(node.op, Pool):
-                self.replace(fgraph, pool_first.replacements(
-                    node, lambda v, pool=node: is_convolution(v) and pooling_window(pool, v.owner),
-                    fgraph.toposort()))
+                def is_conv(v, pool=node):
+                    return is_convolution(v) and find_pooling_window(pool, v.owner)
+
+                self.replace(fgraph, pool_first.find_replacements(
+                    node, is_conv, fgraph.toposort()))
 
 
 class ConvPoolRewrite(CpuRewrite):
@@ -156,28 +159,28 @@ class ConvPoolRewrite(CpuRewrite):
     def rewrite(self, fgraph):
         for node in fgraph.toposort():
             if node in fgraph.apply_nodes and isinstance(node.op, Pool):
-                self.replace(fgraph, self.replacements(node))
+                self.replace(fgraph, self.find_replacements(node))
 
-    def replacements(self, pool):
+    def find_replacements(self, pool):
         """Pairs (variable, its replacement) for the pattern around `pool`, or None."""
         maps = pool.inputs[0]
         if not is_convolution(maps):
             return None
         conv = maps.owner
-        window = pooling_window(pool, conv)
+        window = find_pooling_window(pool, conv)
         if window is None:
             return None
         gradients = []
         for client, _ in maps.clients:
             if client is pool:
                 continue
-            found = self.gradients_through(client, pool, window)
+            found = self.find_gradients(client, pool, window)
             if found is None:
                 return None
             gradients.append(found)
 
         flip, filters = conv.op.filter_flip, conv.inputs[1]
-        images, inside = bordered(conv)
+        images, inside = pad_images(conv)
         outputs = ConvPool(window, flip, record=bool(gradients))(images, filters, return_list=True)
         pairs = [(pool.outputs[0], outputs[0])]
         for gz, wanted in gradients:
@@ -193,14 +196,14 @@ class ConvPoolRewrite(CpuRewrite):
         return pairs
 
     @staticmethod
-    def gradients_through(node, pool, window):
+    def find_gradients(node, pool, window):
         """(pooled gradient, {'filters', 'images' or 'bias': variables}) that `node` leads to.
 
         None if `node` is not the MaxPoolGrad of `pool`, or also leads elsewhere.
         """
         conv = pool.inputs[0].owner
         if node == "output" or not isinstance(node.op, MaxPoolGrad) or \
-                pooling_window(node, conv) != window:
+                find_pooling_window(node, conv) != window:
             return None
         maps, pooled, gz = node.inputs[:3]
         if maps is not pool.inputs[0] or pooled is not pool.outputs[0] or gz is maps:
@@ -209,7 +212,7 @@ class ConvPoolRewrite(CpuRewrite):
         for client, index in node.outputs[0].clients:
             if client == "output":
                 return None
-            if sums_to_bias(client, node.outputs[0]):
+            if is_bias_sum(client, node.outputs[0]):
                 found["bias"].append(client.outputs[0])
                 continue
             images, filters = conv.inputs
@@ -219,7 +222,7 @@ class ConvPoolRewrite(CpuRewrite):
                 name = "images"
             else:
                 return None
-            if (index != 1 or not plain_convolution(client.op) or
+            if (index != 1 or not is_plain_convolution(client.op) or
                     client.op.border_mode != conv.op.border_mode or
                     client.op.filter_flip != conv.op.filter_flip):
                 return None
@@ -235,7 +238,7 @@ class OpRewrite(CpuRewrite):
     def rewrite(self, fgraph):
         for node in fgraph.toposort():
             if type(node.op) in self.types:
-                self.replace(fgraph, self.replacement(node))
+                self.replace(fgraph, self.find_replacement(node))
 
 
 class ConvolutionRewrite(OpRewrite):
@@ -244,16 +247,16 @@ class ConvolutionRewrite(OpRewrite):
     types = KINDS
 
     @staticmethod
-    def replacement(node):
+    def find_replacement(node):
         op, (a, b) = node.op, node.inputs[:2]
         window = filter_size(op)
-        image = window and op.imshp and known(op.imshp[1:])
-        maps = image and known(op.kshp[:1])
+        image = window and op.imshp and constant_sizes(op.imshp[1:])
+        maps = image and constant_sizes(op.kshp[:1])
         if not maps or a.dtype != b.dtype or a.dtype not in FLOATS:
             return None
         kind = KINDS[type(op)]
         if window == image[1:]:
-            new = as_products(kind, op.filter_flip, a, b, image)
+            new = make_products(kind, op.filter_flip, a, b, image)
         elif maps[0] <= 16 and 2 * window[1] <= image[2]:
             new = Convolution(kind, op.filter_flip)(*node.inputs)
         else:  # CorrMM is faster
@@ -267,8 +270,8 @@ class SumPoolRewrite(OpRewrite):
     types = SUM_POOLS
 
     @staticmethod
-    def replacement(node):
-        op, window, maps = node.op, side_by_side(node), node.inputs[0]
+    def find_replacement(node):
+        op, window, maps = node.op, find_window(node), node.inputs[0]
         if (op.mode == "max" or window is None or not op.ignore_border or maps.ndim != 4 or
                 maps.dtype not in FLOATS or any(v.dtype != maps.dtype for v in node.inputs[:-3])):
             return None
@@ -298,8 +301,8 @@ def split_bias(variable):
     return variable, None
 
 
-def loops_of_theano(fgraph):
-    """{element-wise node: the last node of the loop into which Theano's fusion will put it}.
+def find_loops(fgraph):
+    """Find {element-wise node: the last node of the loop into which Theano's fusion will put it}.
 
     Theano puts a node into the loop of the next one if nothing else uses its value and both are
     broadcast alike.
@@ -315,7 +318,7 @@ def loops_of_theano(fgraph):
     return last
 
 
-def vector_unit_runs(last, end):
+def is_vectorized(last, end):
     """Whether all arrays of a loop have the same shape or one element, and none is a slice."""
     for node in (node for node in last if last[node] is end):
         for v in node.inputs:
@@ -340,14 +343,15 @@ class ActivationRewrite(CpuRewrite):
     """tanh(x + bias) -> Activation, and its gradient -> ActivationGrad."""
 
     def rewrite(self, fgraph):
-        for step in (before_reshape, activation, bias_grad, activation_grad):
-            last = loops_of_theano(fgraph)
+        for step in (move_before_reshape, replace_activation, replace_bias_grad,
+                     replace_activation_grad):
+            last = find_loops(fgraph)
             for node in fgraph.toposort():
                 if node in last and node in fgraph.apply_nodes:
                     self.replace(fgraph, step(node, last))
 
 
-def before_reshape(node, last):
+def move_before_reshape(node, last):
     """tanh(reshape(x + bias)) -> reshape(tanh(x + bias)).
 
     canonicalize moves element-wise ops behind a reshape. In front of it, the activation can take
@@ -376,30 +380,30 @@ def split_scale(variable):
     return 1, variable
 
 
-def scaled_and_shifted(variable):
+def split_scale_and_bias(variable):
     """(c, [x, bias]) if `variable` is c * (x + bias) with a constant c; (1, [x]) for x alone."""
     scale, x = split_scale(variable)
     x, bias = split_bias(x)
     return scale, [x] if bias is None else [x, bias]
 
 
-def activation(node, last):
+def replace_activation(node, last):
     """tanh(x + bias) or tanh(constant * (x + bias)) -> Activation(x, bias)."""
     if not is_activation_of_theano(node):
         return None
-    scale, inputs = scaled_and_shifted(node.inputs[0])
+    scale, inputs = split_scale_and_bias(node.inputs[0])
     alone = last[node] is node and last.get(inputs[0].owner) is not node
-    if not alone and vector_unit_runs(last, last[node]):
+    if not alone and is_vectorized(last, last[node]):
         return None
     op = Activation(FUNCTIONS[type(node.op.scalar_op)], bias=len(inputs) == 2, scale=scale)
     return [(node.outputs[0], op(*inputs))]
 
 
-def factors(variable):
+def list_factors(variable):
     """The factors of a product, nested products included."""
     if not is_elemwise(variable, theano.scalar.Mul):
         return [variable]
-    return [f for v in variable.owner.inputs for f in factors(v)]
+    return [f for v in variable.owner.inputs for f in list_factors(v)]
 
 
 def is_activation(variable, function):
@@ -407,7 +411,7 @@ def is_activation(variable, function):
             variable.owner.op.function == function)
 
 
-def one_minus(variable):
+def find_complement(variable):
     """v if `variable` is 1 - v, else None."""
     if not is_elemwise(variable, theano.scalar.Sub):
         return None
@@ -417,14 +421,14 @@ def one_minus(variable):
 
 def is_one_minus_sigmoid(variable, y):
     """Whether `variable` is 1 - y for a sigmoid y; specialize writes it as sigmoid(-x)."""
-    v = one_minus(variable)
+    v = find_complement(variable)
     if v is not None:
         return is_activation(v, "sigmoid") and (v.owner.op, v.owner.inputs) == (y.owner.op,
                                                                                 y.owner.inputs)
     if not is_elemwise(variable, ScalarSigmoid) or \
             not is_elemwise(variable.owner.inputs[0], theano.scalar.Neg):
         return False
-    return (y.owner.op.scale, y.owner.inputs) == scaled_and_shifted(
+    return (y.owner.op.scale, y.owner.inputs) == split_scale_and_bias(
         variable.owner.inputs[0].owner.inputs[0])
 
 
@@ -432,7 +436,7 @@ def find_slope(terms):
     """(y, the other terms) if some of `terms` make up the slope of an activation y, else None."""
     for i, term in enumerate(terms):
         rest = terms[:i] + terms[i + 1:]
-        v = one_minus(term)
+        v = find_complement(term)
         if v is not None and is_elemwise(v, theano.scalar.Sqr) and \
                 is_activation(v.owner.inputs[0], "tanh"):
             return v.owner.inputs[0], rest
@@ -443,14 +447,14 @@ def find_slope(terms):
     return None
 
 
-def sums_to_bias(node, x):
+def is_bias_sum(node, x):
     """Whether `node` is the sum of x over all dimensions but the second."""
     return (isinstance(node, Apply) and isinstance(node.op, tensor.Sum) and
             node.op.axis is not None and node.outputs[0].dtype == x.dtype and
             tuple(sorted(node.op.axis)) == (0,) + tuple(range(2, x.ndim)))
 
 
-def without(product, terms):
+def remove_terms(product, terms):
     """What is left of the factors of a product without those in `terms`; None if one is missing."""
     rest = list(product)
     for v in terms:
@@ -460,12 +464,12 @@ def without(product, terms):
     return rest
 
 
-def bias_sums(variable):
+def find_bias_sums(variable):
     """The sums of a variable over all dimensions but the second."""
-    return [client.outputs[0] for client, _ in variable.clients if sums_to_bias(client, variable)]
+    return [client.outputs[0] for client, _ in variable.clients if is_bias_sum(client, variable)]
 
 
-def gradient_by(y, terms, old):
+def make_gradient(y, terms, old):
     """`ActivationGrad` of a product of `terms`, or None if it cannot be in the place of `old`."""
     gy = terms[0] if len(terms) == 1 else tensor.mul(*terms)
     if gy.type != y.type or y.type != old.type:
@@ -473,36 +477,36 @@ def gradient_by(y, terms, old):
     return ActivationGrad(y.owner.op.function, y.owner.op.bias)(gy, y, return_list=True)
 
 
-def bias_grad(node, last):
+def replace_bias_grad(node, last):
     """gy * (1 - sqr(y)) and its sum -> ActivationGrad(gy, y) for y = tanh; likewise for sigmoid.
 
     This saves the loop of the sum. Products of gy, the slope and more, such as the scale of the
     activation or weights, are made of the result.
     """
     old = node.outputs[0]
-    y, terms = find_slope(factors(old)) or (None, None)
-    sums = bias_sums(old)
+    y, terms = find_slope(list_factors(old)) or (None, None)
+    sums = find_bias_sums(old)
     if not sums or not terms or not y.owner.op.bias:
         return None
-    new = gradient_by(y, terms, old)
+    new = make_gradient(y, terms, old)
     if new is None:
         return None
     pairs = [(old, new[0])] + [(total, new[1]) for total in sums]
     for other in [client.outputs[0] for client, _ in terms[0].clients if client != "output"]:
-        found = find_slope(factors(other))
-        rest = found and found[0] is y and without(found[1], terms)
-        if rest and not bias_sums(other):
+        found = find_slope(list_factors(other))
+        rest = found and found[0] is y and remove_terms(found[1], terms)
+        if rest and not find_bias_sums(other):
             pairs.append((other, tensor.mul(new[0], *rest)))
     return pairs
 
 
-def activation_grad(node, last):
+def replace_activation_grad(node, last):
     """gy * (1 - sqr(y)) -> ActivationGrad(gy, y), likewise, where it breaks no loop up."""
     old = node.outputs[0]
-    y, terms = find_slope(factors(old)) or (None, None)
+    y, terms = find_slope(list_factors(old)) or (None, None)
     if not terms or last[node] is not node or any(last.get(v.owner) is node for v in terms):
         return None
-    new = gradient_by(y, terms, old)
+    new = make_gradient(y, terms, old)
     return new and [(old, new[0])]
 
 

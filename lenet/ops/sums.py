@@ -15,7 +15,7 @@ from lenet.ops.columns import as_matrix
 AXES = {2: (0,), 4: (0, 2, 3)}
 
 
-def sum_of_rows(matrix):
+def sum_rows(matrix):
     """(n, m) -> (m,)"""
     return tensor.dot(matrix.T, tensor.ones((matrix.shape[0],), matrix.dtype))
 
@@ -34,9 +34,9 @@ def local_sum_by_product(node):
             or x.dtype != old.dtype or x.dtype not in ("float32", "float64")):
         return
     if x.ndim == 2:
-        new = sum_of_rows(x)
+        new = sum_rows(x)
     else:
-        maps = sum_of_rows(as_matrix(x)).reshape((x.shape[1], x.shape[2] * x.shape[3]))
-        new = sum_of_rows(maps.T)
+        maps = sum_rows(as_matrix(x)).reshape((x.shape[1], x.shape[2] * x.shape[3]))
+        new = sum_rows(maps.T)
     copy_stack_trace(old, new)
     return [tensor.patternbroadcast(new, old.broadcastable)]

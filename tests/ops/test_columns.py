@@ -16,7 +16,7 @@ from lenet.ops.columns import (
     KERNELS,
     ColumnImages,
     ImageColumns,
-    is_by_map,
+    is_ordered_by_map,
     local_convolution_by_columns,
     local_pool_by_map,
 )
@@ -217,7 +217,7 @@ def test_pooling_in_the_order_of_the_product(rng, mode):
     theano.gof.opt.EquilibriumOptimizer(
         [local_convolution_by_columns, local_pool_by_map], max_use_ratio=10).optimize(after)
     pools = [node for node in after.apply_nodes if isinstance(node.op, (Pool, MaxPoolGrad))]
-    assert pools and not [node for node in pools if is_by_map(node.inputs[0])]
+    assert pools and not [node for node in pools if is_ordered_by_map(node.inputs[0])]
     values = [rng.normal(size=shape).astype(theano.config.floatX)
               for shape in ((5, 2, 8, 7), (4, 2, 3, 2))]
     found = theano.function(after.inputs, after.outputs,

@@ -11,7 +11,7 @@ from theano.tensor.nnet import conv2d
 from theano.tensor.signal.pool import pool_2d
 
 import lenet.ops
-from lenet.ops.rewrites import on_cpu
+from lenet.ops.rewrites import uses_cpu
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("LENET_OPS") == "0", reason="LENET_OPS=0 switches the ops off"
@@ -321,9 +321,9 @@ def test_register_again_changes_nothing():
 
 
 def test_gpu_graphs_are_left(monkeypatch):
-    assert on_cpu()
+    assert uses_cpu()
     monkeypatch.setattr(type(theano.config), "device", "cuda")
-    assert not on_cpu()
+    assert not uses_cpu()
 
 
 OFF = """
