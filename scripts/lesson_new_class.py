@@ -1,5 +1,8 @@
 """Teach a network the digit 9, which it has never seen, from a few examples."""
 
+import lenet  # noqa: F401  (first: it says in one line what is missing)
+
+# isort: split
 import contextlib
 import functools
 import gzip

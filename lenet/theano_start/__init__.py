@@ -7,6 +7,7 @@ Before ``import theano``:
     threads.py     how many threads OpenMP and OpenBLAS may use
     device.py      the tutorial's device=gpu; the CPU where no GPU can be used
     supported.py   which versions of Python, NumPy and Theano work together
+    missing.py     which package is missing, and what to type for it
     refusal.py     one line where Theano cannot work
     today/         what Theano needs on current versions of Python and NumPy
 
@@ -24,7 +25,7 @@ import textwrap
 import warnings
 
 from lenet import processors
-from lenet.theano_start import compiler, device, settings, supported
+from lenet.theano_start import compiler, device, missing, settings, supported
 from lenet.theano_start.refusal import SetupError, SetupInterrupted, end_in_one_line
 
 
@@ -37,11 +38,8 @@ def start():
         Theano cannot work: no compiler, unreadable settings, a GPU that is required but missing.
         Uncaught, it ends the process with one line instead of a traceback.
     """
-    try:
-        start_theano()
-    except (SetupError, SetupInterrupted):
-        end_in_one_line()
-        raise
+    end_in_one_line(missing.explain)
+    start_theano()
     from lenet.theano_start import ahead, cache, headers, threads  # these need Theano
 
     cache.apply()
@@ -97,7 +95,7 @@ def import_theano():
             with without_mpi():
                 import theano  # noqa: F401
     except ModuleNotFoundError as error:
-        raise supported.missing(error.name) from None
+        raise missing.make_error(error.name) from None
     except KeyboardInterrupt:
         raise SetupInterrupted("interrupted") from None
     except Exception as error:

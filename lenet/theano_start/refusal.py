@@ -21,16 +21,23 @@ def say(line):
     print(f"lenet: {line}", file=sys.stderr, flush=True)
 
 
-def end_in_one_line():
+def end_in_one_line(explain):
     """Let these two errors, where nobody catches them, end the process with their line and status
-    instead of a traceback and 1."""
+    instead of a traceback and 1.
+
+    Parameters
+    ----------
+    explain : function of an error and its traceback
+        Returns the error to show in its place, or the same one.
+    """
     hook_before = sys.excepthook
 
     def hook(kind, error, traceback):
-        if not isinstance(error, (SetupError, SetupInterrupted)):
+        shown = explain(error, traceback)
+        if not isinstance(shown, (SetupError, SetupInterrupted)):
             return hook_before(kind, error, traceback)
-        say(error)
+        say(shown)
         if not (hasattr(sys, "ps1") or sys.flags.interactive):  # an interactive session goes on
-            sys.exit(error.status)  # in a hook it sets the status, and the process ends as usual
+            sys.exit(shown.status)  # in a hook it sets the status, and the process ends as usual
 
     sys.excepthook = hook

@@ -4,11 +4,11 @@ import importlib.util
 import os
 import platform
 import re
-import shlex
 import struct
 import sys
 
 from lenet.installed import numpy_version
+from lenet.theano_start import missing
 from lenet.theano_start.refusal import SetupError, say
 
 THEANO = "1.0.5"
@@ -43,13 +43,13 @@ def check_python():
 def check_numpy():
     """Refuse a NumPy that is missing or too old."""
     if importlib.util.find_spec("numpy") is None:
-        raise missing("numpy")
+        raise missing.make_error("numpy")
     import numpy
 
     version = numpy_version()
     if version < OLDEST_NUMPY:
-        raise SetupError(f"NumPy {numpy.__version__}; lenet needs {text(OLDEST_NUMPY)} or later: "
-                         "pip install --upgrade numpy")
+        raise SetupError(f"NumPy {numpy.__version__}; lenet needs {text(OLDEST_NUMPY)} or later; "
+                         f"type `{missing.command_for('numpy')}`")
     if version > NEWEST_NUMPY:
         say(f"NumPy {numpy.__version__} is newer than {text(NEWEST_NUMPY)}, the last that was "
             "tested; going on")
@@ -63,16 +63,16 @@ def check_theano():
     """Refuse a Theano that is missing, incomplete, or another version."""
     spec = importlib.util.find_spec("theano")
     if spec is None:
-        raise missing("theano")
+        raise missing.make_error("theano")
     if spec.origin is None:
         raise SetupError(f"{list(spec.submodule_search_locations)[0]} is only a part of Theano; "
-                         f"remove that folder and {how_to_install_theano()}")
+                         f"remove that folder and type `{missing.command_for('theano')}`")
     folder = os.path.dirname(spec.origin)
     version = version_of(folder)
     if version != THEANO:
         found = f"another Theano, {version}" if version else "incomplete"
         raise SetupError(f"{folder} is {found}, not Theano {THEANO}; uninstall it (Theano-PyMC has "
-                         f"the same folder) and {how_to_install_theano()}")
+                         f"the same folder) and type `{missing.command_for('theano')}`")
 
 
 def version_of(folder):
@@ -82,21 +82,3 @@ def version_of(folder):
             return re.search(r'"version": "([^"]*)"', file.read()).group(1)
     except (OSError, AttributeError):
         return None
-
-
-def missing(package):
-    """The error for a package that is not installed."""
-    how = how_to_install_theano() if package == "theano" else IN_THE_CLONE
-    return SetupError(f"the package {package} is not installed; {how}")
-
-
-IN_THE_CLONE = "type `pip install -e .` in the clone"
-
-
-def how_to_install_theano():
-    """The command for it."""
-    if sys.version_info < (3, 12):
-        return f"type `pip install Theano=={THEANO}`"
-    if importlib.util.find_spec("lenet_theano") is None:
-        return IN_THE_CLONE
-    return f"type `{shlex.quote(sys.executable)} -m lenet_theano.scripts install-theano`"

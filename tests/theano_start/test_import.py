@@ -25,7 +25,7 @@ def test_a_theano_that_failed_before_is_one_line():
 
 def test_a_missing_package_is_one_line():
     process = run_python("-c", "import sys; sys.modules['six'] = None; import lenet")
-    assert_refused(process, 2, "the package six is not installed", "pip install -e .")
+    assert_refused(process, 2, "the package six is not installed; type `")
 
 
 def test_python_without_docstrings():
@@ -55,9 +55,9 @@ def test_other_errors_go_to_the_hook_of_before():
     assert (process.returncode, process.stdout, process.stderr) == (1, "mine: other\n", "")
 
 
-def test_the_hook_is_left_alone_where_theano_starts():
+def test_the_hook_of_theano_is_left_alone():
     code = "import sys, lenet; print(sys.excepthook.__module__)"
-    assert run_python("-c", code).stdout == "theano.gof.link\n"  # Theano sets one of its own
+    assert run_python("-c", code).stdout == "theano.gof.link\n"  # it calls ours, which was there
 
 
 def test_an_interactive_session_goes_on():
