@@ -1,11 +1,14 @@
 """Run a program that was written for Theano: ``python -m lenet program.py [ARGUMENT ...]``.
 
-Theano has been started when the program imports it, as after ``import lenet``.
+Theano has been started when the program imports it, as after ``import lenet``. Where the package is
+not installed, ``python FOLDER/lenet program.py`` does the same from any folder.
 """
 
 import os
 import runpy
 import sys
+
+import lenet  # noqa: F401  (in FOLDER, lenet.py puts the package on the path)
 
 
 def main():

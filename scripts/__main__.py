@@ -11,7 +11,8 @@ FOLDER = pathlib.Path(os.path.abspath(__file__)).parent
 
 def commands():
     """{name: path of the script}: "lenet5-1998" for lenet5_1998.py"""
-    scripts = {path.stem.replace("_", "-"): path for path in sorted(FOLDER.glob("[!_]*.py"))}
+    scripts = {path.stem.replace("_", "-"): path for path in sorted(FOLDER.glob("[!_]*.py"))
+               if path.stem != "lenet"}  # which leads to the package
     return {"train": scripts["convolutional-mlp"], **scripts}
 
 

@@ -36,10 +36,10 @@ def environment(**changes):
     return {key: value for key, value in kept.items() if value is not None}
 
 
-def run_python(*arguments, cwd=None, **changes):
+def run_python(*arguments, cwd=None, python=sys.executable, **changes):
     """Run Python in a process of its own; ``changes`` are made to the environment."""
     return subprocess.run(
-        [sys.executable, *map(str, arguments)],
+        [str(python), *map(str, arguments)],
         env=environment(**changes), cwd=cwd, text=True, capture_output=True, timeout=600,
     )
 
@@ -94,6 +94,14 @@ def serving(folder):
             yield "http://127.0.0.1:%d/" % server.server_port
         finally:
             server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def bare_python(tmp_path_factory):
+    """The Python of an environment in which nothing is installed, not even pip."""
+    folder = tmp_path_factory.mktemp("bare") / "env"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    return folder / "bin" / "python"
 
 
 @pytest.fixture(scope="session")

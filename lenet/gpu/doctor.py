@@ -87,8 +87,9 @@ def find_compiler(compiler):
 def run_first_function(device):
     """Run ``lenet.gpu.first`` on the device in a process of its own; the line that it prints."""
     flags = f"{os.environ.get('THEANO_FLAGS', '')},device={device},force_device=True"
-    process = subprocess.run([sys.executable, "-m", "lenet.gpu.first"], capture_output=True,
-                             env=dict(os.environ, THEANO_FLAGS=flags))
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    process = subprocess.run([sys.executable, package, os.path.join(package, "gpu", "first.py")],
+                             capture_output=True, env=dict(os.environ, THEANO_FLAGS=flags))
     output, errors = (stream.decode(errors="replace").strip().splitlines() or ["no output"]
                       for stream in (process.stdout, process.stderr))
     if process.returncode:

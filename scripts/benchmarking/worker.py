@@ -13,7 +13,9 @@ import subprocess
 import sys
 import time
 
-WITH_LENET = (sys.executable, "-m", "lenet")  # starts Theano before the worker
+SCRIPTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# Starts Theano before the worker, whether lenet is installed or not.
+WITH_LENET = (sys.executable, os.path.join(SCRIPTS, "lenet.py"))
 
 
 class Process(subprocess.Popen):
@@ -48,7 +50,7 @@ class Process(subprocess.Popen):
 def main(name):
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # stray prints must not mix with the answers
-    sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    sys.path[0] = SCRIPTS
     names = {**globals(), **vars(importlib.import_module("benchmarking." + name))}
     for line in sys.stdin:
         print(json.dumps(eval(line, names)), file=answers, flush=True)

@@ -16,8 +16,9 @@ SCRIPTS = os.path.join(REPOSITORY, "scripts")
 def test_every_script_is_a_command():
     process = run_python(SCRIPTS, "--help")
     listed = [line.split()[0] for line in process.stdout.splitlines() if line.startswith("  ")]
-    scripts = [name[:-3] for name in os.listdir(SCRIPTS) if name.endswith(".py")]
-    expected = {name.replace("_", "-") for name in scripts if name != "__main__"} | {"train"}
+    scripts = {name[:-3] for name in os.listdir(SCRIPTS) if name.endswith(".py")}
+    scripts -= {"__main__", "lenet"}  # no commands of their own
+    expected = {name.replace("_", "-") for name in scripts} | {"train"}
     assert set(listed) == expected and len(listed) == len(expected)
     assert run_python(SCRIPTS).stdout == process.stdout and process.returncode == 0
 
@@ -118,6 +119,13 @@ def test_a_wheel_runs_outside_a_clone(wheel, tmp_path):
     assert process.stdout == f"{wheel / 'lenet' / '__init__.py'}\n50000\n", process.stderr
     with open(str(next(wheel.glob("*.dist-info")) / "entry_points.txt")) as file:
         assert "lenet = lenet_theano.scripts.__main__:main" in file.read()
+
+
+@needs_setuptools
+def test_a_command_of_a_wheel_finds_its_package(wheel, tmp_path):
+    process = run_python("-m", "lenet_theano.scripts", "maxpool-demo", "--help", cwd=str(tmp_path),
+                         PYTHONPATH=str(wheel))
+    assert "example: lenet maxpool-demo" in process.stdout, process.stderr
 
 
 def test_a_command_by_the_name_of_its_script():
