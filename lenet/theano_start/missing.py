@@ -7,7 +7,7 @@ import shlex
 import shutil
 import sys
 
-from lenet.installed import beside_the_package
+from lenet.installed import find_resources
 from lenet.theano_start.refusal import SetupError
 
 # {name of the module: name of the package}, for all packages that setup.py requires
@@ -46,7 +46,7 @@ def explain(error, traceback):
 def is_ours(file):
     """Whether a file belongs to this package or to its scripts."""
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    scripts = os.path.join(beside_the_package(), "scripts")
+    scripts = os.path.join(find_resources(), "scripts")
     return os.path.abspath(file).startswith((package + os.sep, scripts + os.sep))
 
 
@@ -69,7 +69,7 @@ def command_for(module):
 
 def find_clone():
     """The folder of the clone; None where the package is installed without one."""
-    folder = beside_the_package()
+    folder = find_resources()
     return folder if os.path.exists(os.path.join(folder, "setup.py")) else None
 
 

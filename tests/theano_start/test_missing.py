@@ -33,7 +33,7 @@ def system(tmp_path, monkeypatch):
     (tmp_path / "usr").mkdir()
     monkeypatch.chdir(clone)
     monkeypatch.delenv("UV", raising=False)
-    monkeypatch.setattr(missing, "beside_the_package", lambda: str(clone))
+    monkeypatch.setattr(missing, "find_resources", lambda: str(clone))
     monkeypatch.setattr(missing, "has_pip", lambda: True)
     monkeypatch.setattr(missing.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(missing.shutil, "which", lambda name: None)
@@ -106,7 +106,7 @@ def test_in_an_environment_without_pip(environment, monkeypatch):
 
 
 def test_outside_a_clone(system, monkeypatch):
-    monkeypatch.setattr(missing, "beside_the_package", lambda: str(system))
+    monkeypatch.setattr(missing, "find_resources", lambda: str(system))
     assert missing.command_for("PIL") == "/env/bin/python -m pip install pillow"
     assert missing.command_for("theano") == "/env/bin/python -m pip install Theano==1.0.5"
     monkeypatch.setattr(missing.importlib.util, "find_spec", lambda name: name)
