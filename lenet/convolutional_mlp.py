@@ -233,6 +233,13 @@ def per_layer(name, size):
     return tuple(map(tuple, pairs))
 
 
+def least_size(filter_size=(5, 5), poolsize=(2, 2), **others):
+    """The fewest pixels a side that LeNet-5 takes; of other sizes than the tutorial's, its layers
+    say it."""
+    # ((16 - 5 + 1) / 2 - 5 + 1) / 2 = 1
+    return 16 if (list(filter_size), list(poolsize)) == ([5, 5], [2, 2]) else 1
+
+
 def check_nkerns(nkerns):
     """Raise a UsageError unless there are two positive whole numbers of filters."""
     if len(nkerns) != 2 or not all(isinstance(n, numbers.Integral) and n > 0 for n in nkerns):
@@ -280,7 +287,8 @@ def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nke
     print("... building the model", flush=True)
     x = T.matrix("x")  # the images, one rasterized image per row
     y = T.ivector("y")  # the labels
-    model = LeNet5(rng, x, image_shape_of(datasets), nkerns, len(datasets.class_names), **options)
+    image_shape = image_shape_of(datasets, least_size(**options))
+    model = LeNet5(rng, x, image_shape, nkerns, len(datasets.class_names), **options)
 
     # The cost that training minimises is the negative log-likelihood of the right classes.
     cost = model.negative_log_likelihood(y)

@@ -15,8 +15,8 @@ SMALL = {"nkerns": (3, 4), "n_hidden": 6}
 
 NETWORKS = [
     ("LogisticRegression", (1, 28, 28), {}), ("LogisticRegression", (3, 9, 7), {}),
-    ("MLP", (1, 28, 28), {"n_hidden": 12, "activation": "softplus", "dropout": 0.3}),
-    ("LeNet5", (1, 28, 28), SMALL), ("LeNet5", (3, 26, 20), {**SMALL, "dropout": 0.25}),
+    ("MLP", (1, 28, 28), {"n_hidden": 12, "activation": "softplus"}),
+    ("LeNet5", (1, 28, 28), SMALL), ("LeNet5", (3, 26, 20), SMALL),
     ("LeNet5", (1, 28, 28), {**SMALL, "filter_size": ((7, 5), (3, 2)), "poolsize": ((1, 2), (2, 3)),
                              "activation": "relu"}),
     *[("LeNet5", (1, 20, 22), {**SMALL, "pooling": pooling, "activation": activation})
