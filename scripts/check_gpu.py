@@ -11,7 +11,7 @@ os.environ["THEANO_FLAGS"] = os.environ.get("THEANO_FLAGS", "") + ",device=cpu,i
 # isort: split
 from lenet import commands
 from lenet.gpu import doctor
-from lenet.theano_start.device import gpu_tools, present_name
+from lenet.theano_start.device import find_gpu_tools, present_name
 
 
 def main():
@@ -20,7 +20,7 @@ def main():
     device = parser.parse_args().device
     if not re.fullmatch("(gpu|cuda)[0-9]*", device):
         parser.error(f"--device {device}: expected gpu0, gpu1, ...")
-    return doctor.report(doctor.examine(present_name(device), *gpu_tools()))
+    return doctor.report(doctor.examine(present_name(device), *find_gpu_tools()))
 
 
 if __name__ == "__main__":

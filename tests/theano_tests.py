@@ -19,7 +19,7 @@ import nose.tools
 import numpy
 
 import lenet  # noqa: F401  (starts Theano)
-from lenet.theano_start.today.view import REPLACED, module_like, numpy_version
+from lenet.theano_start.today.view import REPLACED, copy_module, numpy_version
 
 OUR_OP = "looks for Theano's op by its name and finds the package's"
 LIST = "the same on NumPy 1.23.5: the test itself indexes with a list"
@@ -81,7 +81,7 @@ def give_what_has_gone():
         nose.tools.assert_equals = nose.tools.assert_equal
     if not hasattr(numpy.testing, "dec"):
         dec = types.SimpleNamespace(skipif=skip_if, knownfailureif=skip_if, slow=lambda test: test)
-        REPLACED["numpy.testing"] = module_like(numpy.testing, dec=dec)
+        REPLACED["numpy.testing"] = copy_module(numpy.testing, dec=dec)
         REPLACED["numpy"].testing = REPLACED["numpy.testing"]
 
 

@@ -65,12 +65,12 @@ def start_theano():
     processors.limit()
     device.choose(user)
     today.apply()
-    with settings.our_defaults_under(user), device.gpu_failures_in_one_line(user):
+    with settings.put_defaults_under(user), device.shorten_gpu_failures(user):
         import_theano()
 
 
 @contextlib.contextmanager
-def without_mpi():
+def hide_mpi():
     """Hide mpi4py inside a ``with`` block unless ``mpiexec`` started this process: Theano would
     import it wherever it is installed, and start MPI."""
     hidden = not processors.under_mpi()
@@ -92,14 +92,14 @@ def import_theano():
         with warnings.catch_warnings():
             # Theano 1.0.5 uses parts of NumPy and distutils that later versions deprecate.
             warnings.simplefilter("ignore")
-            with without_mpi():
+            with hide_mpi():
                 import theano  # noqa: F401
     except ModuleNotFoundError as error:
         raise missing.make_error(error.name) from None
     except KeyboardInterrupt:
         raise SetupInterrupted("interrupted") from None
     except Exception as error:
-        lines = str(error).strip().splitlines() or [""]  # of g++'s many, the first
+        lines = str(error).strip().splitlines() or [""]  # g++ writes many
         reason = textwrap.shorten(lines[0], 300, placeholder=" ...")
         raise SetupError(f"Theano does not start: {type(error).__name__}: {reason}; "
                          "correct THEANO_FLAGS or .theanorc") from None

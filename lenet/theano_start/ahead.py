@@ -22,7 +22,7 @@ from theano.gof.cmodule import GCC_compiler, dlimport, get_lib_extension, get_mo
 from theano.gof.fg import FunctionGraph
 from theano.gof.vm import VM_Linker
 
-MOST = 8  # g++ at a time: each takes up to 340 MB of memory
+MAX_COMPILERS = 8  # each takes up to 340 MB of memory
 
 
 def apply(processors):
@@ -30,24 +30,24 @@ def apply(processors):
     make_all, compile_str = VM_Linker.make_all, GCC_compiler.compile_str
     graphs = []  # being compiled, one inside the other
 
-    def make_all_of(linker, *args, **kwargs):
-        graphs.append(ModulesOfGraph(linker.fgraph, compile_str, processors))
+    def make_all_ahead(linker, *args, **kwargs):
+        graphs.append(GraphModules(linker.fgraph, compile_str, processors))
         try:
             return make_all(linker, *args, **kwargs)
         finally:
             graphs.pop().close()
 
-    def compiled(module_name, src_code, location=None, include_dirs=None, lib_dirs=None, libs=None,
-                 preargs=None, **others):
+    def take_or_compile(module_name, src_code, location=None, include_dirs=None, lib_dirs=None,
+                        libs=None, preargs=None, **others):
         options = include_dirs, lib_dirs, libs, preargs
         done = graphs[-1].take(module_name, options, location) if graphs else None
         return done or compile_str(module_name, src_code, location, *options, **others)
 
-    VM_Linker.make_all = make_all_of
-    GCC_compiler.compile_str = staticmethod(compiled)
+    VM_Linker.make_all = make_all_ahead
+    GCC_compiler.compile_str = staticmethod(take_or_compile)
 
 
-class ModulesOfGraph:
+class GraphModules:
     """The modules of one graph, compiled as soon as the first of them is taken.
 
     Parameters
@@ -57,7 +57,7 @@ class ModulesOfGraph:
     compile_str : function
         ``GCC_compiler.compile_str``.
     processors : int
-        How many modules to compile at a time, up to ``MOST``.
+        How many modules to compile at a time, up to ``MAX_COMPILERS``.
     """
 
     def __init__(self, fgraph, compile_str, processors):
@@ -84,17 +84,17 @@ class ModulesOfGraph:
 
     def start(self):
         """Give the modules that are not on disk to g++."""
-        self.pool = concurrent.futures.ThreadPoolExecutor(min(self.processors, MOST))
+        self.pool = concurrent.futures.ThreadPoolExecutor(min(self.processors, MAX_COMPILERS))
         try:
             self.folder = tempfile.TemporaryDirectory(prefix="lenet-modules-")
         except OSError:
             return
         for node in self.fgraph.toposort():
             try:
-                linker = linker_of(node)
+                linker = make_linker(node)
                 if is_on_disk(linker):
                     continue
-                name, source, options = module_of(linker)
+                name, source, options = generate_module(linker)
             except Exception:  # no C code, or faulty code: Theano's to deal with
                 continue
             key = name, str(options)
@@ -116,7 +116,7 @@ class ModulesOfGraph:
             self.folder.cleanup()
 
 
-def linker_of(node):
+def make_linker(node):
     """Theano's writer of C++ for one node, as in ``Op.make_c_thunk``."""
     node.op.prepare_node(node, None, None, "c")
     return CLinker().accept(FunctionGraph(node.inputs, node.outputs))
@@ -129,7 +129,7 @@ def is_on_disk(linker):
             or get_module_hash(linker.get_src_code(), key) in cache.module_hash_to_key_data)
 
 
-def module_of(linker):
+def generate_module(linker):
     """A module's name, its source, and the options that ``compile_str`` takes."""
     module = linker.get_dynamic_module()
     source = module.code()  # sets code_hash

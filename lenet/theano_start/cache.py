@@ -26,11 +26,11 @@ def apply():
     """Make keys the same in every process and quick to read, test g++ once, and exit quietly."""
     version_operations_without_properties()
     COp.c_code_cache_version = version_of_code
-    Composite.__getstate__ = state_without_the_graph
-    Composite.__setstate__ = read_without_the_graph
+    Composite.__getstate__ = get_state_without_graph
+    Composite.__setstate__ = set_state_without_graph
     Composite.__getattr__ = build_on_first_use
     compiles = OpenMPOp.test_gxx_support
-    OpenMPOp.test_gxx_support = staticmethod(lambda: openmp_compiles(compiles))
+    OpenMPOp.test_gxx_support = staticmethod(lambda: check_openmp(compiles))
     clean_up = ModuleCache._on_atexit
     ModuleCache._on_atexit = lambda cache: clean_up_beside_others(clean_up, cache)
 
@@ -60,13 +60,13 @@ def version_of_code(self):
     return version
 
 
-def state_without_the_graph(self):
+def get_state_without_graph(self):
     """What a pickle holds of a scalar graph; Theano's own needs ``fgraph``, to leave it out."""
     return {name: value for name, value in vars(self).items()
             if name not in ("fgraph", "_impls", "prepare_node_called")}
 
 
-def read_without_the_graph(self, state):
+def set_state_without_graph(self, state):
     """Restore a scalar graph from a pickle. A key compares its C code, which the pickle holds."""
     self.__dict__.update(state)
     self.prepare_node_called = set()
@@ -83,21 +83,21 @@ def build_on_first_use(self, name):
     return self.__dict__[name]
 
 
-def openmp_compiles(compiles):
+def check_openmp(compiles):
     """Whether g++ compiles a program with OpenMP: tested until it does, then noted in a file."""
     compiler = hashlib.sha256((theano.config.cxx + gcc_version_str).encode()).hexdigest()[:16]
     known = os.path.join(theano.config.compiledir, f"openmp-{compiler}")
     if os.path.exists(known):
         return True
     if not compiles():
-        say_without_openmp()
+        warn_without_openmp()
         return False
     with contextlib.suppress(OSError):
         open(known, "w").close()
     return True
 
 
-def say_without_openmp():
+def warn_without_openmp():
     """Say in one line what Theano warns of in three, for g++ only."""
     warnings.filterwarnings("ignore", "Your g\\+\\+ compiler fails to compile OpenMP")
     hint = ("sudo apt-get install libomp-dev" if "clang" in theano.config.cxx

@@ -30,13 +30,13 @@ def check(user):
     if compiler == "":
         say("cxx is empty: Theano interprets graphs, slowly, and fails at convolutions")
         return
-    if compiler is None and not found():
+    if compiler is None and not find_compiler():
         raise SetupError("no C++ compiler found; install one: sudo apt-get install g++")
     if compiler is not None and not shutil.which(compiler):
         raise SetupError(f"cxx={compiler}: no such compiler; leave the setting out for g++")
     flags = user.get("gcc.cxxflags")
     if flags:
-        check_flags(compiler or found(), flags)
+        check_flags(compiler or find_compiler(), flags)
     header = os.path.join(sysconfig.get_paths()["include"], "Python.h")
     if not os.path.exists(header):
         major, minor = sys.version_info[:2]
@@ -53,7 +53,7 @@ def check_flags(compiler, flags):
         raise SetupError(f"gcc.cxxflags={flags}: {lines[0]}")
 
 
-def found():
+def find_compiler():
     """The path of the C++ compiler that Theano chooses by itself, or None."""
     clang = sys.platform == "darwin" or sys.platform.startswith("freebsd")
     return (clang and shutil.which("clang++")) or shutil.which("g++")

@@ -7,7 +7,7 @@ import os
 from lenet import processors
 from lenet.theano_start import compiler
 from lenet.theano_start.refusal import SetupError, say
-from lenet.theano_start.settings import compile_cache
+from lenet.theano_start.settings import find_compile_cache
 
 # What Theano's first GPU back end called a device, as the tutorials do, and today's name.
 OLD_DEVICE, NEW_DEVICE = "gpu", "cuda"
@@ -25,9 +25,9 @@ def choose(user):
     if device == NEW_DEVICE and processors.under_mpi():
         device = device_of_rank()
         user.override("device", device)
-    problem = gpu_problem(device, user.get("cxx"))
+    problem = find_gpu_problem(device, user.get("cxx"))
     if problem:
-        no_gpu(user, device, problem)
+        report_no_gpu(user, device, problem)
         user.override("device", "cpu")
 
 
@@ -44,28 +44,28 @@ def device_of_rank():
 
     try:
         n_devices = len(Driver().devices)
-    except OSError:  # ``gpu_problem`` says why
+    except OSError:  # ``find_gpu_problem`` says why
         n_devices = 0
     return f"{NEW_DEVICE}{processors.mpi_variable('LOCAL_RANK', 0) % max(1, n_devices)}"
 
 
-def gpu_tools(cxx=None):
+def find_gpu_tools(cxx=None):
     """The folder for the names of CUDA's libraries, and the C++ compiler: by default Theano's."""
-    return os.path.join(compile_cache(), "cuda_names"), cxx or compiler.found()
+    return os.path.join(find_compile_cache(), "cuda_names"), cxx or compiler.find_compiler()
 
 
-def gpu_problem(device, cxx=None):
+def find_gpu_problem(device, cxx=None):
     """Prepare for the GPU ``device``; why it cannot be used, in a few words, or None if it can."""
     from lenet.gpu import start
 
     try:
-        start.prepare(device, *gpu_tools(cxx))
+        start.prepare(device, *find_gpu_tools(cxx))
     except start.CudaError as error:
         return str(error)
     return None
 
 
-def no_gpu(user, device, problem):
+def report_no_gpu(user, device, problem):
     """Say that there is no GPU; refuse to start if the user requires one (``force_device``)."""
     if user.is_true("force_device"):
         raise SetupError(f"device={device}: {problem}; force_device=True, so nothing is run")
@@ -73,7 +73,7 @@ def no_gpu(user, device, problem):
 
 
 @contextlib.contextmanager
-def gpu_failures_in_one_line(user):
+def shorten_gpu_failures(user):
     """Turn the traceback that Theano logs when a GPU does not start into one line."""
     problems = []
 
@@ -91,7 +91,7 @@ def gpu_failures_in_one_line(user):
     finally:
         logger.removeFilter(collect)
     if problems:
-        no_gpu(user, user.get("device", "cpu"), "; ".join(problems))
+        report_no_gpu(user, user.get("device", "cpu"), "; ".join(problems))
 
 
 def first_line(error):

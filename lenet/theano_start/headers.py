@@ -41,7 +41,7 @@ def apply():
             openmp = "-fopenmp" in preargs
             with building[openmp]:
                 if openmp not in known:
-                    known[openmp] = precompiled_header(openmp)
+                    known[openmp] = compile_header(openmp)
             if known[openmp]:
                 # g++ uses a precompiled header only if it comes first
                 preargs = ["-include", known[openmp]] + preargs
@@ -51,7 +51,7 @@ def apply():
     cmodule.GCC_compiler.compile_str = staticmethod(compile_with_header)
 
 
-def precompiled_header(openmp):
+def compile_header(openmp):
     """The path of the header, which is compiled if it is missing; None if it cannot be.
 
     Parameters

@@ -45,7 +45,7 @@ class UserSettings:
         files = configparser.RawConfigParser()
         try:
             flags = dict(pair.strip().split("=", 1) for pair in splitter if "=" in pair)
-            files.read(user_files())
+            files.read(list_user_files())
         except (ValueError, configparser.Error, OSError) as error:
             reason = " ".join(str(error).split())
             raise SetupError(f"Theano's settings cannot be read: {reason}; "
@@ -76,7 +76,7 @@ def check_floats(user):
         raise SetupError(f"floatX={name}; expected float32 or float64")
 
 
-def user_files():
+def list_user_files():
     """The user's ``.theanorc`` files, in Theano's order."""
     names = os.environ.get("THEANORC", os.path.join("~", ".theanorc"))
     return [os.path.expanduser(name) for name in names.split(os.pathsep)]
@@ -91,7 +91,7 @@ def default_settings():
         "blas.ldflags": " ".join(blas_flags()),
         # Theano 1.0.5 knows cuDNN 5 to 7, and would call a later one wrongly.
         "dnn.enabled": "False",
-        "base_compiledir": compile_cache(),
+        "base_compiledir": find_compile_cache(),
         "compiledir_format": f"compiledir_%(short_platform)s-{processor_key()}"
                              "-%(python_version)s-%(python_bitwidth)s",
     }
@@ -109,7 +109,7 @@ def processor_key():
     return hashlib.sha256(description.encode()).hexdigest()[:8]
 
 
-def compile_cache():
+def find_compile_cache():
     """The folder for compiled graphs: ``~/.theano`` as by Theano's own default, or a temporary one
     if that cannot be written."""
     home = os.path.join(os.path.expanduser("~"), ".theano")
@@ -132,7 +132,7 @@ def is_writable(folder):
 
 
 @contextlib.contextmanager
-def our_defaults_under(user):
+def put_defaults_under(user):
     """Inside the ``with`` block, let Theano read our defaults before the user's files."""
     settings = default_settings()
     if not (user.get("base_compiledir") or user.get("compiledir")):
@@ -153,7 +153,7 @@ def our_defaults_under(user):
     except OSError as error:
         raise SetupError(f"no temporary file can be written: {error}; set TMPDIR to a folder with "
                          "room") from None
-    os.environ["THEANORC"] = os.pathsep.join([defaults.name] + user_files())
+    os.environ["THEANORC"] = os.pathsep.join([defaults.name] + list_user_files())
     try:
         yield
     finally:

@@ -13,7 +13,7 @@ from lenet.theano_start.refusal import SetupError, say
 
 THEANO = "1.0.5"
 OLDEST_PYTHON, OLDEST_NUMPY = (3, 8), (1, 21)
-NEWEST_PYTHON, NEWEST_NUMPY = (3, 14), (2, 5)  # that were tested
+NEWEST_TESTED_PYTHON, NEWEST_TESTED_NUMPY = (3, 14), (2, 5)
 
 
 def check():
@@ -28,16 +28,17 @@ def check_python():
     python = sys.version_info[:2]
     implementation = platform.python_implementation()
     if python < OLDEST_PYTHON:
-        raise SetupError(f"Python {text(python)}; lenet needs Python {text(OLDEST_PYTHON)} or "
-                         "later: make another environment with one")
+        raise SetupError(f"Python {format_version(python)}; lenet needs Python "
+                         f"{format_version(OLDEST_PYTHON)} or later: make another environment with "
+                         "one")
     if implementation != "CPython":
         raise SetupError(f"{implementation}; Theano needs CPython: make another environment with "
                          "it")
     if struct.calcsize("P") < 8:
         raise SetupError("a 32-bit Python; lenet needs a 64-bit one: make another environment")
-    if python > NEWEST_PYTHON:
-        say(f"Python {text(python)} is newer than {text(NEWEST_PYTHON)}, the last that was "
-            "tested; going on")
+    if python > NEWEST_TESTED_PYTHON:
+        say(f"Python {format_version(python)} is newer than "
+            f"{format_version(NEWEST_TESTED_PYTHON)}, the last that was tested; going on")
 
 
 def check_numpy():
@@ -48,14 +49,14 @@ def check_numpy():
 
     version = numpy_version()
     if version < OLDEST_NUMPY:
-        raise SetupError(f"NumPy {numpy.__version__}; lenet needs {text(OLDEST_NUMPY)} or later; "
-                         f"type `{missing.command_for('numpy')}`")
-    if version > NEWEST_NUMPY:
-        say(f"NumPy {numpy.__version__} is newer than {text(NEWEST_NUMPY)}, the last that was "
-            "tested; going on")
+        raise SetupError(f"NumPy {numpy.__version__}; lenet needs {format_version(OLDEST_NUMPY)} "
+                         f"or later; type `{missing.command_for('numpy')}`")
+    if version > NEWEST_TESTED_NUMPY:
+        say(f"NumPy {numpy.__version__} is newer than {format_version(NEWEST_TESTED_NUMPY)}, "
+            "the last that was tested; going on")
 
 
-def text(version):
+def format_version(version):
     return ".".join(map(str, version))
 
 
@@ -68,14 +69,14 @@ def check_theano():
         raise SetupError(f"{list(spec.submodule_search_locations)[0]} is only a part of Theano; "
                          f"remove that folder and type `{missing.command_for('theano')}`")
     folder = os.path.dirname(spec.origin)
-    version = version_of(folder)
+    version = read_version(folder)
     if version != THEANO:
         found = f"another Theano, {version}" if version else "incomplete"
         raise SetupError(f"{folder} is {found}, not Theano {THEANO}; uninstall it (Theano-PyMC has "
                          f"the same folder) and type `{missing.command_for('theano')}`")
 
 
-def version_of(folder):
+def read_version(folder):
     """The version that a package's file ``_version.py`` gives, or None."""
     try:
         with open(os.path.join(folder, "_version.py"), encoding="utf-8") as file:

@@ -14,9 +14,9 @@ from conftest import REPOSITORY, run_python, write_dataset
 from made import HERE, build_emulator
 
 from lenet.gpu import libraries, start
-from lenet.theano_start.device import gpu_problem
+from lenet.theano_start.device import find_gpu_problem
 
-NO_GPU = gpu_problem("cuda")
+NO_GPU = find_gpu_problem("cuda")
 NO_PYGPU = importlib.util.find_spec("pygpu") is None
 # Only the one that scripts/build_pygpu.sh builds knows compute capabilities from 10.0 on.
 OWN_PYGPU = not NO_PYGPU and start.is_own(importlib.import_module("pygpu"))

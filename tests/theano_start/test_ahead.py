@@ -69,7 +69,7 @@ def test_what_g_plus_plus_refuses_is_left_for_theano(empty_cache, tmp_path):
         raise RuntimeError("no")
 
     folders = []
-    modules = ahead.ModulesOfGraph(graph(), compile_str, processors=2)
+    modules = ahead.GraphModules(graph(), compile_str, processors=2)
     modules.start()
     assert len(modules.results) >= 2
     for name, options in list(modules.results):
@@ -80,7 +80,7 @@ def test_what_g_plus_plus_refuses_is_left_for_theano(empty_cache, tmp_path):
 
 
 def test_a_module_is_taken_once(empty_cache, tmp_path):
-    modules = ahead.ModulesOfGraph(graph(), ahead.GCC_compiler.compile_str, processors=2)
+    modules = ahead.GraphModules(graph(), ahead.GCC_compiler.compile_str, processors=2)
     modules.start()
     name, options = list(modules.results)[0]
     assert modules.take(name, eval(options), str(tmp_path)) is not None
@@ -94,7 +94,7 @@ def test_an_operation_without_c_code_is_left_for_theano(empty_cache):
         return x / 2
 
     x = T.dmatrix()
-    modules = ahead.ModulesOfGraph(theano.gof.FunctionGraph([x], [halves(x)]), None, processors=2)
+    modules = ahead.GraphModules(theano.gof.FunctionGraph([x], [halves(x)]), None, processors=2)
     modules.start()
     assert modules.results == {}
     modules.close()
@@ -102,7 +102,7 @@ def test_an_operation_without_c_code_is_left_for_theano(empty_cache):
 
 
 def test_one_processor_compiles_nothing_ahead(tmp_path):
-    modules = ahead.ModulesOfGraph(graph(), None, processors=1)
+    modules = ahead.GraphModules(graph(), None, processors=1)
     assert modules.take("any", ([], [], [], []), str(tmp_path)) is None
     assert modules.pool is None
     modules.close()
@@ -113,7 +113,7 @@ def test_nowhere_to_write(monkeypatch, tmp_path):
         raise OSError("no room")
 
     monkeypatch.setattr(ahead.tempfile, "TemporaryDirectory", refuse)
-    modules = ahead.ModulesOfGraph(graph(), None, processors=2)
+    modules = ahead.GraphModules(graph(), None, processors=2)
     assert modules.take("any", ([], [], [], []), str(tmp_path)) is None
     modules.close()
 

@@ -82,17 +82,17 @@ def test_a_scalar_graph_is_read_without_being_built(copied):
 def test_openmp_is_tried_until_it_compiles(tmp_path, monkeypatch):
     monkeypatch.setattr(type(theano.config), "compiledir", str(tmp_path))
     answers = iter([False, True, True])
-    asked = [cache.openmp_compiles(lambda: next(answers)) for _ in range(4)]
+    asked = [cache.check_openmp(lambda: next(answers)) for _ in range(4)]
     assert asked == [False, True, True, True] and next(answers) is True
     monkeypatch.setattr(type(theano.config), "cxx", "another")
-    assert not cache.openmp_compiles(lambda: False)
+    assert not cache.check_openmp(lambda: False)
 
 
 @pytest.mark.parametrize("compiler, hint", [("/usr/bin/clang++-19", "libomp"), ("icpc", "g++")])
 def test_no_openmp_is_one_line(compiler, hint, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(type(theano.config), "compiledir", str(tmp_path))
     monkeypatch.setattr(type(theano.config), "cxx", compiler)
-    monkeypatch.setattr(OpenMPOp, "test_gxx_support", lambda: cache.openmp_compiles(lambda: False))
+    monkeypatch.setattr(OpenMPOp, "test_gxx_support", lambda: cache.check_openmp(lambda: False))
     monkeypatch.setattr(OpenMPOp, "gxx_support_openmp", None)
     monkeypatch.setattr(theano.config, "openmp", True)
     with warnings.catch_warnings(record=True) as warned:

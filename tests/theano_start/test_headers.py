@@ -15,7 +15,7 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="made on Linux o
 @linux_only
 @pytest.mark.parametrize("openmp", [False, True])
 def test_the_compiler_takes_it(tmp_path, openmp):
-    path = headers.precompiled_header(openmp)
+    path = headers.compile_header(openmp)
     source = tmp_path / "module.cpp"
     source.write_text(headers.BEGIN)
     command = [theano.config.cxx, "-g", "-fvisibility=hidden", "-include", path]
@@ -31,23 +31,23 @@ def test_the_compiler_takes_it(tmp_path, openmp):
 
 @linux_only
 def test_it_is_made_once(monkeypatch):
-    path = headers.precompiled_header(False)
+    path = headers.compile_header(False)
     monkeypatch.setattr(subprocess, "run", None)
-    assert headers.precompiled_header(False) == path
+    assert headers.compile_header(False) == path
 
 
 @linux_only
 @pytest.mark.parametrize("compiler", ["", "clang++", "false", "no-such-compiler"])
 def test_none_without_gcc(monkeypatch, compiler):
     monkeypatch.setattr(type(theano.config), "cxx", compiler)
-    assert headers.precompiled_header(False) is None
+    assert headers.compile_header(False) is None
 
 
 def test_other_sources_are_compiled_as_they_are(monkeypatch):
     calls = []
     monkeypatch.setattr(cmodule.GCC_compiler, "compile_str",
                         staticmethod(lambda *arguments, **others: calls.append(arguments)))
-    monkeypatch.setattr(headers, "precompiled_header", lambda openmp: f"header{openmp:d}.h")
+    monkeypatch.setattr(headers, "compile_header", lambda openmp: f"header{openmp:d}.h")
     headers.apply()
     for source in "int i;", headers.BEGIN:
         for options in [], ["-fopenmp"]:

@@ -10,7 +10,7 @@ from test_settings import in_theanorc, settings
 from lenet.theano_start import device
 from lenet.theano_start.settings import UserSettings
 
-NO_GPU = device.gpu_problem("cuda")
+NO_GPU = device.find_gpu_problem("cuda")
 without_gpu = pytest.mark.skipif(NO_GPU is None, reason="this machine has a GPU")
 
 
@@ -40,7 +40,7 @@ def test_force_device_stops(tmp_path):
 @pytest.mark.parametrize("text", ["out of luck\nand a long story", b"out of luck"])
 def test_a_gpu_that_fails_to_start_is_one_line(capsys, text):
     user = UserSettings({"device": "cuda"}, UserSettings.read().files)
-    with device.gpu_failures_in_one_line(user):
+    with device.shorten_gpu_failures(user):
         try:
             raise RuntimeError(text)  # pygpu's are bytes
         except RuntimeError:

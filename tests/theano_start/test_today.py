@@ -168,7 +168,7 @@ def test_stand_ins_say_what_distutils_says(monkeypatch):
     import distutils.sysconfig as real
 
     monkeypatch.setattr(python, "REPLACED", {})
-    python.distutils()
+    python.replace_distutils()
     ours = python.REPLACED["distutils.sysconfig"]
     for name in ("EXT_SUFFIX", "LDLIBRARY", "LIBDIR"):
         assert ours.get_config_var(name) == real.get_config_var(name)
@@ -182,19 +182,19 @@ def test_stand_ins_say_what_distutils_says(monkeypatch):
 
 
 def test_header_has_one_name_wherever_the_package_lies(tmp_path):
-    first = generated.copy_of_header(str(tmp_path))
+    first = generated.copy_header(str(tmp_path))
     with open(generated.HEADER) as source, open(first) as copy:
         assert copy.read() == source.read()
-    assert generated.copy_of_header(str(tmp_path)) == first
+    assert generated.copy_header(str(tmp_path)) == first
     assert os.listdir(str(tmp_path)) == [os.path.basename(first)]
 
 
 def test_mends_are_applied_from_their_version_on(monkeypatch):
     mends = [view.Mend("m", None), view.Mend("m", None, (1, 24)), view.Mend("m", None, (2, 0))]
     monkeypatch.setattr(numpy, "__version__", "1.26.4")
-    assert view.needed(mends) == mends[:2]
+    assert view.select_needed(mends) == mends[:2]
     monkeypatch.setattr(numpy, "__version__", "2.0.0rc1")
-    assert view.needed(mends) == mends
+    assert view.select_needed(mends) == mends
 
 
 def test_random_numbers_without_an_update_are_drawn_again():

@@ -90,7 +90,7 @@ def upcast_variables(basic):
     basic.upcast = upcast
 
 
-def degrees(basic):
+def convert_degrees(basic):
     """scalar/basic.py:3108 and 3140: a type of Theano's in the place of NumPy's."""
     for op, factor in ((basic.Deg2Rad, numpy.pi / 180), (basic.Rad2Deg, 180 / numpy.pi)):
         original = op.L_op
@@ -109,7 +109,7 @@ def invert_numbers(basic):
     basic.Inv.impl = lambda op, x: original(op, numpy.asarray(x)[()])
 
 
-def mask_of_64_bits(rng_mrg):
+def widen_mask(rng_mrg):
     """sandbox/rng_mrg.py:389: a mask of 32 bits, used with numbers of 31 bits and a sign."""
     original = rng_mrg.mrg_next_value
 
@@ -135,7 +135,7 @@ MENDS = [
     Mend("theano.scalar.basic", filter_scalars, numpy=(2, 0)),
     Mend("theano.scalar.basic", upcast_variables, numpy=(2, 0)),
     Mend("theano.scalar.basic", invert_numbers, numpy=(2, 0)),
-    Mend("theano.scalar.basic", degrees, numpy=(2, 0)),
+    Mend("theano.scalar.basic", convert_degrees, numpy=(2, 0)),
     Mend("theano.compile.debugmode", fill_with_an_array, numpy=(2, 0)),
-    Mend("theano.sandbox.rng_mrg", mask_of_64_bits, numpy=(2, 0)),
+    Mend("theano.sandbox.rng_mrg", widen_mask, numpy=(2, 0)),
 ]

@@ -14,10 +14,10 @@ def put_header_first(cmodule):
     """gof/cmodule.py:1929: let g++ read generated.h before each module."""
     compile_args = cmodule.GCC_compiler.compile_args
 
-    def with_header(march_flags=True):
-        return compile_args(march_flags) + ["-include", copy_of_header(cmodule.config.compiledir)]
+    def add_header(march_flags=True):
+        return compile_args(march_flags) + ["-include", copy_header(cmodule.config.compiledir)]
 
-    cmodule.GCC_compiler.compile_args = staticmethod(with_header)
+    cmodule.GCC_compiler.compile_args = staticmethod(add_header)
 
 
 def allow_narrowing(cmodule):
@@ -25,27 +25,27 @@ def allow_narrowing(cmodule):
     initialized with longer integers."""
     compile_args = cmodule.GCC_compiler.compile_args
 
-    def with_narrowing(march_flags=True):
+    def add_narrowing(march_flags=True):
         clang = "clang" in cmodule.config.cxx
         return compile_args(march_flags) + ["-Wno-narrowing"] * clang
 
-    cmodule.GCC_compiler.compile_args = staticmethod(with_narrowing)
+    cmodule.GCC_compiler.compile_args = staticmethod(add_narrowing)
 
 
 @functools.lru_cache(maxsize=None)
-def header():
+def read_header():
     """The text of the header, and a name made from it."""
     with open(HEADER, "rb") as file:
         text = file.read()
     return text, f"generated-{hashlib.sha256(text).hexdigest()[:16]}.h"
 
 
-def copy_of_header(folder):
+def copy_header(folder):
     """The path of the header in the folder of compiled graphs.
 
     The path is part of each graph's key, so it depends on the text and not on where the package is.
     """
-    text, name = header()
+    text, name = read_header()
     path = os.path.join(folder, name)
     if not os.path.exists(path):
         with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:

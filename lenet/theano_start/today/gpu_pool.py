@@ -13,7 +13,7 @@ def read_own_map(pool):
     GpuAveragePoolGrad = pool.GpuAveragePoolGrad
     original = GpuAveragePoolGrad.load_c_code
 
-    def mended(code):
+    def mend_code(code):
         two, name, three = code.partition("#kernel ave_pool3d_grad_kernel")
         wrong = "gz[ph*pooled_width + pw]"
         return (two.replace(wrong, "gz_slice[ph*pooled_width + pw]") + name
@@ -21,8 +21,8 @@ def read_own_map(pool):
 
     def load_c_code(self, func_files):
         original(self, func_files)
-        self.func_codes = [mended(code) for code in self.func_codes]  # names the compiled module
-        self.code_sections["kernels"] = mended(self.code_sections["kernels"])
+        self.func_codes = [mend_code(code) for code in self.func_codes]  # names the compiled module
+        self.code_sections["kernels"] = mend_code(self.code_sections["kernels"])
 
     GpuAveragePoolGrad.load_c_code = load_c_code
 

@@ -5,19 +5,19 @@ import copy
 import numpy
 
 from lenet.installed import numpy_version
-from lenet.theano_start.today.view import REPLACED, Mend, module_like
+from lenet.theano_start.today.view import REPLACED, Mend, copy_module
 
 
 def show():
     """Give Theano a NumPy that has the names."""
-    REPLACED["numpy"] = view = module_like(numpy, **names())
+    REPLACED["numpy"] = view = copy_module(numpy, **list_names())
     if numpy_version() >= (2, 0):
         # gpuarray/linalg.py:7
-        view.linalg = module_like(numpy.linalg, linalg=numpy.linalg)
+        view.linalg = copy_module(numpy.linalg, linalg=numpy.linalg)
         REPLACED["numpy.linalg"], REPLACED["numpy.linalg.linalg"] = view.linalg, numpy.linalg
 
 
-def names():
+def list_names():
     """{name: value}: those that this NumPy lacks."""
     found = {}
     if numpy_version() >= (1, 24):

@@ -15,12 +15,12 @@ from lenet.theano_start.today.view import REPLACED
 def show():
     """Give Theano stand-ins for what is gone."""
     if sys.version_info >= (3, 12):
-        distutils()
-        imp()
+        replace_distutils()
+        replace_imp()
     if importlib.util.find_spec("numpy.distutils") is None:
-        numpy_distutils()
+        replace_numpy_distutils()
     if importlib.util.find_spec("pkg_resources") is None:
-        pkg_resources()
+        replace_pkg_resources()
 
 
 def stand_in(name, **functions):
@@ -33,7 +33,7 @@ def stand_in(name, **functions):
         setattr(REPLACED[package], last, module)
 
 
-def distutils():
+def replace_distutils():
     """gof/cmodule.py:20 and configdefaults.py:531; gone since Python 3.12."""
     stand_in("distutils")
     stand_in(
@@ -49,7 +49,7 @@ def distutils():
     stand_in("distutils.spawn", find_executable=shutil.which)
 
 
-def imp():
+def replace_imp():
     """tests/breakpoint.py:3, which theano.scan needs; gone since Python 3.12."""
 
     def find_module(name):
@@ -60,12 +60,12 @@ def imp():
     stand_in("imp", find_module=find_module)
 
 
-def numpy_distutils():
+def replace_numpy_distutils():
     """gof/cmodule.py:1624, tensor/blas.py:134; gone since Python 3.12."""
     stand_in("numpy.distutils")
     stand_in("numpy.distutils.misc_util", get_numpy_include_dirs=lambda: [numpy.get_include()])
 
 
-def pkg_resources():
+def replace_pkg_resources():
     """gpuarray/linalg.py:5 and 31; gone since setuptools 82."""
     stand_in("pkg_resources", DistributionNotFound=type("DistributionNotFound", (Exception,), {}))

@@ -25,12 +25,12 @@ Mend.__doc__ = """A change to a module of Theano: the module's name, a function 
 the module once it has been executed, and the first NumPy that needs it."""
 
 
-def needed(mends):
+def select_needed(mends):
     """Those of the mends that this NumPy needs."""
     return [one for one in mends if numpy_version() >= one.numpy]
 
 
-def module_like(original, **names):
+def copy_module(original, **names):
     """A copy of a module with other values for some of its names."""
 
     class View(types.ModuleType):
@@ -43,7 +43,7 @@ def module_like(original, **names):
     return view
 
 
-def theano_import(name, globals=None, locals=None, fromlist=(), level=0):
+def import_for_theano(name, globals=None, locals=None, fromlist=(), level=0):
     """The ``__import__`` of Theano's modules."""
     package = name.partition(".")[0]
     if level or package not in REPLACED:
@@ -54,7 +54,7 @@ def theano_import(name, globals=None, locals=None, fromlist=(), level=0):
     return module if fromlist else REPLACED[package]
 
 
-BUILTINS = dict(vars(builtins), __import__=theano_import)
+BUILTINS = dict(vars(builtins), __import__=import_for_theano)
 
 
 class Loader(importlib.machinery.SourceFileLoader):
@@ -97,7 +97,7 @@ class Finder:
 
 def install(mends):
     """From now on, load Theano's modules with their view and the mends that are needed."""
-    Loader.mends = needed(mends)
+    Loader.mends = select_needed(mends)
     sys.meta_path.insert(0, Finder)
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] == "theano":
