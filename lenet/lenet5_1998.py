@@ -86,7 +86,7 @@ def squash(a):
     return T.cast(1.7159, a.dtype) * T.tanh(T.cast(2.0 / 3.0, a.dtype) * a)
 
 
-def papers_bound(fan_in):
+def paper_bound(fan_in):
     """The initial weights of a unit with fan_in inputs are uniform in +- this (appendix A)."""
     return 2.4 / fan_in
 
@@ -103,7 +103,7 @@ def wide_bound(fan_in):
     return numpy.sqrt(3.0 / fan_in)
 
 
-def weights(rng, shape, bound):
+def draw_weights(rng, shape, bound):
     """Initial weights, uniform in +-bound."""
     return numpy.asarray(rng.uniform(low=-bound, high=bound, size=shape),
                          dtype=theano.config.floatX)
@@ -174,7 +174,7 @@ class ConvolutionLayer:
     """
 
     def __init__(self, rng, input, filter_shape, image_shape, connections=None,
-                 bound=papers_bound):
+                 bound=paper_bound):
         n_filters, n_maps, filter_height, filter_width = filter_shape
         seen = numpy.ones((n_filters, n_maps), dtype=bool)
         if connections is not None:
@@ -190,7 +190,7 @@ class ConvolutionLayer:
 
         # Each unit has "number of maps that its filter sees * filter height * filter width" inputs.
         fan_in = seen.sum(axis=1).reshape(n_filters, 1, 1, 1) * filter_height * filter_width
-        self.W = theano.shared(weights(rng, filter_shape, bound(fan_in)) * mask, name="W")
+        self.W = theano.shared(draw_weights(rng, filter_shape, bound(fan_in)) * mask, name="W")
         self.b = zeros((n_filters,), "b")
         self.params = [self.W, self.b]
 
@@ -343,7 +343,7 @@ class LeNet5_1998(Classifier):
         def pool_maps(maps, n_maps):
             return SubsamplingLayer(maps, n_maps) if pooling == "mean" else MaxPoolingLayer(maps)
 
-        bound = papers_bound if head == "rbf" else wide_bound
+        bound = paper_bound if head == "rbf" else wide_bound
         # (32 - 5 + 1, 32 - 5 + 1) = (28, 28)
         C1 = ConvolutionLayer(rng, frame_images(input, image_shape), (6, 1) + filter1,
                               (None, 1, 32, 32), bound=bound)
@@ -359,7 +359,7 @@ class LeNet5_1998(Classifier):
                               bound=bound)
         # (batch size, 120, 1, 1) -> (batch size, 120) -> (batch size, 84)
         F6 = HiddenLayer(rng, C5.output.flatten(2), 120, 84, activation=squash,
-                         W=theano.shared(weights(rng, (120, 84), bound(120)), name="W"))
+                         W=theano.shared(draw_weights(rng, (120, 84), bound(120)), name="W"))
         # (batch size, 84) -> (batch size, 10)
         if head == "rbf":
             output = RBFLayer(F6.output, bitmaps())

@@ -148,7 +148,7 @@ class Network(Classifier):
                              f"{self.mini_batch_size}")
         check_factors(lmbda=lmbda)
         if datasets is None:
-            datasets = [as_set(data) for data in (training_data, validation_data, test_data)]
+            datasets = [make_set(data) for data in (training_data, validation_data, test_data)]
         for dataset in datasets:
             self.check_images(dataset)
         if is_load_model_from_file:
@@ -173,7 +173,7 @@ class Network(Classifier):
 
     def accuracy(self, data):
         """The fraction of all the examples of a set, one pair (x, y), that are classified right."""
-        data = as_set(data)
+        data = make_set(data)
         self.check_images(data)
         return 1 - compile_error(self, self.x, self.y, data, self.mini_batch_size)()
 
@@ -294,8 +294,8 @@ class FullyConnectedLayer(Layer):
 
     def set_inpt(self, inpt, inpt_dropout, mini_batch_size):
         """Build the outputs from those of the layer before, for minibatches of any size."""
-        self.inpt, self.inpt_dropout = with_dropout(inpt, inpt_dropout, self.p_dropout,
-                                                    self.streams)
+        self.inpt, self.inpt_dropout = drop_inputs(inpt, inpt_dropout, self.p_dropout,
+                                                   self.streams)
         self.output = self.apply(self.inpt)
         self.output_dropout = self.apply(self.inpt_dropout)
 
@@ -327,8 +327,8 @@ class SoftmaxLayer(Layer):
 
     def set_inpt(self, inpt, inpt_dropout, mini_batch_size):
         """Build the outputs from those of the layer before, for minibatches of any size."""
-        self.inpt, self.inpt_dropout = with_dropout(inpt, inpt_dropout, self.p_dropout,
-                                                    self.streams)
+        self.inpt, self.inpt_dropout = drop_inputs(inpt, inpt_dropout, self.p_dropout,
+                                                   self.streams)
         evaluated, trained = (
             LogisticRegression(inpt, self.n_in, self.n_out, W=self.w, b=self.b)
             for inpt in (self.inpt, self.inpt_dropout)
@@ -347,7 +347,7 @@ class SoftmaxLayer(Layer):
         return 1 - self.errors(y)
 
 
-def with_dropout(inpt, inpt_dropout, p_dropout, streams):
+def drop_inputs(inpt, inpt_dropout, p_dropout, streams):
     """The inputs of a layer for evaluation, scaled, and for training, with a mask.
 
     Maps become rows on the way: (batch size, 20, 12, 12) -> (batch size, 2880).
@@ -409,7 +409,7 @@ def get_error_locations(net, test_data):
     (error_locations, erroneous_predictions) : arrays of shape (number of errors,)
         Indexes into the set, ascending, and the wrong predictions there.
     """
-    test_data = as_set(test_data)
+    test_data = make_set(test_data)
     predictions = compile_predictions(net, net.input, test_data, batch_size=500)()
     error_locations = numpy.flatnonzero(predictions != test_data.labels())
     return error_locations, predictions[error_locations]
@@ -431,17 +431,17 @@ def plot_errors(error_locations, erroneous_predictions=None, test_data=None, out
 
     if erroneous_predictions is None:
         erroneous_predictions = [""] * len(error_locations)
-    side = math.isqrt(as_set(test_data).n_pixels)
+    side = math.isqrt(make_set(test_data).n_pixels)
     plots.finish(plots.plot_errors(error_locations, erroneous_predictions, test_data,
                                    (1, side, side)), output)
 
 
 def size(data):
     """Number of examples of a set."""
-    return as_set(data).n_examples
+    return make_set(data).n_examples
 
 
-def as_set(data):
+def make_set(data):
     """A set with the methods of ``lenet.data.sets.SharedSet``, which a pair (x, y) lacks."""
     return data if hasattr(data, "n_examples") else SharedSet(*data)
 

@@ -11,15 +11,15 @@ def thread_count():
     try:
         return max(1, int(os.environ.get("OMP_NUM_THREADS", "").split(",")[0]))
     except ValueError:
-        return 1 if under_mpi() else usable_processors()
+        return 1 if is_under_mpi() else usable_processors()
 
 
-def under_mpi():
+def is_under_mpi():
     """Whether ``mpiexec`` started this process, or it uses mpi4py."""
-    return sys.modules.get("mpi4py") is not None or mpi_variable("SIZE", 0) > 0
+    return sys.modules.get("mpi4py") is not None or read_mpi_variable("SIZE", 0) > 0
 
 
-def mpi_variable(name, otherwise):
+def read_mpi_variable(name, otherwise):
     """What ``mpiexec`` says of a process: its "RANK", "SIZE" or, on its host, "LOCAL_RANK".
 
     MPICH and its relatives set the first variable, Open MPI the second one.
@@ -66,17 +66,17 @@ def control_group_quota(root="/sys/fs/cgroup", membership="/proc/self/cgroup"):
         for depth in range(len(parts) + 1):
             folder = os.path.join(top, *parts[:depth])
             with contextlib.suppress(OSError, ValueError):  # no such file; "max"
-                quota, period = " ".join(read(folder, name) for name in names).split()
+                quota, period = " ".join(read_file(folder, name) for name in names).split()
                 quotas.append(int(quota) / int(period))
     return min((quota for quota in quotas if quota > 0), default=None)
 
 
-def read(folder, name):
+def read_file(folder, name):
     with open(os.path.join(folder, name)) as file:
         return file.read()
 
 
-def limit():
+def limit_threads():
     """Tell OpenMP and OpenBLAS how many threads there are, where the user has not.
 
     Each library keeps threads of its own, one per processor, and an idle thread waits for work in a

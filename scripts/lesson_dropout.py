@@ -11,7 +11,7 @@ import theano.tensor as T
 from theano.sandbox.rng_mrg import MRG_RandomStreams
 
 from lenet import commands
-from lenet.network3 import sigmoid, with_dropout
+from lenet.network3 import drop_inputs, sigmoid
 
 
 def main():
@@ -33,7 +33,7 @@ def main():
         probabilities = (1 - p) ** kept * p ** (4 - kept)
         sums = (masks * inputs).dot(w)  # (16,), one for each mask
 
-        scaled, _ = with_dropout(x, x, p, MRG_RandomStreams(1))
+        scaled, _ = drop_inputs(x, x, p, MRG_RandomStreams(1))
         evaluated = theano.function([x], scaled, allow_input_downcast=True)(inputs[None])
         of_scaled = evaluated.dot(w)
         mean = probabilities.dot(sums)

@@ -117,7 +117,7 @@ def test_initial_weights_depend_on_the_number_of_inputs(rng):
 
 
 def test_the_wide_weights_have_a_deviation_of_1_over_root_of_inputs(rng):
-    W = lenet5_1998.weights(rng, (200, 200), lenet5_1998.wide_bound(16))
+    W = lenet5_1998.draw_weights(rng, (200, 200), lenet5_1998.wide_bound(16))
     # The deviation of 40000 draws lies within 1 % of the true one.
     assert W.std() == pytest.approx(1 / 4, rel=0.01) and W.dtype == "float32"
 

@@ -259,9 +259,9 @@ def join():
         their numbers depend on.
     """
     global _world
-    expected, rank = (processors.mpi_variable(name, default)
+    expected, rank = (processors.read_mpi_variable(name, default)
                       for name, default in (("SIZE", 1), ("RANK", 0)))
-    if not processors.under_mpi():
+    if not processors.is_under_mpi():
         return
     if rank:
         silence_output()

@@ -62,7 +62,7 @@ def start_theano():
     user = settings.UserSettings.read()
     settings.check_floats(user)
     compiler.check(user)
-    processors.limit()
+    processors.limit_threads()
     device.choose(user)
     today.apply()
     with settings.put_defaults_under(user), device.shorten_gpu_failures(user):
@@ -73,7 +73,7 @@ def start_theano():
 def hide_mpi():
     """Hide mpi4py inside a ``with`` block unless ``mpiexec`` started this process: Theano would
     import it wherever it is installed, and start MPI."""
-    hidden = not processors.under_mpi()
+    hidden = not processors.is_under_mpi()
     if hidden:
         sys.modules["mpi4py"] = None
     try:

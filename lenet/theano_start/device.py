@@ -22,7 +22,7 @@ def choose(user):
         user.override("device", device)
     if not device.startswith(NEW_DEVICE):
         return
-    if device == NEW_DEVICE and processors.under_mpi():
+    if device == NEW_DEVICE and processors.is_under_mpi():
         device = device_of_rank()
         user.override("device", device)
     problem = find_gpu_problem(device, user.get("cxx"))
@@ -46,7 +46,7 @@ def device_of_rank():
         n_devices = len(Driver().devices)
     except OSError:  # ``find_gpu_problem`` says why
         n_devices = 0
-    return f"{NEW_DEVICE}{processors.mpi_variable('LOCAL_RANK', 0) % max(1, n_devices)}"
+    return f"{NEW_DEVICE}{processors.read_mpi_variable('LOCAL_RANK', 0) % max(1, n_devices)}"
 
 
 def find_gpu_tools(cxx=None):
