@@ -21,16 +21,16 @@ from lenet import commands
 def main():
     commands.Parser(description=__doc__, example="python scripts/backprop_by_hand.py").parse_args()
     rng = numpy.random.RandomState(23455)
-    four_equations(rng)
+    print_four_equations(rng)
     print("\n")
-    convolution_pooling_softmax(rng)
+    print_convolution_gradients(rng)
 
 
 def sigmoid(z):
     return 1 / (1 + numpy.exp(-z))
 
 
-def four_equations(rng):
+def print_four_equations(rng):
     """Print the gradients of a network with 3 inputs, 4 hidden units and 2 outputs."""
     x, y = rng.normal(size=3), numpy.array([0.0, 1.0])
     # Row j of a layer's weights belongs to unit j: shapes (4, 3) and (2, 4).
@@ -71,7 +71,7 @@ def four_equations(rng):
     compare(cost, params, dw2=dw2, db2=db2, dw3=dw3, db3=db3)
 
 
-def convolution_pooling_softmax(rng):
+def print_convolution_gradients(rng):
     """Print the gradients of one filter of 3 x 3 on 6 x 6 pixels, pooling by 2 x 2, 3 classes."""
     x, y = rng.uniform(size=(6, 6)), 2  # an image, its class
     W, b = rng.uniform(-0.5, 0.5, size=(3, 3)), rng.uniform(-0.5, 0.5)

@@ -31,7 +31,7 @@ def main():
     parser.add_argument("--json", metavar="FILE", help="write the figures to this file, too")
     parser.add_argument("--nkerns", type=int, nargs=2, metavar=("A", "B"),
                         help="number of filters of each convolution; 20 50, with --peers 6 16, too")
-    parser.add_argument("--batch-size", type=whole, default=500, metavar="N",
+    parser.add_argument("--batch-size", type=parse_count, default=500, metavar="N",
                         help="examples per minibatch")
     parser.add_argument("--no-cold", dest="cold", action="store_false",
                         help="skip the cold start, which takes about half a minute")
@@ -53,15 +53,15 @@ def main():
                          help="measure this one only, or several: " + ", ".join(peers.PEERS))
     options.add_argument("--network", choices=peers.NETWORKS, default="lenet5",
                          help="measure another network than the tutorial's LeNet-5")
-    options.add_argument("--minibatches", type=whole, nargs="+", metavar="N",
+    options.add_argument("--minibatches", type=parse_count, nargs="+", metavar="N",
                          help="examples per minibatch; by default 10, 100, 500 and 2000, and "
                          "those of its script for another network")
-    options.add_argument("--threads", type=whole, nargs="+", metavar="N",
+    options.add_argument("--threads", type=parse_count, nargs="+", metavar="N",
                          help="numbers of threads; one and all by default")
     options.add_argument("--isa", choices=peers.ISAS,
                          help="hold all of them to this instruction set, on a processor that has "
                          "a later one")
-    options.add_argument("--rounds", type=whole, default=7, metavar="N",
+    options.add_argument("--rounds", type=parse_count, default=7, metavar="N",
                          help="turns of each, in --network3, too")
     options.add_argument("--torch-python", metavar="PYTHON",
                          default=os.environ.get("TORCH_PYTHON", sys.executable),
@@ -86,13 +86,13 @@ def main():
             lines = ["{name}, instruction set: {isa}".format(**machine),
                      *(f"sgemm with {threads} threads: {speed:.0f} GFLOP/s"
                        for threads, speed in machine["sgemm_gflops"].items()),
-                     *peers.table(result["rows"])]
+                     *peers.format_table(result["rows"])]
         elif arguments.network3:
             result = {"rows": minibatches.run(arguments.rounds)}
-            lines = minibatches.table(result["rows"])
+            lines = minibatches.format_table(result["rows"])
         elif arguments.scaling:
             result = scaling.run()
-            lines = scaling.table(result)
+            lines = scaling.format_table(result)
         else:
             result = (keeping.run() if arguments.keep else page.run() if arguments.page
                       else start.run(arguments.batch_size, nkerns[0], arguments.cold))
@@ -109,7 +109,7 @@ def main():
                                   result["rows"][0]["nkerns"]), arguments.output)
 
 
-def whole(text):
+def parse_count(text):
     """The type of an option: a number from 1 to that of the examples in MNIST's validation set."""
     if not 1 <= int(text) <= 10000:
         raise argparse.ArgumentTypeError(f"{text}; expected a whole number from 1 to 10000")

@@ -33,18 +33,19 @@ def main():
                 pairs = list(zip(weights[::-1], pixels[t:t + 2]))
                 terms.append(" + ".join(f"{weight:g}*{pixel:g}" for weight, pixel in pairs))
                 sums.append(sum(weight * pixel for weight, pixel in pairs))
-            print(f"filter {k} {row(weights)} on channel {c}: [{', '.join(terms)}] = {row(sums)}")
+            print(f"filter {k} {format_row(weights)} on channel {c}: "
+                  f"[{', '.join(terms)}] = {format_row(sums)}")
             total += sums
-        print(f"filter {k}, the channels added: {row(total)}\n")
+        print(f"filter {k}, the channels added: {format_row(total)}\n")
 
     x = T.tensor4("x")
     output = theano.function([x], conv2d(x, theano.shared(W)))(image)
     print("Theano's conv2d gives")
     for k in range(2):
-        print(f"[{row(output[0, k, 0])}]")
+        print(f"[{format_row(output[0, k, 0])}]")
 
 
-def row(numbers):
+def format_row(numbers):
     """Numbers in brackets: [6 10 14 18]."""
     return "[" + " ".join(f"{number:g}" for number in numbers) + "]"
 

@@ -7,7 +7,7 @@ from lenet.network3 import get_error_locations
 from lenet.networks import check_images, load_model
 from lenet.runs.run import dataset_of
 
-ROWS, COLUMNS = 12, 10  # of the images drawn
+ROWS, COLUMNS = 12, 10
 
 
 def main():

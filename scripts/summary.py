@@ -36,7 +36,7 @@ def main():
             raise UsageError(f"image shape {image_shape}, {classes} classes; expected at least 1 "
                              "of each")
         model = build_by_name(options.model, image_shape, classes,
-                              **dict(map(argument, options.arguments)))
+                              **dict(map(parse_argument, options.arguments)))
     elif options.arguments or options.image_shape or options.classes is not None:
         raise UsageError(f"{options.model}: a saved network is what it is; leave out its "
                          f"arguments, or name one of {', '.join(KINDS)}")
@@ -46,7 +46,7 @@ def main():
     print(format_table(summarize_network(model, image_shape), options.batch_size))
 
 
-def argument(text):
+def parse_argument(text):
     """("nkerns", (20, 50)) for "nkerns=20,50"; what is no number is a word."""
     name, separator, value = text.partition("=")
     if not separator:

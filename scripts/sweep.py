@@ -23,9 +23,9 @@ def options():
         of.add_argument("--script", choices=SCRIPTS, default="convolutional_mlp",
                         help="what to train")
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--workers", type=count, metavar="N",
+    where.add_argument("--workers", type=parse_count, metavar="N",
                        help="train as many at a time here; by default one per processor")
-    where.add_argument("--gpus", type=count, metavar="N",
+    where.add_argument("--gpus", type=parse_count, metavar="N",
                        help="train one here on each of as many GPUs")
     where.add_argument("--scheduler", metavar="ADDRESS",
                        help="train on the workers of this Dask scheduler: tcp://host:8786")
@@ -45,7 +45,7 @@ def options():
     return parser
 
 
-def count(text):
+def parse_count(text):
     """A positive whole number that was typed."""
     if not (text.isdecimal() and int(text) > 0):
         raise argparse.ArgumentTypeError(f"{text}; expected a positive number")

@@ -12,7 +12,7 @@ import time
 import numpy
 
 from benchmarking.lenet_peer import Peer
-from benchmarking.worker import Process, in_turn, ratio, say
+from benchmarking.worker import Process, ratio, say, take_turns
 from lenet.convolutional_mlp import evaluate_lenet5
 from lenet.data import ChunkedDataset, load_data
 from lenet.errors import Interrupted
@@ -41,20 +41,20 @@ def run():
     with tempfile.TemporaryDirectory() as folder:
         kept, images, arrays = (os.path.join(folder, name) for name in ("run", "images", "arrays"))
         say(f"measuring: saving, {N_EPOCHS} epochs of training")
-        result = {"saving_percent": measure(f"saving({kept!r})")}
+        result = {"saving_percent": measure(f"measure_saving({kept!r})")}
         say("measuring: fresh and resumed starts")
-        starts = [[measure(f"first_minibatch({path!r}, {time.time()})")
+        starts = [[measure(f"time_first_minibatch({path!r}, {time.time()})")
                    for path in (os.path.join(folder, fresh), kept)] for fresh in "123"]
         result["fresh_start_s"], result["resumed_start_s"] = map(statistics.median, zip(*starts))
         say(f"measuring: chunks, {ROUNDS} times an epoch of each")
         image_export.export("mnist.pkl.gz", images)
         train, valid, test = (os.path.join(images, part) for part in ("train", "valid", "test"))
         image_folder.build(train, arrays, validation=valid, test=test)
-        result["chunks_ratio"] = measure(f"chunks({arrays!r})")
+        result["chunks_ratio"] = measure(f"compare_chunks({arrays!r})")
         say("measuring: predictions for 10,000 images")
         for name, center in (("images_a_second", True), ("images_a_second_no_center", False)):
             # One thread, as scripts/predict.py.
-            result[name] = measure(f"predictions({kept!r}, {test!r}, {center})",
+            result[name] = measure(f"time_predictions({kept!r}, {test!r}, {center})",
                                    OMP_NUM_THREADS="1")
     return result
 
@@ -65,14 +65,14 @@ def measure(expression, **environment):
         return process.ask(expression)
 
 
-def saving(folder):
+def measure_saving(folder):
     """Percent of the training time that goes into saving."""
     kept = Run.create(folder, {})
     evaluate_lenet5(n_epochs=N_EPOCHS, observers=[kept])
     return 100 * kept.total_save_seconds / kept.rows[-1]["seconds"]
 
 
-def first_minibatch(folder, begun_at):
+def time_first_minibatch(folder, begun_at):
     """Seconds since ``begun_at`` when the first minibatch of a new or a resumed run is done."""
     kept = Run.resume(folder) if os.path.exists(folder) else Run.create(folder, {})
     ends = []
@@ -83,7 +83,7 @@ def first_minibatch(folder, begun_at):
     return ends[0] - begun_at
 
 
-def chunks(folder):
+def compare_chunks(folder):
     """The time of an epoch in chunks over that in one piece: median, least, greatest."""
     def epoch(peer):
         begin = time.perf_counter()
@@ -93,11 +93,11 @@ def chunks(folder):
 
     whole, chunked = (functools.partial(epoch, Peer(500, datasets=load_data(dataset)))
                       for dataset in (folder, ChunkedDataset(folder, CHUNK_MB)))
-    times = in_turn({"whole": whole, "chunked": chunked}, ROUNDS + 1)
+    times = take_turns({"whole": whole, "chunked": chunked}, ROUNDS + 1)
     return ratio(times["chunked"][1:], times["whole"][1:])
 
 
-def predictions(model, folder, center):
+def time_predictions(model, folder, center):
     """Images per second, from the first file that is opened to the last prediction."""
     predictor = Predictor(model)
     paths = list(find_images([folder]))

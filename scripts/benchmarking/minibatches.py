@@ -5,7 +5,7 @@ cost the same for one example as for a thousand.
 """
 import statistics
 
-from benchmarking.worker import in_turn, ratio, say, time_step
+from benchmarking.worker import ratio, say, take_turns, time_step
 from lenet.data import load_data
 from lenet.network3 import conv_network
 from lenet.training.functions import compile_functions
@@ -22,7 +22,7 @@ def run(rounds, sizes=(1, 10, 100, 500), seconds=0.3):
                                       size)
         turns[size] = lambda f=functions: time_step(
             lambda i: f.train_minibatch(i % f.n_train_batches), seconds)
-    times = in_turn(turns, rounds)
+    times = take_turns(turns, rounds)
     rows = []
     for size in sizes:
         ms = statistics.median(sum(times[size], []))
@@ -32,7 +32,7 @@ def run(rounds, sizes=(1, 10, 100, 500), seconds=0.3):
     return rows
 
 
-def table(rows):
+def format_table(rows):
     """Lines of text."""
     return [f"minibatch  ms per minibatch  us per example  times that of {rows[-1]['minibatch']}",
             *("{minibatch:9} {ms:17.3f} {us_an_example:15.1f}  {ratio[0]:.2f} "

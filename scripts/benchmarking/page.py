@@ -17,7 +17,7 @@ from lenet.reports.summary import build_by_name
 
 CHROMIUM = "/usr/bin/chromium"
 SCRIPTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-N_EVENTS, MILLISECONDS = 1200, 8  # of the pen, and from one to the next
+N_PEN_EVENTS, MILLISECONDS_BETWEEN_EVENTS = 1200, 8
 
 LINES = {
     "server_ms": "in the server, half within              {server_ms[0]:6.1f} ms, "
@@ -54,29 +54,29 @@ def run():
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=CHROMIUM,
                                                      args=["--no-sandbox"])
-                say(f"measuring: {N_EVENTS} events of the pen")
-                return drawn(browser.new_page(), address)
+                say(f"measuring: {N_PEN_EVENTS} events of the pen")
+                return draw_spiral(browser.new_page(), address)
         finally:
             server.terminate()
             server.wait()
 
 
-def drawn(page, address):
+def draw_spiral(page, address):
     """Draw a spiral on the page; return what the page has measured."""
     page.goto(address)
     page.wait_for_selector(".bars li")
     box = page.locator("#paper").bounding_box()
 
-    def place(number):
-        turn, reach = 0.05 * number, 0.05 + 0.35 * number / N_EVENTS
+    def find_place(number):
+        turn, reach = 0.05 * number, 0.05 + 0.35 * number / N_PEN_EVENTS
         return (box["x"] + box["width"] * (0.5 + reach * math.cos(turn)),
                 box["y"] + box["height"] * (0.5 + reach * math.sin(turn)))
 
-    page.mouse.move(*place(0))
+    page.mouse.move(*find_place(0))
     page.mouse.down()
-    for number in range(N_EVENTS):
-        page.mouse.move(*place(number))
-        page.wait_for_timeout(MILLISECONDS)
+    for number in range(N_PEN_EVENTS):
+        page.mouse.move(*find_place(number))
+        page.wait_for_timeout(MILLISECONDS_BETWEEN_EVENTS)
     page.mouse.up()
     page.wait_for_timeout(500)
     return dict(page.evaluate("""async () => {
@@ -84,4 +84,4 @@ def drawn(page, address):
       const both = (numbers) => [0.5, 0.95].map((share) => quantile(numbers, share));
       return { server_ms: both(page.latency.server), pixels_ms: both(page.latency.latencies),
                answers: page.latency.nAnswers };
-    }"""), events=N_EVENTS)
+    }"""), events=N_PEN_EVENTS)

@@ -23,12 +23,12 @@ PICTURES = (
 )
 
 
-def script(name, *arguments, **settings):
+def start_script(name, *arguments, **settings):
     return subprocess.Popen([sys.executable, os.path.join(REPOSITORY, "scripts", name),
                              *arguments], text=True, **settings)
 
 
-def take(browser, file, address, scheme, height, number, place):
+def take_picture(browser, file, address, scheme, height, number, place):
     """Draw a seven on a page, point at one of its maps, and take its picture."""
     page = browser.new_page(viewport={"width": 1360, "height": height}, color_scheme=scheme)
     page.goto(address)
@@ -59,11 +59,11 @@ def main():
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         for file, (training, *options), *shown in PICTURES:
             run = os.path.join(folder, os.path.splitext(training)[0])
-            script(training, *options, "--output", run).wait()
-            server = script("draw.py", run, "--no-browser", "--port", "0", cwd=folder,
-                            stdout=subprocess.PIPE)
+            start_script(training, *options, "--output", run).wait()
+            server = start_script("draw.py", run, "--no-browser", "--port", "0", cwd=folder,
+                                  stdout=subprocess.PIPE)
             try:
-                take(browser, file, server.stdout.readline().strip(), *shown)
+                take_picture(browser, file, server.stdout.readline().strip(), *shown)
             finally:
                 server.terminate()
                 server.wait()

@@ -31,7 +31,7 @@ import theano
 
 from benchmarking.lenet_peer import SGEMM_SIZE, build
 from benchmarking.start import machine_name
-from benchmarking.worker import Process, in_turn, ratio, say
+from benchmarking.worker import Process, ratio, say, take_turns
 from lenet.data import load_arrays
 from lenet.errors import TrainingError, UsageError
 from lenet.lenet5_1998 import TABLE_I, bitmaps
@@ -48,10 +48,10 @@ if theano.config.device != "cpu":
 PEERS = ["lenet", "theano", *TORCH]
 # The minibatches that each network is measured with: those of its script, but for LeNet-5.
 NETWORKS = {"lenet5": [10, 100, 500, 2000], "network3": [10], "mlp": [20], "lenet5_1998": [10]}
-STEPS = ("train", "evaluate", "sgemm")  # the last of lenet only
-SECONDS = 0.3  # of a turn; three steps are made even if they take longer
+STEPS = ("train", "evaluate", "sgemm")  # only lenet has sgemm
+SECONDS_PER_TURN = 0.3  # three steps are made even if they take longer
 SGEMM_FLOP = 2 * SGEMM_SIZE ** 3
-SETTING = operator.itemgetter("threads", "nkerns", "minibatch", "step")  # of a row
+setting_of = operator.itemgetter("threads", "nkerns", "minibatch", "step")
 
 # The environment that holds all peers to an older instruction set: g++ for Theano and for
 # torch.compile, OpenBLAS, PyTorch's kernels, oneDNN, MKL. MKL obeys on Intel's processors only; on
@@ -69,10 +69,10 @@ ISAS = {"avx2": {
 
 
 def run(names, minibatches, nkerns, threads, rounds, torch_python, isa=None, network="lenet5"):
-    """{"machine": what was measured on, "network": its name, "rows": as of ``to_rows``}"""
+    """{"machine": what was measured on, "network": its name, "rows": as of ``make_rows``}"""
     if network != "lenet5":  # these have one size, and their scripts compute with one thread
         nkerns, threads = [[]], threads or [1]
-    names = installed([name for name in PEERS if name in (names or PEERS)], torch_python)
+    names = find_installed([name for name in PEERS if name in (names or PEERS)], torch_python)
     if not threads:
         threads = sorted({1, thread_count()})[0 if theano.config.device == "cpu" else -1:]
     machine = {"name": machine_name(), "isa": isa or "native", "threads": threads,
@@ -82,9 +82,10 @@ def run(names, minibatches, nkerns, threads, rounds, torch_python, isa=None, net
         speeds = []
         with contextlib.ExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
-            peers = {name: stack.enter_context(process_of(name, count, torch_python, isa))
+            peers = {name: stack.enter_context(start_process(name, count, torch_python, isa))
                      for name in names}
-            turns = {(name, step): partial(peers[name].ask, f"time_step(peer.{step}, {SECONDS})")
+            turns = {(name, step): partial(peers[name].ask,
+                                           f"time_step(peer.{step}, {SECONDS_PER_TURN})")
                      for step in STEPS for name in names if name == "lenet" or step != "sgemm"}
             for pair in nkerns:
                 data = write_data(os.path.join(folder, "data.npz"), pair, network)
@@ -96,11 +97,11 @@ def run(names, minibatches, nkerns, threads, rounds, torch_python, isa=None, net
                     answers = {}
                     for name, peer in peers.items():
                         own = dict(settings, **TORCH.get(name, {}))
-                        answers[name] = peer.ask(f"first_steps(peer := Peer(**{own}), 12)")
+                        answers[name] = peer.ask(f"take_steps(peer := Peer(**{own}), 12)")
                     check_answers(answers, falls=network == "lenet5")
-                    times = in_turn(turns, rounds)
-                    new = to_rows(times, count, pair, size)
-                    say("\n".join(table(new)))
+                    times = take_turns(turns, rounds)
+                    new = make_rows(times, count, pair, size)
+                    say("\n".join(format_table(new)))
                     rows += new
                     speeds += [SGEMM_FLOP / 1e6 / statistics.median(turn)
                                for turn in times.get(("lenet", "sgemm"), [])]
@@ -111,7 +112,7 @@ def run(names, minibatches, nkerns, threads, rounds, torch_python, isa=None, net
     return {"machine": machine, "network": network, "rows": rows}
 
 
-def installed(names, torch_python):
+def find_installed(names, torch_python):
     """The peers that can be measured; those of PyTorch are left out where it is missing."""
     code = f"import torch, numpy; torch.zeros(1, device={torch_device()!r})"
     torch = [name for name in names if name in TORCH]
@@ -149,7 +150,7 @@ def write_data(path, nkerns, network="lenet5"):
     return path
 
 
-def process_of(name, threads, torch_python, isa=None):
+def start_process(name, threads, torch_python, isa=None):
     """The process of a peer, held to one of ``ISAS`` or not."""
     own = dict(ISAS.get(isa, {}), OMP_NUM_THREADS=str(threads))
     if name in TORCH:  # without the settings that lenet made for Theano
@@ -174,7 +175,7 @@ def check_answers(answers, falls=True):
             raise TrainingError(f"{name} has costs {costs}, {first} has {expected['costs']}")
 
 
-def flop(step, minibatch, nkerns):
+def count_flop(step, minibatch, nkerns):
     """Floating-point operations of a step."""
     first, second = nkerns
     forward = [2 * 25 * 24 * 24 * first, 2 * 25 * first * 8 * 8 * second,
@@ -184,7 +185,7 @@ def flop(step, minibatch, nkerns):
     return minibatch * (2 * forward[0] + 3 * sum(forward[1:]))
 
 
-def to_rows(times, threads, nkerns, minibatch):
+def make_rows(times, threads, nkerns, minibatch):
     """A dict for each step and peer; its ratio is that of the time of "lenet" to its own."""
     rows = []
     for (name, step), turns in times.items():
@@ -194,7 +195,7 @@ def to_rows(times, threads, nkerns, minibatch):
         row = {"name": name, "step": step, "minibatch": minibatch, "nkerns": list(nkerns),
                "threads": threads, "ms": ms, "ms_quartiles": [lower, upper]}
         if nkerns:
-            work = flop(step, minibatch, nkerns)
+            work = count_flop(step, minibatch, nkerns)
             row["gflop"] = work / 1e9
             if ("lenet", "sgemm") in times:
                 row["sgemm_share"] = work / SGEMM_FLOP * ratio(times["lenet", "sgemm"], turns)[0]
@@ -204,10 +205,10 @@ def to_rows(times, threads, nkerns, minibatch):
     return rows
 
 
-def table(rows):
+def format_table(rows):
     """Lines of text: for each setting and step the peers, and lenet's ratio to each."""
     lines = []
-    for (threads, nkerns, minibatch, step), group in itertools.groupby(rows, SETTING):
+    for (threads, nkerns, minibatch, step), group in itertools.groupby(rows, setting_of):
         filters = f"nkerns {nkerns[0]} {nkerns[1]}, " if nkerns else ""
         lines.append(f"{step}, minibatches of {minibatch}, {filters}"
                      f"{threads} thread{'s' * (threads > 1)}")

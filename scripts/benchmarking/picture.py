@@ -1,7 +1,7 @@
 """The bars of ``peers.py``: milliseconds of each peer, one panel per step and number of threads."""
 from itertools import groupby
 
-from benchmarking.peers import SETTING
+from benchmarking.peers import setting_of
 from lenet.figures import plots
 
 
@@ -9,7 +9,7 @@ def draw(rows, minibatch, nkerns):
     """A figure of the rows of one minibatch size and network."""
     rows = [row for row in rows if row["minibatch"] == minibatch and row["nkerns"] == list(nkerns)]
     rows.sort(key=lambda row: -row["threads"])
-    groups = [list(group) for _, group in groupby(rows, SETTING)]
+    groups = [list(group) for _, group in groupby(rows, setting_of)]
     names = [row["name"] for row in groups[0]]
     lines = len(groups) // 2  # training and evaluation side by side
     figure = plots.new_figure(10, lines * (0.32 * len(names) + 0.8))

@@ -48,10 +48,10 @@ class Steps:
         world = ranks.get_world()
         if world.size > 1:
             add = type(world).sum_of_branches
-            world.sum_of_branches = lambda own: timed(sums, add, world, own)
+            world.sum_of_branches = lambda own: time_call(sums, add, world, own)
         whole = []
         for _ in range(n + 1):
-            timed(whole, self.peer.train, self.done)
+            time_call(whole, self.peer.train, self.done)
             self.done += 1
         self.whole += whole[1:]
         self.sums += sums[1:] or [0.0]
@@ -66,11 +66,11 @@ def time_message(size):
     own = numpy.ones((1, size), "float32")
     for _ in range(ROUNDS * STEPS):
         ranks.get_world().sum_counts(0)  # all ranks are here
-        timed(times, ranks.get_world().sum_of_branches, own)
+        time_call(times, ranks.get_world().sum_of_branches, own)
     return statistics.median(times)
 
 
-def timed(times, function, *arguments):
+def time_call(times, function, *arguments):
     begin = time.perf_counter()
     value = function(*arguments)
     times.append(1e3 * (time.perf_counter() - begin))

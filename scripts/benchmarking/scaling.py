@@ -42,13 +42,13 @@ LATENCY = 17e-6  # seconds to exchange a number by TCP, measured between two net
 def run():
     """{"machine", "alone", "two", "model": a, b, u, G in seconds, "rows": predictions}"""
     say("measuring: 1 rank, then 2, about a minute")
-    alone, two = ranked(1, ALONE), ranked(2, TWO)
+    alone, two = measure_ranks(1, ALONE), measure_ranks(2, TWO)
     model = fit(alone["steps"])
     return {"machine": machine_name(), "alone": alone, "two": two, "model": model,
-            "rows": [row for kind in ("strong", "weak") for row in predictions(kind, model)]}
+            "rows": [row for kind in ("strong", "weak") for row in predict_steps(kind, model)]}
 
 
-def ranked(n, cases):
+def measure_ranks(n, cases):
     """What ``ranked.py`` measures on ``n`` ranks, with one thread each."""
     python = [sys.executable]
     if n > 1:
@@ -77,10 +77,10 @@ def fit(steps):
             times.append(ms / 1e3)
     rows, times = numpy.array(rows, float), numpy.array(times)
     (a, b, u), _ = scipy.optimize.nnls(rows / times[:, None], numpy.ones(len(times)))
-    return {"a": a, "b": b, "u": u, "G": seconds_per_sum()}
+    return {"a": a, "b": b, "u": u, "G": measure_sum()}
 
 
-def seconds_per_sum():
+def measure_sum():
     """Seconds to add a float to another, in vectors of the length of a message."""
     import timeit
 
@@ -97,7 +97,7 @@ def message_seconds(n, gigabits, model, latency=LATENCY):
     return 2 * (n - 1) * (latency + sending / n) + (n - 1) * adding / n
 
 
-def predictions(kind, model):
+def predict_steps(kind, model):
     """A row for each number of ranks: images per second alone, and at each bandwidth.
 
     "strong": minibatches of 8,192 in 1,024 shards of 8, whoever computes them; "weak": one shard
@@ -120,7 +120,7 @@ def speedup(rows, row, gigabits):
             / (first["batch_size"] / first["step_ms"][gigabits]))
 
 
-def table(result):
+def format_table(result):
     """Lines of text."""
     model, rows = result["model"], result["rows"]
     lines = [result["machine"],

@@ -43,13 +43,13 @@ def run(batch_size, nkerns, cold):
         for name in ("cold_start_s", "warm_start_s"):
             begin = time.perf_counter()
             with Process("start", "lenet_peer", THEANO_FLAGS=flags) as process:
-                process.ask(f"first_steps({peer}, 1)")
+                process.ask(f"take_steps({peer}, 1)")
             result[name] = time.perf_counter() - begin
     if not cold:
         del result["cold_start_s"]
     say("measuring: training and evaluation")
     with Process("training", "lenet_peer") as process:
-        process.ask(f"first_steps(peer := {peer}, 5)")
+        process.ask(f"take_steps(peer := {peer}, 5)")
         for step in ("train", "evaluate"):
             times = process.ask(f"time_step(peer.{step}, seconds=0, least=30)")
             result[step + "_ms"] = statistics.median(times)

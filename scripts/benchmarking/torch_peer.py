@@ -130,9 +130,9 @@ class Peer:
             torch._dynamo.reset()
         self.model = torch.compile(model, dynamic=False) if compiled else model
         if graph:
-            self.step = captured(self.step, self.x[:minibatch], self.y[:minibatch], model)
-            self.errors = captured(self.errors, self.valid_x[:minibatch],
-                                   self.valid_y[:minibatch], model)
+            self.step = capture_graph(self.step, self.x[:minibatch], self.y[:minibatch], model)
+            self.errors = capture_graph(self.errors, self.valid_x[:minibatch],
+                                        self.valid_y[:minibatch], model)
 
     def train(self, i):
         start = i % (len(self.x) // self.minibatch) * self.minibatch
@@ -154,7 +154,7 @@ class Peer:
             return (self.model(x).argmax(1) != y).sum()
 
 
-def captured(function, x, y, model):
+def capture_graph(function, x, y, model):
     """A function of a minibatch as a CUDA graph, whose kernels are launched together."""
     x, y = x.clone(), y.clone()
     before = [p.detach().clone() for p in model.parameters()]

@@ -56,7 +56,7 @@ def main(name):
         print(json.dumps(eval(line, names)), file=answers, flush=True)
 
 
-def first_steps(peer, n):
+def take_steps(peer, n):
     """Their costs, and facts about the peer."""
     return dict(peer.facts, costs=[peer.train(i) for i in range(n)])
 
@@ -73,7 +73,7 @@ def time_step(step, seconds, least=3):
     return times
 
 
-def in_turn(turns, rounds):
+def take_turns(turns, rounds):
     """{name: for each round its milliseconds}, of functions that return those of a turn."""
     times = {name: [] for name in turns}
     for _ in range(rounds):

@@ -66,7 +66,7 @@ def test_peers_in_turn(tmp_path):
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="AVX2 is x86-64's")
 def test_theano_is_held_to_an_instruction_set():
-    with peers.process_of("lenet", 1, TORCH_PYTHON, "avx2") as process:
+    with peers.start_process("lenet", 1, TORCH_PYTHON, "avx2") as process:
         flags = process.ask("theano.config.gcc.cxxflags").split()
         assert "-march=haswell" in flags and "-march=native" not in flags
         assert set(flags) - {"-march=haswell"} == set(compiler_flags()) - {"-march=native"}
@@ -79,7 +79,7 @@ needs_torch = pytest.mark.skipif(not has_torch(),
 
 @needs_torch
 def test_pytorch_is_held_to_an_instruction_set():
-    with peers.process_of("torch-nchw", 1, TORCH_PYTHON, "avx2") as process:
+    with peers.start_process("torch-nchw", 1, TORCH_PYTHON, "avx2") as process:
         assert process.ask("torch.backends.cpu.get_cpu_capability()") in ("AVX2", "DEFAULT")
 
 
@@ -100,19 +100,19 @@ def test_pytorch_trains_the_other_networks(network):
     assert found["network"] == network
     assert [(row["name"], row["step"], row["threads"]) for row in found["rows"]] == [
         (name, step, 1) for step in ("train", "evaluate") for name in ("lenet", "torch-nchw")]
-    assert peers.table(found["rows"])[0] == "train, minibatches of 20, 1 thread"
+    assert peers.format_table(found["rows"])[0] == "train, minibatches of 20, 1 thread"
     assert all("gflop" not in row and len(row["ratio"]) == 3 for row in found["rows"])
 
 
 def test_a_peer_that_is_not_installed_is_left_out_by_name(capsys):
     names = ["lenet", "theano", "torch-nchw", "torch-compile-nchw"]
-    assert peers.installed(names[:2], "no-such-python") == ["lenet", "theano"]
+    assert peers.find_installed(names[:2], "no-such-python") == ["lenet", "theano"]
     assert capsys.readouterr().err == ""
-    assert peers.installed(names, "no-such-python") == ["lenet", "theano"]
+    assert peers.find_installed(names, "no-such-python") == ["lenet", "theano"]
     assert capsys.readouterr().err.startswith(
         "left out: torch-nchw, torch-compile-nchw; no-such-python has no torch for cpu;")
     with pytest.raises(UsageError, match="nothing is left to measure"):
-        peers.installed(names[2:], "no-such-python")
+        peers.find_installed(names[2:], "no-such-python")
 
 
 def test_the_device_that_pytorch_is_given(monkeypatch):
@@ -134,14 +134,14 @@ def test_another_network_is_found_out(answer, problem):
 
 def test_a_peer_that_fails_is_named(capfd):
     with pytest.raises(TrainingError, match="theano ended"):
-        with peers.process_of("theano", 1, TORCH_PYTHON) as process:
-            process.ask("first_steps(Peer(0, [2, 3]), 1)")
+        with peers.start_process("theano", 1, TORCH_PYTHON) as process:
+            process.ask("take_steps(Peer(0, [2, 3]), 1)")
     assert "batch size 0" in capfd.readouterr().err
 
 
 def test_a_peer_that_is_killed_is_named():
     with pytest.raises(TrainingError, match="theano ended"):
-        with peers.process_of("theano", 1, TORCH_PYTHON) as process:
+        with peers.start_process("theano", 1, TORCH_PYTHON) as process:
             process.kill()
             process.wait()
             process.ask("1 + 1")
@@ -151,20 +151,20 @@ def test_floating_point_operations():
     """Multiplications and additions of the tutorial's network, layer by layer by hand."""
     # 20 maps of 24 x 24 from 5 x 5 pixels; 50 of 8 x 8 from 20 times 5 x 5; 800 x 500; 500 x 10
     layers = numpy.array([20 * 576 * 25, 50 * 64 * 500, 800 * 500, 500 * 10]) * 2
-    assert peers.flop("evaluate", 7, (20, 50)) == 7 * layers.sum()
-    assert peers.flop("train", 7, (20, 50)) == 7 * (3 * layers.sum() - layers[0])
+    assert peers.count_flop("evaluate", 7, (20, 50)) == 7 * layers.sum()
+    assert peers.count_flop("train", 7, (20, 50)) == 7 * (3 * layers.sum() - layers[0])
 
 
 def test_ratios_are_taken_round_by_round():
     times = {("lenet", "train"): [[1, 2, 3], [4, 4]], ("torch-nchw", "train"): [[4, 4], [5, 16, 6]],
              ("torch-compile-nchw", "train"): [[9], [9]], ("lenet", "sgemm"): [[1], [1]]}
-    rows = peers.to_rows(times, 2, (20, 50), 10)
+    rows = peers.make_rows(times, 2, (20, 50), 10)
     assert [row["name"] for row in rows] == ["lenet", "torch-nchw", "torch-compile-nchw"]
     assert rows[1]["ms"] == 5
     numpy.testing.assert_allclose(rows[1]["ratio"], [(2 / 4 + 4 / 6) / 2, 2 / 4, 4 / 6])
-    share = peers.flop("train", 10, (20, 50)) / peers.SGEMM_FLOP
+    share = peers.count_flop("train", 10, (20, 50)) / peers.SGEMM_FLOP
     numpy.testing.assert_allclose(rows[0]["sgemm_share"], (share / 2 + share / 4) / 2)
-    lines = peers.table(rows)
+    lines = peers.format_table(rows)
     assert lines[0] == "train, minibatches of 10, nkerns 20 50, 2 threads"
     assert [line.endswith("<- PyTorch's best") for line in lines] == [False, False, True, False]
 
@@ -175,7 +175,7 @@ def test_small_minibatches():
     assert rows[1]["ratio"] == [1, 1, 1]
     for row in rows:
         assert row["us_an_example"] == pytest.approx(1000 * row["ms"] / row["minibatch"])
-    assert len(minibatches.table(rows)) == 3
+    assert len(minibatches.format_table(rows)) == 3
 
 
 def test_a_file_that_cannot_be_written(tmp_path):
@@ -223,7 +223,7 @@ def test_the_model_of_scaling():
     # Three messages of a quarter each way; three quarters of a message are added.
     assert scaling.message_seconds(4, 10, model, latency=1) == pytest.approx(
         6 + 1.5 * 431082 * 4 * 8 / 1e10 + 0.75 * 431082 * G)
-    rows = list(scaling.predictions("weak", model))
+    rows = list(scaling.predict_steps("weak", model))
     assert [row["ranks"] for row in rows] == [2 ** k for k in range(11)]
     assert [row["step_ms"][1] for row in rows[:2]] == pytest.approx(
         [1e3 * (a + 125 * b + u),
@@ -233,7 +233,7 @@ def test_the_model_of_scaling():
 
 
 def test_steps_in_shards_are_measured():
-    (ms, in_the_sum), = scaling.ranked(1, ["20/2"])["steps"].values()
+    (ms, in_the_sum), = scaling.measure_ranks(1, ["20/2"])["steps"].values()
     assert ms > 0 and in_the_sum == 0
 
 
@@ -242,7 +242,7 @@ def test_page(monkeypatch):
     pytest.importorskip("playwright", reason="playwright is not installed")
     if not os.path.exists(page.CHROMIUM):
         pytest.skip(f"there is no {page.CHROMIUM}")
-    monkeypatch.setattr(page, "N_EVENTS", 30)
+    monkeypatch.setattr(page, "N_PEN_EVENTS", 30)
     result = page.run()
     assert 0 < result["answers"] <= 31  # the pen is put down once
     for name in ("server_ms", "pixels_ms"):
