@@ -14,6 +14,7 @@ import pytest
 from conftest import REPOSITORY, assert_refused, environment, write_dataset
 
 from lenet.networks import parameters
+from lenet.parallel import ranks
 
 MPIEXEC = shutil.which("mpiexec", path=os.path.dirname(sys.executable)) or shutil.which("mpiexec")
 WITH_MPI4PY = importlib.util.find_spec("mpi4py") is not None and MPIEXEC is not None
@@ -23,7 +24,7 @@ needs_mpi = pytest.mark.skipif(not WITH_MPI4PY, reason="needs mpi4py and an mpie
 
 LENET = ["convolutional_mlp.py", "--nkerns", 3, 4, "--n-hidden", 10, "--batch-size", 40,
          "--n-epochs", 2, "--momentum", 0.5, "--learning-rate-decay", 0.9, "--L2-reg", 0.001]
-NETWORK3 = ["network3.py", "--dropout", 0.5, "--mini-batch-size", 20, "--epochs", 2]
+NETWORK3 = ["network3.py", "--dropout", 0.5, "--mini-batch-size", 20, "--epochs", 3]
 
 
 def path_of(name):
@@ -58,25 +59,44 @@ def contents(folder):
         return arrays, [line.rpartition(",")[0] for line in log]
 
 
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory, mnist_arrays):
+    """A function that trains in one process, once for each training; it returns the options, the
+    folder of the run, and the lines that were printed."""
+    home = tmp_path_factory.mktemp("alone")
+    dataset = write_dataset(home / "small.pkl.gz", [
+        (x[:n], y[:n]) for (x, y), n in zip(mnist_arrays, (250, 130, 120))])
+    done = {}
+
+    def train(*training):
+        if training not in done:
+            options = [*training, "--dataset", dataset, "--shards", 4]
+            folder = home / str(len(done))
+            process = run(1, *options, "--output", folder)
+            assert process.returncode == 0, process.stderr
+            done[training] = options, folder, process.stdout.splitlines()
+        return done[training]
+
+    return train
+
+
 @needs_mpi
 @pytest.mark.parametrize("training", [LENET, NETWORK3], ids=["LeNet-5", "network3"])
-def test_parameters_are_equal_bit_by_bit_on_1_2_and_4_ranks(tmp_path, small_dataset, training):
-    found = []
-    for n in (1, 2, 4):
-        process = run(n, *training, "--dataset", small_dataset, "--shards", 4,
-                      "--output", tmp_path / str(n))
+def test_parameters_are_equal_bit_by_bit_on_1_2_and_4_ranks(tmp_path, alone, training):
+    options, folder, expected = alone(*training)
+    for n in (2, 4):
+        process = run(n, *options, "--output", tmp_path / str(n))
         assert process.returncode == 0, process.stderr
-        lines = process.stdout.splitlines()
-        found.append((contents(tmp_path / str(n)), lines))
-    # Only rank 0 prints, and what one process prints.
-    assert found[0] == found[1] == found[2]
-    assert len(found[0][0][1]) == 3 and "... loading data" in found[0][1] + ["... loading data"]
+        # Only rank 0 prints, and what one process prints.
+        assert process.stdout.splitlines() == expected
+        assert contents(tmp_path / str(n)) == contents(folder)
+    epochs = {LENET[0]: 2, NETWORK3[0]: 3}[training[0]]
+    assert len(contents(folder)[1]) == 1 + epochs and len(expected) > epochs
 
 
 @needs_mpi
-def test_layers_that_do_not_learn_are_resumed_on_all_ranks(tmp_path, small_dataset):
-    other, whole, part = tmp_path / "other", tmp_path / "whole", tmp_path / "part"
-    run(1, *LENET, "--dataset", small_dataset, "--output", other)
+def test_layers_that_do_not_learn_are_resumed_on_all_ranks(tmp_path, alone, small_dataset):
+    other, whole, part = alone(*LENET)[1], tmp_path / "whole", tmp_path / "part"
     training = [LENET[0], "--from", other, "--batch-size", 40, "--dataset", small_dataset,
                 "--shards", 4]
     run(1, *training, "--n-epochs", 2, "--output", whole)
@@ -116,12 +136,14 @@ def test_three_ranks_add_up_share_and_agree():
     assert process.stdout == "0 1 2 3 4 5 6 7 8 9\n"
 
 
-# Counts the steps of this rank, and lets it die at an instant soon after the last of them.
+# Counts the steps of this rank, and after the last of them lets it hang, or die at an instant soon
+# afterwards. Others wait less for it than in a real training.
 KILLED = """
 import os, runpy, signal, sys
 import lenet
 from lenet.parallel import ranks, shards
 
+ranks.GRACE = 1.0
 rank, steps = int(os.environ["KILL_RANK"]), [int(os.environ["KILL_STEPS"])]
 compile_split_step = shards.compile_split_step
 
@@ -130,6 +152,8 @@ def compile_counted(*arguments):
     def counted(index):
         steps[0] -= 1
         if steps[0] == 0 and ranks.get_world().rank == rank:
+            if os.environ["KILL_SECONDS"] == "hang":
+                os.kill(os.getpid(), signal.SIGSTOP)
             signal.setitimer(signal.ITIMER_REAL, float(os.environ["KILL_SECONDS"]))
         return train_minibatch(index)
     return counted
@@ -141,21 +165,25 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 @needs_mpi
-def test_a_rank_is_killed_ten_times_and_the_run_resumed_on_other_numbers(tmp_path, small_dataset):
-    training = [*NETWORK3[:-1], 8, "--dataset", small_dataset, "--shards", 4]  # 96 minibatches
-    assert run(1, *training, "--output", tmp_path / "undisturbed").returncode == 0
+@pytest.mark.parametrize("killed, last, epochs", [
+    ([2], 1, 3),
+    pytest.param([2, 1, 2, 1, 4] * 2, 2, 8, marks=pytest.mark.campaign),
+], ids=["once", "ten times"])
+def test_a_rank_is_killed_and_the_run_resumed_on_other_numbers(tmp_path, alone, killed, last,
+                                                               epochs):
+    """Killed are trainings on these numbers of ranks, one after the other; the last one ends."""
+    options, undisturbed, _ = alone(*NETWORK3[:-1], epochs)  # 12 minibatches per epoch
     draw = random.Random(2026)
-    options = [*training, "--output", tmp_path / "killed"]
-    for time_ in range(10):
-        n = (2, 1, 2, 1, 4)[time_ % 5]
+    options = [*options, "--output", tmp_path / "killed"]
+    for n in killed:
         process = run(n, *options, before=["-c", KILLED], KILL_RANK=str(draw.randrange(n)),
                       KILL_STEPS=str(draw.randint(1, 9)),
                       KILL_SECONDS=str(draw.uniform(1e-6, 0.02)))
         assert process.returncode not in (0, 1, 2), process.stderr
-        options = [training[0], "--resume", tmp_path / "killed"]
-    process = run(2, *options)
+        options = [options[0], "--resume", tmp_path / "killed"]
+    process = run(last, *options)
     assert process.returncode == 0, process.stderr
-    assert contents(tmp_path / "killed") == contents(tmp_path / "undisturbed")
+    assert contents(tmp_path / "killed") == contents(undisturbed)
 
 
 # Runs a script in the folder 0 or 1, with the variables RANK0_* or RANK1_* as its own.
@@ -179,7 +207,6 @@ def run_differing(*arguments, **changes):
 @needs_mpi
 @pytest.mark.parametrize("options, words", [
     (["--shards", 3], ["--shards 3", "2 process"]),
-    (["--shards", 2, "--learning-rate", -1], ["learning rate -1"]),
     (["--shards", "two"], ["--shards", "two", "--help"]),
 ])
 def test_wrong_options_are_one_line_of_rank_0(tmp_path, small_dataset, options, words):
@@ -198,14 +225,16 @@ def test_wrong_options_of_one_process(script, small_dataset, options, words):
 
 
 @needs_mpi
-@pytest.mark.parametrize("name, value, found", [
-    ("OMP_NUM_THREADS", "2", "OMP_NUM_THREADS 2"), ("THEANO_FLAGS", "floatX=float64", "float64"),
-])
-def test_ranks_that_differ_are_refused(tmp_path, small_dataset, name, value, found):
+def test_ranks_that_differ_are_refused(tmp_path):
     process = run_differing("convolutional_mlp.py", "--shards", 2, "--output",
-                        tmp_path / "run", **{f"RANK1_{name}": value})
-    assert_refused(process, 2, "rank 1 on ", found, "expected")
+                            tmp_path / "run", RANK1_THEANO_FLAGS="floatX=float64")
+    assert_refused(process, 2, "rank 1 on ", "float64", "expected")
     assert not os.path.exists(tmp_path / "run")
+
+
+def test_threads_are_a_fact_of_a_rank(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    assert ranks.list_facts()["OMP_NUM_THREADS"] == "7"
 
 
 @needs_mpi
@@ -300,13 +329,13 @@ def wait_for_the_end(processes):
 
 @needs_mpi
 @pytest.mark.parametrize("stopped", [0, 1])
-def test_a_rank_that_hangs_ends_all_after_the_timeout(tmp_path, small_dataset, stopped):
+def test_a_rank_that_hangs_ends_all_after_the_timeout(small_dataset, stopped):
     mpiexec, processes = begin(command(2, *NETWORK3[:-1], 10 ** 6, "--dataset", small_dataset,
-                                       "--shards", 2, "--timeout", 2))
-    os.kill(processes[stopped], signal.SIGSTOP)
+                                       "--shards", 2, "--timeout", 0.5, before=["-c", KILLED]),
+                               KILL_RANK=str(stopped), KILL_STEPS="9", KILL_SECONDS="hang")
     _, err = mpiexec.communicate(timeout=120)
     assert mpiexec.returncode == 1
-    assert len(err.splitlines()) == 1 and "no answer from another rank for 2 s" in err
+    assert len(err.splitlines()) == 1 and "no answer from another rank for 0.5 s" in err
     wait_for_the_end(processes)
 
 
@@ -369,22 +398,21 @@ BY_CABLE = {"UCX_TLS": "tcp,self", "UCX_NET_DEVICES": "eth0"}
 
 
 @needs_mpi
-def test_two_hosts_give_the_parameters_of_one(tmp_path, small_dataset, two_hosts):
-    training = [*LENET, "--dataset", small_dataset, "--shards", 2, "--output"]
-    assert run(1, *training, tmp_path / "one").returncode == 0
-    process = finished([*two_hosts, sys.executable, "-m", "mpi4py", path_of(training[0]),
-                        *training[1:], tmp_path / "two"], **BY_CABLE)
+def test_two_hosts_give_the_parameters_of_one(tmp_path, alone, two_hosts):
+    (script, *options), folder, _ = alone(*LENET)
+    process = finished([*two_hosts, sys.executable, "-m", "mpi4py", path_of(script), *options,
+                        "--output", tmp_path / "two"], **BY_CABLE)
     assert process.returncode == 0, process.stderr
-    assert contents(tmp_path / "two") == contents(tmp_path / "one")
+    assert contents(tmp_path / "two") == contents(folder)
 
 
 @needs_mpi
 def test_a_cut_cable_ends_both_hosts_after_the_timeout(tmp_path, small_dataset, two_hosts):
     words = [*two_hosts, sys.executable, "-m", "mpi4py", path_of("network3.py"), "--epochs",
-             10 ** 6, "--dataset", small_dataset, "--shards", 2, "--timeout", 3]
+             10 ** 6, "--dataset", small_dataset, "--shards", 2, "--timeout", 1]
     mpiexec, processes = begin(words, **BY_CABLE)
     subprocess.run(["ip", "-n", "lenet10.91.0.2", "link", "set", "eth0", "down"], check=True)
     _, err = mpiexec.communicate(timeout=120)
     assert mpiexec.returncode == 1
-    assert "no answer from another rank for 3 s" in err
+    assert "no answer from another rank for 1 s" in err
     wait_for_the_end(processes)

@@ -230,18 +230,19 @@ trained(dataset, Told.resume(folder) if begun else Told.create(folder, {}), epoc
 """
 
 
-def test_killed_at_twenty_instants(small_sets, tmp_path, rng):
+@pytest.mark.parametrize("times", [1, pytest.param(20, marks=pytest.mark.campaign)])
+def test_killed_at_any_instant(times, small_sets, tmp_path, rng):
     dataset = write_dataset(tmp_path / "set.pkl.gz", small_sets)
     network, result = trained(dataset, Run.create(str(tmp_path / "whole"), {}), epochs=40)
     folder = tmp_path / "run"
     tests = os.path.dirname(os.path.abspath(__file__))
     paths = os.pathsep.join([tests, os.path.dirname(tests)])
     reached = []
-    for _ in range(20):
+    for _ in range(times):
         process = subprocess.Popen(
             [sys.executable, "-c", KILLED, str(folder), dataset], stdout=subprocess.PIPE, text=True,
             env=environment(PYTHONPATH=paths), stderr=subprocess.DEVNULL)
-        # 20 times 1 to 30 of the 1000 minibatches of the whole training.
+        # Each time after 1 to 30 more of the 1000 minibatches of the whole training.
         saved = itertools.islice((line for line in process.stdout if line == "saved\n"),
                                  rng.randint(1, 31))
         assert list(saved), "the training ended before it was killed"
