@@ -3,11 +3,12 @@
 import gzip
 import hashlib
 import os
+import resource
 import struct
 
 import numpy
 import pytest
-from conftest import serving
+from conftest import assert_refused, serving
 
 from lenet.data import loading, mnist
 from lenet.errors import DataError
@@ -96,6 +97,26 @@ def test_build_refuses_another_file_and_a_missing_one(originals, tmp_path):
     with pytest.raises(DataError, match="t10k-labels-idx1-ubyte: cannot be read"):
         mnist.build(str(originals), str(output))
     assert not output.exists()
+
+
+def test_the_command_into_a_folder_that_is_not_there(originals, script, tmp_path):
+    process = script("make_mnist_pkl.py", originals, tmp_path / "none" / "out.pkl.gz")
+    assert_refused(process, 1, "out.pkl.gz: cannot be written")
+
+
+def test_the_command_on_a_full_disk(originals, script, tmp_path):
+    """A limit of the size of a file stands for the end of the disk."""
+    output = tmp_path / "out.pkl.gz"
+    output.write_text("old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        process = script("make_mnist_pkl.py", originals, output)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert_refused(process, 1, "make_mnist_pkl.py: ", "out.pkl.gz: cannot be written")
+    assert output.read_text() == "old"
+    assert sorted(os.listdir(tmp_path)) == ["original", "out.pkl.gz"]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import urllib.request
 
 import numpy
 import pytest
-from conftest import assert_refused, run_script
+from conftest import assert_refused
 from PIL import Image
 from served import served, trained  # noqa: F401
 
@@ -382,10 +382,10 @@ def test_a_client_that_does_not_read_holds_up_nobody(page):
 # --- how it is started ----------------------------------------------------------------------
 
 
-def test_a_port_in_use(page, trained):  # noqa: F811
+def test_a_port_in_use(page, trained, script):  # noqa: F811
     address, process = page
     port = int(re.search(r":(\d+)/", address).group(1))
-    refused = run_script("draw.py", trained[0], "--port", port, "--no-browser")
+    refused = script("draw.py", trained[0], "--port", port, "--no-browser")
     assert_refused(refused, 2, f"port {port} is in use by", f"process {process.pid}; try --port")
     free = int(re.search(r"try --port (\d+)", refused.stderr).group(1))
     with socket.socket() as probe:
@@ -395,8 +395,8 @@ def test_a_port_in_use(page, trained):  # noqa: F811
 @pytest.mark.parametrize("options, words", [
     (["--host", "no.such.host.invalid"], ["host no.such.host.invalid"]),
     (["--port", "70000"], ["port 70000"]), (["--host", "192.0.2.1"], ["at 192.0.2.1"])])
-def test_wrong_places(trained, options, words):  # noqa: F811
-    assert_refused(run_script("draw.py", trained[0], *options, "--no-browser"), 2, *words)
+def test_wrong_places(trained, options, words, script):  # noqa: F811
+    assert_refused(script("draw.py", trained[0], *options, "--no-browser"), 2, *words)
 
 
 def test_listening_to_others_is_said(trained):  # noqa: F811
@@ -407,8 +407,8 @@ def test_listening_to_others_is_said(trained):  # noqa: F811
         assert get(address, Host="evil.example")[0] == 403
 
 
-def test_no_run(tmp_path):
-    assert_refused(run_script("draw.py", tmp_path / "none", "--no-browser"), 1, "none: not found")
+def test_no_run(tmp_path, script):
+    assert_refused(script("draw.py", tmp_path / "none", "--no-browser"), 1, "none: not found")
 
 
 def test_ctrl_c_ends_it(trained):  # noqa: F811

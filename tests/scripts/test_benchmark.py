@@ -178,16 +178,16 @@ def test_small_minibatches():
     assert len(minibatches.format_table(rows)) == 3
 
 
-def test_a_file_that_cannot_be_written(tmp_path):
-    process = run_script("benchmark.py", "--json", tmp_path / "none" / "figures.json")
+def test_a_file_that_cannot_be_written(script, tmp_path):
+    process = script("benchmark.py", "--json", tmp_path / "none" / "figures.json")
     assert_refused(process, 1, "figures.json: cannot be written")
-    process = run_script("benchmark.py", "--peers", "--output", tmp_path / "none" / "bars.png")
+    process = script("benchmark.py", "--peers", "--output", tmp_path / "none" / "bars.png")
     assert_refused(process, 1, "bars.png: its folder is missing or cannot be written to")
 
 
-def test_wrong_usage():
+def test_wrong_usage(script):
     for words in (("--batch-size", "many"), ("--output", "x.png"), ("--peers", "--network3")):
-        assert_refused(run_script("benchmark.py", *words), 2, words[0])
+        assert_refused(script("benchmark.py", *words), 2, words[0])
     for words, said in ((("--batch-size", "0"), "batch-size: 0; expected"),
                         (("--batch-size", "10001"), "a whole number from 1 to 10000"),
                         (("--nkerns", "0", "1"), "nkerns"),
@@ -196,7 +196,7 @@ def test_wrong_usage():
                         (("--peers", "--isa", "avx3"), "isa: invalid choice: 'avx3'"),
                         (("--peers", "--output", "x.gif3"), "output x.gif3"),
                         (("--network3", "--rounds", "0"), "rounds: 0; expected")):
-        assert_refused(run_script("benchmark.py", *words), 2, said)
+        assert_refused(script("benchmark.py", *words), 2, said)
 
 
 def test_figures_of_keeping_as_text():

@@ -58,14 +58,15 @@ def test_the_round_trip_as_typed(tmp_path, small_sets, small_dataset):
         numpy.testing.assert_array_equal(y, expected_y)
 
 
-def test_photographs_as_typed(tmp_path, rng):
+def test_photographs(script, tmp_path, rng, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     for name in ("cat", "dog"):
         os.makedirs(tmp_path / "pets" / name)
         for i in range(5):
             Image.fromarray(rng.randint(0, 256, (40, 30, 3)).astype("uint8")).save(
                 tmp_path / "pets" / name / ("%d.jpg" % i))
     (tmp_path / "pets" / "cat" / "notes.txt").write_text("no image")
-    process = run_script(TO_PKL, "pets", "set", "--size", 20, 16, "--limit", 10, cwd=tmp_path)
+    process = script(TO_PKL, "pets", "set", "--size", 20, 16, "--limit", 10)
     assert process.returncode == 0, process.stderr
     assert process.stdout.splitlines() == [
         "2 classes: cat, dog",
@@ -79,24 +80,24 @@ def test_photographs_as_typed(tmp_path, rng):
     sets = load_arrays(str(tmp_path / "set"))
     assert sets.image_shape == (3, 20, 16) and sets.class_names == ["cat", "dog"]
     # And back: colours and names are kept.
-    process = run_script(TO_IMAGES, "set", "images", cwd=tmp_path)
+    process = script(TO_IMAGES, "set", "images")
     assert process.returncode == 0, process.stderr
     with Image.open(tmp_path / "images" / "train" / ["cat", "dog"][sets[0][1][3]] / "00003.png") \
             as image:
         numpy.testing.assert_array_equal(
             numpy.asarray(image).transpose(2, 0, 1).ravel() / 256.0, sets[0][0][3])
 
-    process = run_script(TO_PKL, "pets", "strict", "--strict", cwd=tmp_path)
+    process = script(TO_PKL, "pets", "strict", "--strict")
     assert_refused(process, 1, "images_to_pkl.py: ", "notes.txt", "--strict")
     assert sorted(os.listdir(tmp_path)) == ["images", "pets", "set"]
 
 
-def test_wrong_use_as_typed(tmp_path, small_dataset):
-    assert_refused(run_script(TO_PKL), 2, "source, output")
-    assert_refused(run_script(TO_PKL, tmp_path, "out", "--limit", 0), 2, "limit 0")
-    assert_refused(run_script(TO_PKL, tmp_path / "none", tmp_path / "out"), 1, "none", "subfolder")
-    assert_refused(run_script(TO_IMAGES, small_dataset), 2, "output")
-    assert_refused(run_script(TO_IMAGES, tmp_path / "none.pkl.gz", tmp_path / "out"), 1,
+def test_wrong_use(script, tmp_path, small_dataset):
+    assert_refused(script(TO_PKL), 2, "source, output")
+    assert_refused(script(TO_PKL, tmp_path, "out", "--limit", 0), 2, "limit 0")
+    assert_refused(script(TO_PKL, tmp_path / "none", tmp_path / "out"), 1, "none", "subfolder")
+    assert_refused(script(TO_IMAGES, small_dataset), 2, "output")
+    assert_refused(script(TO_IMAGES, tmp_path / "none.pkl.gz", tmp_path / "out"), 1,
                    "not found")
     assert os.listdir(tmp_path) == ["small.pkl.gz"]
 

@@ -1,5 +1,6 @@
 """The small lessons: their numbers found once more, in another way, and their pictures."""
 
+import functools
 import itertools
 import math
 import os
@@ -12,8 +13,8 @@ from conftest import REPOSITORY, assert_refused
 from PIL import Image
 
 import lenet.data
-from lenet import networks
-from lenet.convolutional_mlp import LeNet5
+from lenet import convolutional_mlp, networks
+from lenet.convolutional_mlp import LeNet5, evaluate_lenet5
 from lenet.data import load_arrays
 from lenet.mlp import MLP
 from lenet.predict.predictor import Predictor
@@ -168,8 +169,11 @@ def test_images_and_files_that_are_refused(script, tmp_path):
 
 
 def test_a_new_class(script, mnist_arrays, tmp_path, monkeypatch):
-    sets = [(x[:n], y[:n]) for (x, y), n in zip(mnist_arrays, (5000, 1200, 1000))]
+    # With a smaller network, and fewer images; of each digit there are 100 at least.
+    sets = [(x[:n], y[:n]) for (x, y), n in zip(mnist_arrays, (1200, 600, 600))]
     monkeypatch.setattr(lenet.data, "load_arrays", lambda: sets)
+    monkeypatch.setattr(convolutional_mlp, "evaluate_lenet5",
+                        functools.partial(evaluate_lenet5, nkerns=(2, 3), n_hidden=10))
     process = script("lesson_new_class.py", tmp_path, "--n-epochs", 1, 1)
     assert process.returncode == 0
     head, *lines = process.stdout.splitlines()

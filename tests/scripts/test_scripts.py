@@ -1,4 +1,5 @@
-"""The commands in scripts/, each run as a user runs it."""
+"""The commands in scripts/: what only a process of its own can show is shown in one, as a user runs
+it; the rest runs in this process (see ``script`` in conftest.py)."""
 
 import fcntl
 import gzip
@@ -13,7 +14,6 @@ import sys
 import termios
 import types
 
-import numpy
 import pytest
 from conftest import (
     REPOSITORY,
@@ -21,7 +21,6 @@ from conftest import (
     environment,
     run_python,
     run_script,
-    write_dataset,
 )
 
 from lenet import convolutional_mlp
@@ -33,8 +32,9 @@ SMALL = ("--nkerns", 2, 3, "--batch-size", 50)  # a network that trains on the s
 # --- convolutional_mlp.py -------------------------------------------------------------------
 
 
-def test_the_tutorials_lines(small_dataset, tmp_path):
-    process = run_script(LENET, *SMALL, "--dataset", small_dataset, "--n-epochs", 2, cwd=tmp_path)
+def test_the_tutorials_lines(script, small_dataset, tmp_path):
+    training = (LENET, *SMALL, "--dataset", small_dataset, "--n-epochs", 2)
+    process = run_script(*training, cwd=tmp_path)
     assert process.returncode == 0, process.stderr
     number = r"\d+\.\d{6}"
     expected = [
@@ -55,24 +55,9 @@ def test_the_tutorials_lines(small_dataset, tmp_path):
     assert re.fullmatch(r"The code for file convolutional_mlp\.py ran for \d+\.\d\dm\n",
                         process.stderr)
     assert os.listdir(tmp_path) == [os.path.basename(small_dataset)]  # nothing is written
-
-
-def test_two_runs_agree_and_the_seed_matters(small_dataset):
-    def lines(seed):
-        return run_script(
-            LENET, *SMALL, "--dataset", small_dataset, "--n-epochs", 3, "--seed", seed
-        ).stdout
-
-    assert lines(1) == lines(1) != lines(2)
-
-
-def test_the_bare_name_of_mnist_is_found_from_any_folder(tmp_path):
-    # One epoch of five minibatches, with few filters to be quick.
-    process = run_script(
-        LENET, "--n-epochs", 1, "--nkerns", 1, 1, "--batch-size", 10000, cwd=tmp_path
-    )
-    assert process.returncode == 0, process.stderr
-    assert "epoch 1, minibatch 5/5, validation error" in process.stdout
+    # Two processes agree, and the seed matters.
+    assert script(*training).stdout == process.stdout
+    assert script(*training, "--seed", 1).stdout != process.stdout
 
 
 def test_the_progress_bar_on_a_terminal(small_dataset):
@@ -136,8 +121,8 @@ def test_a_reader_that_goes_away(small_dataset):
     assert process.wait() == 1 and "Traceback" not in stderr
 
 
-def test_a_cost_that_is_not_finite(small_dataset):
-    process = run_script(
+def test_a_cost_that_is_not_finite(script, small_dataset):
+    process = script(
         LENET, *SMALL, "--dataset", small_dataset, "--n-epochs", 9, "--learning-rate", 1e30
     )
     assert process.returncode == 1
@@ -161,8 +146,9 @@ def test_experiment_is_the_hook_of_a_scheduler(monkeypatch):
     assert called == [((0.05,), {"dataset": "some.pkl.gz"})]
 
 
-def test_help_has_the_defaults_and_an_example():
-    process = run_script(LENET, "--help", COLUMNS="120")
+def test_help_has_the_defaults_and_an_example(script, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    process = script(LENET, "--help")
     assert process.returncode == 0
     for words in ("(default: 0.1)", "(default: 200)", "(default: 20 50)", "(default: 500)",
                   "(default: 23455)", "example: python scripts/convolutional_mlp.py"):
@@ -170,13 +156,14 @@ def test_help_has_the_defaults_and_an_example():
     assert "default: None" not in process.stdout
 
 
-def test_help_gives_no_default_of_a_switch():
-    process = run_script("predict.py", "--help", COLUMNS="120")
+def test_help_gives_no_default_of_a_switch(script, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    process = script("predict.py", "--help")
     assert "(default: 1)" in process.stdout and "default: True" not in process.stdout
 
 
-def test_a_network_that_no_memory_holds(small_dataset):
-    process = run_script("mlp.py", "--dataset", small_dataset, "--n-hidden", 2 * 10 ** 12)
+def test_a_network_that_no_memory_holds(script, small_dataset):
+    process = script("mlp.py", "--dataset", small_dataset, "--n-hidden", 2 * 10 ** 12)
     assert_refused(process, 1, "mlp.py: more memory is needed than there is", "2000000000000")
 
 
@@ -259,111 +246,34 @@ def test_a_closed_standard_output(tmp_path):
         (["--sed", "1"], ["--sed"]),
     ],
 )
-def test_wrong_usage(small_dataset, arguments, words):
-    process = run_script(LENET, "--dataset", small_dataset, *arguments)
+def test_wrong_usage(script, small_dataset, arguments, words):
+    process = script(LENET, "--dataset", small_dataset, *arguments)
     assert_refused(process, 2, "convolutional_mlp.py: ", *words)
 
 
-def not_there(path, sets):
-    pass
+def test_wrong_usage_as_typed(small_dataset):
+    process = run_script(LENET, "--dataset", small_dataset, "--learning-rate", 0)
+    assert_refused(process, 2, "convolutional_mlp.py: ", "learning rate 0")
 
 
-def not_gzip(path, sets):
-    path.write_bytes(b"plain text")
-
-
-def truncated(path, sets):
-    write_dataset(path, sets)
-    path.write_bytes(path.read_bytes()[:1000])
-
-
-def with_code(path, sets):
+def test_bad_data(tmp_path):
+    """What else there is to refuse in a file is told by tests/data/test_data.py."""
+    path = tmp_path / "data.pkl.gz"
     with gzip.open(path, "wb") as file:
         file.write(b"cos\nsystem\n(S'touch hacked'\ntR.")
-
-
-def short_of_labels(path, sets):
-    sets[0][1] = sets[0][1][:-1]
-    write_dataset(path, sets)
-
-
-def with_labels_outside_the_classes(path, sets):
-    sets[1][1][:] = 250
-    write_dataset(path, sets)
-
-
-def with_nan(path, sets):
-    sets[2][0][0, 0] = numpy.nan
-    write_dataset(path, sets)
-
-
-def with_tiny_images(path, sets):
-    write_dataset(path, [[x[:, :15 * 15], y] for x, y in sets])
-
-
-@pytest.mark.parametrize(
-    "make, words",
-    [
-        (not_there, ["not found"]),
-        (not_gzip, ["gzip"]),
-        (truncated, ["truncated"]),
-        (with_code, ["system"]),
-        (short_of_labels, ["250 images but 249 labels"]),
-        (with_labels_outside_the_classes, ["label 250", "0 to 9"]),
-        (with_nan, ["NaN"]),
-        (with_tiny_images, ["15 x 15", "at least 16 x 16"]),
-    ],
-)
-def test_bad_data(tmp_path, small_sets, make, words):
-    path = tmp_path / "data.pkl.gz"
-    make(path, small_sets)
     process = run_script(LENET, "--dataset", path, cwd=tmp_path)
-    assert_refused(process, 1, "convolutional_mlp.py: ", *words)
+    assert_refused(process, 1, "convolutional_mlp.py: ", "system")
     assert not (tmp_path / "hacked").exists()
 
 
 # --- make_mnist_pkl.py ----------------------------------------------------------------------
 
 
-def test_make_mnist_pkl_without_the_files(tmp_path):
-    process = run_script("make_mnist_pkl.py", tmp_path, tmp_path / "out.pkl.gz")
+def test_make_mnist_pkl_without_the_files(script, tmp_path):
+    process = script("make_mnist_pkl.py", tmp_path, tmp_path / "out.pkl.gz")
     assert_refused(process, 1, "train-images-idx3-ubyte", "cannot be read")
     assert not list(tmp_path.iterdir())
 
 
-@pytest.fixture(scope="module")
-def originals(tmp_path_factory, mnist_arrays):
-    """A folder with the four original files, put together again from the repository's MNIST."""
-    folder = tmp_path_factory.mktemp("original")
-    (train_x, train_y), (valid_x, valid_y), (test_x, test_y) = mnist_arrays
-    for name, x, y in (("train", numpy.concatenate([train_x, valid_x]),
-                        numpy.concatenate([train_y, valid_y])), ("t10k", test_x, test_y)):
-        header = struct.pack(">4i", 0x803, len(x), 28, 28)
-        pixels = (x * 256).astype("uint8").tobytes()
-        (folder / (name + "-images-idx3-ubyte")).write_bytes(header + pixels)
-        header = struct.pack(">2i", 0x801, len(y))
-        (folder / (name + "-labels-idx1-ubyte")).write_bytes(header + y.astype("uint8").tobytes())
-    return folder
-
-
-def test_make_mnist_pkl_into_a_folder_that_is_not_there(originals, tmp_path):
-    process = run_script("make_mnist_pkl.py", originals, tmp_path / "none" / "out.pkl.gz")
-    assert_refused(process, 1, "out.pkl.gz: cannot be written")
-
-
-def test_make_mnist_pkl_on_a_full_disk(originals, tmp_path):
-    """A limit of the size of a file stands for the end of the disk."""
-    output = tmp_path / "out.pkl.gz"
-    output.write_text("old")
-    code = (
-        "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (100000,) * 2); "
-        "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
-    )
-    script = os.path.join(REPOSITORY, "scripts", "make_mnist_pkl.py")
-    process = run_python("-c", code, script, originals, output)
-    assert_refused(process, 1, "make_mnist_pkl.py: ", "out.pkl.gz: cannot be written")
-    assert output.read_text() == "old" and os.listdir(tmp_path) == ["out.pkl.gz"]
-
-
-def test_make_mnist_pkl_without_arguments():
-    assert_refused(run_script("make_mnist_pkl.py"), 2, "folder, output")
+def test_make_mnist_pkl_without_arguments(script):
+    assert_refused(script("make_mnist_pkl.py"), 2, "folder, output")

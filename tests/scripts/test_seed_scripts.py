@@ -48,7 +48,8 @@ def test_training_by_command(name, options, script, small_dataset):
     assert re.fullmatch(rf"The code for file {name} ran for \d+\.\d\dm\n", process.stderr)
 
 
-def test_the_first_epoch_of_logistic_regression_on_all_of_mnist(script):
+def test_the_first_epoch_of_logistic_regression_on_all_of_mnist(script, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the bare name of MNIST is found from any folder
     process = script("logistic_sgd.py", "--n-epochs", 1)
     found = re.search(r"epoch 1, minibatch 83/83, validation error (\S+) %", process.stdout)
     # The tutorial prints 12.458333 %, which leaves out 400 of the 10000 digits: at most 4 % of
