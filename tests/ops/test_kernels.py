@@ -82,9 +82,8 @@ def test_other_processors_compute_the_same(tmp_path):
     results = []
     for march in ["native"] + instruction_sets():
         path = str(tmp_path / (march + ".npz"))
-        flags = ""
-        if march != "native":
-            flags = f"gcc.cxxflags=-O2 -march={march},base_compiledir={tmp_path / march}"
+        # Modules that are compiled with other flags are others for Theano's cache.
+        flags = "" if march == "native" else f"gcc.cxxflags=-O2 -march={march}"
         process = run_python("-c", VALUES, path, THEANO_FLAGS=flags, OMP_NUM_THREADS="1")
         assert process.returncode == 0, process.stderr
         results.append(numpy.load(path))
