@@ -65,7 +65,7 @@ def main():
     paths, failed = find_images(arguments.images), []
     if arguments.features is not None:
         found = predictor.of_files(predictor.features(arguments.features), paths, arguments.center)
-        features = stack_rows(row for _, row, _ in report_failures(found, failed))
+        features = stack_rows(row for _, row, _ in commands.report_failures(found, failed))
         with write_beside(arguments.output) as file:
             numpy.save(file, features)
     else:
@@ -78,20 +78,9 @@ def main():
             threshold = distance.threshold(arguments.reject)
         results = classify_or_reject(predictor, paths, arguments.top, arguments.center,
                                      distance, threshold)
-        (arguments.write or write_text)(sys.stdout, report_failures(results, failed),
+        (arguments.write or write_text)(sys.stdout, commands.report_failures(results, failed),
                                         arguments.top, threshold)
     return commands.FAILED if failed else 0
-
-
-def report_failures(results, failed):
-    """The same results, whose first is a path and whose last is None or an error: each error is
-    reported in one line, and its path is added to ``failed``."""
-    for result in results:
-        path, *_, error = result
-        if error is not None:
-            failed.append(path)
-            commands.fail(error, commands.FAILED)
-        yield result
 
 
 if __name__ == "__main__":

@@ -94,3 +94,14 @@ def fail(reason, status):
     """Print the reason in one line on standard error."""
     print(f"{os.path.basename(sys.argv[0])}: {' '.join(str(reason).split())}", file=sys.stderr)
     return status
+
+
+def report_failures(results, failed):
+    """The same results, whose first is a path and whose last is None or an error: each error is
+    reported in one line, and its path is added to the list ``failed``."""
+    for result in results:
+        path, *_, error = result
+        if error is not None:
+            failed.append(path)
+            fail(error, FAILED)
+        yield result
