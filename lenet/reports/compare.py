@@ -13,6 +13,7 @@ from lenet.data.loading import compute_fingerprint
 from lenet.errors import DataError, UsageError
 from lenet.figures import plots
 from lenet.predict.predictor import Predictor
+from lenet.reports.evaluation import sort_by_confidence
 from lenet.reports.summary import count_parameters
 from lenet.runs.log import read_log
 from lenet.runs.run import dataset_of, read_state
@@ -74,9 +75,7 @@ def compare(paths, output, dataset=None):
                  os.path.join(output, "curves.png"))
     differences = []
     for a, b in itertools.permutations(range(len(runs)), 2):
-        indices = numpy.flatnonzero(wrong[a] & ~wrong[b])
-        # The most confident mistakes first.
-        indices = indices[numpy.argsort(-probabilities[a][indices].max(axis=1), kind="stable")]
+        indices = sort_by_confidence(numpy.flatnonzero(wrong[a] & ~wrong[b]), probabilities[a])
         file = None
         if len(indices):
             file = os.path.join(output, f"{make_file_name(runs[a].name)}_wrong_"

@@ -14,6 +14,7 @@ from lenet.errors import UsageError
 from lenet.figures import plots
 from lenet.predict import Predictor
 from lenet.predict.reader import Reader
+from lenet.reports.evaluation import count_confusions, find_mistakes
 from lenet.runs.log import read_log
 
 MAX_FILTERS_DRAWN = 50  # of each layer
@@ -94,7 +95,6 @@ def draw_pictures(predictor, rows, pixels, name, x, y, probabilities):
         A test set and what the network makes of it.
     """
     model, names, shape = predictor.model, predictor.class_names, predictor.image_shape
-    predictions = probabilities.argmax(axis=1)
 
     yield Picture(
         "network.png", "An image, layer by layer",
@@ -127,16 +127,13 @@ def draw_pictures(predictor, rows, pixels, name, x, y, probabilities):
             f"{what}: light where ink speaks for {unit}, dark where it speaks against it.",
             plots.draw_weights(weights[:MAX_UNITS_DRAWN], names if of_classes else None))
 
-    counts = numpy.zeros((len(names), len(names)), dtype=int)
-    numpy.add.at(counts, (y, predictions), 1)
+    counts = count_confusions(y, probabilities.argmax(axis=1), len(names))
     yield Picture("confusion.png", "The confusion matrix",
                   "How many images of each class (row) the network takes for each class (column).",
                   plots.draw_confusion(counts, names))
 
-    wrong = numpy.flatnonzero(predictions != y)
+    wrong = find_mistakes(y, probabilities)
     if len(wrong):
-        # The most confident mistakes first.
-        wrong = wrong[numpy.argsort(-probabilities[wrong].max(axis=1), kind="stable")]
         shown = wrong[:MAX_ERRORS_DRAWN]
         yield Picture(
             "errors.png", "Misclassified images",

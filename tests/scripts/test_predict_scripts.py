@@ -1,4 +1,4 @@
-"""predict.py and look.py as commands, with one small network."""
+"""predict.py, evaluate.py and look.py as commands, with one small network."""
 
 import csv
 import io
@@ -8,11 +8,12 @@ import os
 import numpy
 import pytest
 import theano.tensor as T
-from conftest import assert_refused
+from conftest import assert_refused, write_arrays
 from PIL import Image
 
 from lenet import networks
 from lenet.logistic_sgd import LogisticRegression
+from lenet.predict import Predictor
 
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 
@@ -95,6 +96,60 @@ def test_wrong_use_of_predict(script, model, digits, tmp_path):
     assert_refused(script("predict.py", model, digits, "--csv", "--json"), 2, "not allowed with")
     assert_refused(script("predict.py", model, digits / "0.png", "--no-center"), 1,
                    "112 x 112 pixels; expected 28 x 28")
+
+
+@pytest.fixture
+def labelled(digits):
+    """The folder's pictures in folders of their classes, but the 1 among the sevens."""
+    for name, number in (("seven", 0), ("two", 1), ("seven", 2)):
+        (digits / name).mkdir(exist_ok=True)
+        os.rename(digits / f"{number}.png", digits / name / f"{number}.png")
+    return digits
+
+
+def test_evaluate_a_folder(script, model, labelled, tmp_path):
+    process = script("evaluate.py", model, labelled, "--csv", tmp_path / "table.csv")
+    assert (process.returncode, process.stderr) == (0, "")
+    lines = process.stdout.splitlines()
+    assert lines[0] == "error: 33.33 % (6.1 to 79.2 %), 1 of 3 images"
+    assert lines[-2] == "the most confident mistakes"
+    assert lines[-1].startswith(f"{labelled}/seven/2.png: one (")
+    with open(tmp_path / "table.csv", newline="", encoding="utf-8") as file:
+        rows = {row["class"]: row for row in csv.DictReader(file)}
+    assert rows["seven"]["images"] == "2" and rows["seven"]["recall"] == "0.500000"
+    assert rows["seven"]["taken_for_one"] == "1" and rows["one"]["precision"] == "0.000000"
+
+    (labelled / "two" / "text.png").write_text("no image")
+    process = script("evaluate.py", model, labelled, "--mistakes", 0)
+    assert process.stdout.splitlines()[0] == lines[0] and "confident" not in process.stdout
+    assert_refused(process, 1, "two/text.png: no image")
+
+
+def test_evaluate_the_test_set(script, model, small_sets, tmp_path):
+    x, y = small_sets[2]
+    images = (256 * x).astype("uint8").reshape(-1, 1, 28, 28)
+    dataset = write_arrays(tmp_path / "digits", [(images, y)] * 3, NAMES)
+    process = script("evaluate.py", model, "--dataset", dataset)
+    assert (process.returncode, process.stderr) == (0, "")
+    n_wrong = int((Predictor(str(model)).probabilities(x).argmax(axis=1) != y).sum())
+    lines = process.stdout.splitlines()
+    assert lines[0].endswith(f", {n_wrong} of 120 images") and 5 < n_wrong < 60
+    assert " of the test set: " in lines[-1] and lines[-11] == "the most confident mistakes"
+
+
+def test_wrong_use_of_evaluate(script, model, labelled, tmp_path, small_dataset):
+    for options, status, words in (
+            ([labelled, "--dataset", small_dataset], 2, ["name one of them"]),
+            ([labelled, "--mistakes", -1], 2, ["mistakes -1", "0 or more"]),
+            ([tmp_path / "none"], 1, ["none: cannot be read"]),
+            ([labelled / "two"], 1, ["no subfolders"]),
+            ([labelled, "--csv", tmp_path / "none" / "table.csv"], 1, ["table.csv", "written"]),
+            (["--dataset", small_dataset], 1, ["the classes", "zero"])):
+        process = script("evaluate.py", model, *options)
+        assert_refused(process, status, *words)
+        assert process.stdout == ""
+    os.rename(labelled / "two", labelled / "twelve")
+    assert_refused(script("evaluate.py", model, labelled), 1, "twelve is no class", "zero, one")
 
 
 def test_look_by_command(script, model, tmp_path, small_dataset):

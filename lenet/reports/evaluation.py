@@ -1,0 +1,151 @@
+"""How well a network classifies labelled images, as numbers.
+
+E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the
+American Statistical Association 22(158):209-212, 1927, for the intervals.
+"""
+
+import os
+from collections import namedtuple
+
+import numpy
+
+from lenet import networks
+from lenet.errors import DataError
+from lenet.images.image_folder import join_names, list_classes
+from lenet.predict.finding import images_in
+
+Z_95 = 1.959964  # the normal distribution has 95 % of its mass within this many deviations
+
+# What a network says of labelled images.
+# names: of the images, list of str
+# labels: int array of shape (n,)
+# probabilities: array of shape (n, number of classes)
+Evaluation = namedtuple("Evaluation", "names labels probabilities")
+
+
+def evaluate_test_set(predictor, datasets):
+    """Classify the test set of a dataset.
+
+    Parameters
+    ----------
+    predictor : lenet.predict.Predictor
+    datasets : lenet.data.Datasets
+        As ``lenet.data.open_arrays`` returns it.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    DataError
+        The images or the classes are not those of the network.
+    """
+    networks.check_images(predictor, datasets)
+    x, y = datasets[2]
+    names = [f"image {number} of the test set" for number in range(len(y))]
+    return Evaluation(names, y, predictor.probabilities(x))
+
+
+def classify_folder(predictor, folder, center=True):
+    """Classify the pictures of a folder with one subfolder per class, named like the network's.
+
+    Parameters
+    ----------
+    predictor : lenet.predict.Predictor
+    folder : str
+        Classes may be missing; files that are not named like pictures are left alone.
+    center : bool
+        See ``Predictor.classify``.
+
+    Yields
+    ------
+    (str, int, array of shape (number of classes,) or None, DataError or None)
+        The path of each picture, its label, its probabilities, and why it cannot be used.
+
+    Raises
+    ------
+    DataError
+        There are no subfolders, or one has the name of no class.
+    """
+    known = predictor.class_names
+    classes = list_classes(folder)
+    for name in classes:
+        if name not in known:
+            raise DataError(f"{os.path.join(folder, name)}: {name} is no class of the network; "
+                            f"expected folders named {join_names(known)}")
+    labels = []
+
+    def find_paths():
+        for name in classes:
+            for path in images_in(os.path.join(folder, name)):
+                labels.append(known.index(name))
+                yield path
+
+    for number, (path, probabilities, error) in enumerate(predictor.classify(find_paths(),
+                                                                             center)):
+        yield path, labels[number], probabilities, error
+
+
+def collect_results(results, folder):
+    """The Evaluation of the results of ``classify_folder`` that are no errors; raise a DataError
+    if there are none."""
+    usable = [result[:3] for result in results if result[3] is None]
+    if not usable:
+        raise DataError(f"{folder}: no picture that can be used; expected pictures in a subfolder "
+                        "for each class")
+    names, labels, probabilities = zip(*usable)
+    return Evaluation(list(names), numpy.array(labels), numpy.array(probabilities))
+
+
+def count_confusions(labels, predictions, n_classes):
+    """How often each class was taken for each: an int array of shape (n_classes, n_classes), whose
+    rows are the truth and whose columns are the prediction."""
+    counts = numpy.zeros((n_classes, n_classes), dtype=int)
+    numpy.add.at(counts, (labels, predictions), 1)
+    return counts
+
+
+def wilson_interval(n_hits, n_trials, z=Z_95):
+    """Where a probability lies, given how often the event was seen.
+
+    Wilson's score interval: the p for which n_hits / n_trials is at most z standard deviations,
+    of sqrt(p (1 - p) / n_trials), away from p. It stays between 0 and 1 and holds for few trials.
+
+    Parameters
+    ----------
+    n_hits, n_trials : int, or int arrays of one shape
+    z : float
+        By default that of an interval of 95 %.
+
+    Returns
+    -------
+    (float, float), or two arrays
+        NaN where there were no trials.
+    """
+    n_hits, n = numpy.asarray(n_hits, dtype=float), numpy.asarray(n_trials, dtype=float)
+    with numpy.errstate(divide="ignore", invalid="ignore"):
+        share = n_hits / n
+        middle = (share + z ** 2 / (2 * n)) / (1 + z ** 2 / n)
+        half = z / (1 + z ** 2 / n) * numpy.sqrt(share * (1 - share) / n + z ** 2 / (4 * n ** 2))
+    # Rounding may miss the ends, which are exact: no hit leaves 0 possible.
+    low = numpy.where(n_hits == 0, 0.0, middle - half)
+    high = numpy.where(n_hits == n, 1.0, middle + half)
+    return tuple(numpy.where(n > 0, end, numpy.nan)[()] for end in (low, high))
+
+
+def find_mistakes(labels, probabilities):
+    """The indices of the misclassified images, the most confident mistakes first.
+
+    Parameters
+    ----------
+    labels : int array of shape (n,)
+    probabilities : array of shape (n, number of classes)
+    """
+    wrong = numpy.flatnonzero(probabilities.argmax(axis=1) != labels)
+    return sort_by_confidence(wrong, probabilities)
+
+
+def sort_by_confidence(indices, probabilities):
+    """Indices of images, sorted by the probability of the predicted class, the largest first."""
+    return indices[numpy.argsort(-probabilities[indices].max(axis=1), kind="stable")]
