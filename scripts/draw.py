@@ -12,7 +12,7 @@ import webbrowser
 from lenet import commands
 from lenet.errors import UsageError
 from lenet.figures.plots import has_display
-from lenet.page.shown import open_page, open_training
+from lenet.page.content import open_page, open_training
 
 
 def main():

@@ -197,7 +197,7 @@ class Server:
 
     Parameters
     ----------
-    page : lenet.page.shown.Page
+    page : lenet.page.content.Page
     host : str
         The address that it listens at.
     """
@@ -326,7 +326,7 @@ def serve(page, host, port, announce):
 
     Parameters
     ----------
-    page : lenet.page.shown.Page
+    page : lenet.page.content.Page
     host, port : str, int
         Where to listen; port 0 is any that is free.
     announce : function of a str

@@ -11,7 +11,7 @@ from lenet import networks
 from lenet.data import as_floats, open_arrays
 from lenet.data.files import write_beside
 from lenet.data.pixels import as_bytes
-from lenet.page.shown import open_page
+from lenet.page.content import open_page
 
 CLIENT_FILES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "client")
 N_TEST_IMAGES = 12  # and as many misclassified ones

@@ -10,6 +10,7 @@ from PIL import Image
 
 from lenet import networks
 from lenet.convolutional_mlp import LeNet5
+from lenet.data.pixels import Pixels
 from lenet.errors import DataError, UsageError
 from lenet.logistic_sgd import LogisticRegression
 from lenet.predict import Predictor
@@ -158,3 +159,37 @@ def test_a_folder_without_images_does_not_stop_the_others(of_digits, digit_files
     empty, right = of_digits[0].classify(find_images([str(tmp_path / "empty"), digit_files[1][0]]))
     assert "empty: a folder without images" in str(empty.error) and empty.probabilities is None
     assert right.error is None
+
+
+@pytest.mark.parametrize("pixels", [
+    Pixels(127.5 / 256, 127.5 / 256), Pixels(0.1307, 0.3081),
+    Pixels(numpy.linspace(0, 1, 784).tolist())], ids=["-1 to 1", "standardized", "mean image"])
+def test_pictures_become_the_numbers_of_the_training(pixels, tmp_path, mnist_arrays):
+    path = str(tmp_path / "digits.safetensors")
+    W, b = save(path, (1, 28, 28), NAMES, "digit")
+    saved = networks.load_model(path)
+    networks.save_model(path, saved.model, NAMES, (1, 28, 28), "digit", pixels)
+    predictor = Predictor(path)
+    content = numpy.rint(mnist_arrays[2][0][:20] * 256).astype("uint8")
+    numbers = (content / 256 - pixels.mean) / pixels.deviation
+    expected = softmax(numbers @ W + b)
+    for images in (content, content.astype("int64"), numbers):
+        numpy.testing.assert_allclose(predictor.probabilities(images), expected, rtol=1e-3,
+                                      atol=1e-6)
+    files = []
+    for number, image in enumerate(content[:3].reshape(-1, 28, 28)):
+        files.append(str(tmp_path / f"{number}.png"))
+        Image.fromarray(image).save(files[-1])
+    for prediction, row in zip(predictor.classify(files, center=False), expected):
+        numpy.testing.assert_allclose(prediction.probabilities, row, rtol=1e-3, atol=1e-6)
+
+
+def test_pictures_of_unknown_numbers_are_refused(tmp_path):
+    path = str(tmp_path / "digits.safetensors")
+    save(path, (1, 28, 28), NAMES, "digit")
+    networks.save_model(path, networks.load_model(path).model, NAMES, (1, 28, 28), "digit",
+                        Pixels(range=(-0.4, 2.8)))
+    predictor = Predictor(path)
+    with pytest.raises(DataError, match="pixels from -0.4 to 2.8.* is not known"):
+        predictor.probabilities(numpy.zeros((1, 784), "uint8"))
+    assert predictor.probabilities(numpy.zeros((1, 784))).shape == (1, 10)

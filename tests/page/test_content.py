@@ -1,4 +1,4 @@
-"""lenet.page.shown: what can be asked of the page, without a server; the options of draw.py."""
+"""lenet.page.content: what can be asked of the page, without a server; the options of draw.py."""
 
 import importlib.util
 
@@ -12,8 +12,8 @@ from lenet.data import open_arrays
 from lenet.errors import DataError, UsageError
 from lenet.images import image_folder
 from lenet.images.reading import read_picture
+from lenet.page.content import open_page
 from lenet.page.drawings import Preparation, Prepared
-from lenet.page.shown import open_page
 from lenet.reports.summary import build_by_name
 
 
