@@ -5,6 +5,7 @@ import pytest
 from served import browser, served, trained  # noqa: F401
 
 from lenet import networks
+from lenet.data.pixels import BYTES, Pixels
 from lenet.lenet5_1998 import TABLE_I
 from lenet.page.eye import Eye
 from lenet.reports.summary import build_by_name, measure_fields
@@ -53,7 +54,7 @@ def modules(browser, trained):  # noqa: F811
         page.close()
 
 
-def drawn_at_random(kind, image_shape, arguments, rng):
+def drawn_at_random(kind, image_shape, arguments, rng, pixels=BYTES):
     """A network whose parameters, biases and all, are random."""
     model = build_by_name(kind, image_shape, **arguments)
     for param in networks.named_params(model).values():
@@ -64,7 +65,7 @@ def drawn_at_random(kind, image_shape, arguments, rng):
             noise = value + rng.normal(0, 0.1, value.shape) * (value != 0 if value.ndim == 4 else 1)
         param.set_value(noise.astype(value.dtype))
     names = [str(n) for n in range(10)]
-    return Eye(networks.SavedModel(model, names, image_shape, "resize"))
+    return Eye(networks.SavedModel(model, names, image_shape, "resize", pixels))
 
 
 def plain(eye):
@@ -96,6 +97,25 @@ def test_stage_by_stage(kind, image_shape, arguments, modules, rng):
         assert explained["output"] == pytest.approx(float(theanos), abs=1e-4, rel=1e-4)
         if stage["what"] != "normalization":
             assert explained["value"] == pytest.approx(float(theanos), abs=1e-4, rel=1e-4), stage
+
+
+def test_pixels_become_the_numbers_of_the_training(modules, rng):
+    pixels = Pixels([0.1, 0.2, 0.3], [0.5, 0.25, 2.0])
+    eye = drawn_at_random("LeNet5", (3, 26, 20), SMALL, rng, pixels)
+    assert [stage["what"] for stage in eye.stages[:3]] == ["image", "scale", "convolution"]
+    image = rng.randint(0, 256, (3, 26, 20)).astype("uint8")
+    _, *expected, probabilities = eye.see(image)
+    units = [{"stage": 1, "map": 1, "row": 2, "column": 3},
+             {"stage": 2, "map": 0, "row": 4, "column": 5}]
+    found = modules.evaluate(SCRIPT, [*plain(eye), (image / 256).ravel().tolist(), units])
+    for output, wanted in zip(found["outputs"][1:], expected):
+        numpy.testing.assert_allclose(output, wanted.ravel(), atol=1e-4, rtol=1e-4)
+    numpy.testing.assert_allclose(found["probabilities"], probabilities, atol=1e-4)
+    value = found["units"][0]["value"]
+    assert value == pytest.approx((image[1, 2, 3] / 256 - 0.2) / 0.25, rel=1e-5)
+    # The pixel that a unit of the convolution sees is that pixel of the image.
+    seen = found["fields"][1]
+    assert (seen[0]["top"], seen[0]["left"]) == (seen[1]["top"], seen[1]["left"]) == (4, 5)
 
 
 @pytest.mark.parametrize("kind, arguments", [

@@ -10,6 +10,7 @@ from conftest import assert_refused, write_dataset
 from lenet import networks
 from lenet.networks import parameters
 from lenet.predict.predictor import Predictor
+from lenet.runs.log import read_log
 
 LENET = ("convolutional_mlp.py", "--nkerns", 2, 3, "--n-hidden", 5, "--batch-size", 50)
 MLP = ("mlp.py", "--n-hidden", 5, "--batch-size", 50)
@@ -119,3 +120,27 @@ def test_a_run_keeps_its_options(script, small_dataset, tmp_path):
     resume = (LENET[0], "--resume", run, "--n-epochs", 2)
     assert_refused(script(*resume, "--filter-size", 5), 2, "--filter-size [5, 5]")
     assert script(*resume, "--filter-size", "7x7", 3, "--momentum", 0.5).returncode == 0
+
+
+@pytest.mark.parametrize("command", [LENET, MLP, ["network3.py", "--mini-batch-size", 10]],
+                         ids=["LeNet-5", "MLP", "network3"])
+@pytest.mark.parametrize("numbers", [None, lambda x: 2 * x - 1], ids=["bytes", "other numbers"])
+def test_standardized_training_sets(command, numbers, script, small_sets, tmp_path):
+    change = numbers or (lambda x: x)
+    dataset = write_dataset(tmp_path / "set.pkl.gz", [(change(x), y) for x, y in small_sets])
+    run, epochs = tmp_path / "run", "--epochs" if "network3" in command[0] else "--n-epochs"
+    options = [*command, "--dataset", dataset, "--standardize", epochs]
+    process = script(*options, 2, "--output", run)
+    assert process.returncode == 0, process.stderr
+    predictor = Predictor(str(run))
+    x, y = small_sets[0]
+    assert predictor.pixels.mean == pytest.approx(x.mean(), rel=1e-4)
+    assert predictor.pixels.deviation == pytest.approx(x.std(), rel=1e-4)
+    # Of the bytes of pictures, whatever the set made of them, the error is that of the training.
+    x, y = small_sets[2]
+    probabilities = predictor.probabilities(numpy.rint(256 * x).astype("uint8"))
+    test = [row["test"] for row in read_log(str(run / "log.csv")) if row["test"] is not None][-1]
+    assert numpy.mean(probabilities.argmax(axis=1) != y) == pytest.approx(test, abs=1 / len(y))
+    # It goes on as it began.
+    assert script(command[0], "--resume", run, epochs, 3).returncode == 0
+    assert Predictor(str(run)).pixels == predictor.pixels
