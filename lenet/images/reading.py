@@ -38,7 +38,7 @@ def read_picture(path, image_shape):
         if image.size != (width, height):
             # A JPEG decodes faster at a half or a quarter of its size; twice ours is enough.
             image.draft(None, (2 * max(width, height),) * 2)
-        image = upright(image, channels)
+        image = turn_upright(image, channels)
         if image.size != (width, height):
             # Shrinking averages over all pixels, and no edge overshoots.
             image = image.resize((width, height), Image.BILINEAR)
@@ -72,7 +72,7 @@ def read_photograph(path=None, least=1):
         path = matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)
     try:
         with Image.open(path) as image:
-            pixels = numpy.asarray(upright(image, COLOUR)) / 255
+            pixels = numpy.asarray(turn_upright(image, COLOUR)) / 255
     except Exception as error:  # Pillow raises many kinds for a damaged file
         raise refusal(path, error) from None
     height, width, _ = pixels.shape
@@ -82,7 +82,7 @@ def read_photograph(path=None, least=1):
     return pixels
 
 
-def upright(image, channels):
+def turn_upright(image, channels):
     """A Pillow image turned as the camera was held, in 8 bits of grey or of red, green and blue."""
     mode = "L" if channels == GREY else "RGB"
     # Pillow before 11 has 16 bits of grey as mode "I", which may mean any range elsewhere.

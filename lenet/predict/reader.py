@@ -20,7 +20,7 @@ from PIL import Image
 
 from lenet.errors import DataError
 from lenet.images import digit
-from lenet.images.reading import GREY, read_picture, refusal, upright
+from lenet.images.reading import GREY, read_picture, refusal, turn_upright
 from lenet.processors import usable_processors
 from lenet.theano_start.threads import make_thread_safe
 
@@ -51,8 +51,8 @@ class Reader:
             with Image.open(path) as image:
                 if self.center:
                     image.draft("L", (digit.LARGEST, digit.LARGEST))  # decodes a JPEG to about that
-                    return digit.to_mnist(numpy.asarray(upright(image, GREY)))[None]
-                pixels = numpy.asarray(upright(image, GREY))[None]
+                    return digit.to_mnist(numpy.asarray(turn_upright(image, GREY)))[None]
+                pixels = numpy.asarray(turn_upright(image, GREY))[None]
         except DataError as error:
             raise DataError(f"{name}: {error}") from None
         except IsADirectoryError:

@@ -58,7 +58,7 @@ def command_for(module):
         activate = os.path.join(environment, "bin", "activate")
         if os.path.exists(activate) and not os.path.samefile(sys.prefix, environment):
             return f". {as_argument(activate)}"
-        if not in_environment():
+        if not is_in_environment():
             folder = as_argument(clone)
             return "make train" if folder == "." else f"make -C {folder} train"
     if module == "theano":
@@ -73,7 +73,7 @@ def find_clone():
     return folder if os.path.exists(os.path.join(folder, "setup.py")) else None
 
 
-def in_environment():
+def is_in_environment():
     """Whether this Python belongs to an environment: of venv, virtualenv, uv or conda."""
     return sys.prefix != sys.base_prefix or os.path.exists(os.path.join(sys.prefix, "conda-meta"))
 
@@ -82,19 +82,19 @@ def install_theano(clone):
     """The command that installs Theano, also where pip alone cannot."""
     if clone is not None:
         script = os.path.join(clone, "scripts", "install_theano.py")
-        return f"{this_python()} {as_argument(script)}"
+        return f"{python_command()} {as_argument(script)}"
     if importlib.util.find_spec("lenet_theano") is not None:
-        return f"{this_python()} -m lenet_theano.scripts install-theano"
+        return f"{python_command()} -m lenet_theano.scripts install-theano"
     return pip_install("Theano==1.0.5")
 
 
 def pip_install(what):
     """The command that installs something for this Python: uv's where pip is missing."""
     if has_pip():
-        return f"{this_python()} -m pip install {what}"
+        return f"{python_command()} -m pip install {what}"
     if "UV" in os.environ or shutil.which("uv"):
         return f"uv pip install --python {shlex.quote(sys.executable)} {what}"
-    return f"{this_python()} -m ensurepip && {this_python()} -m pip install {what}"
+    return f"{python_command()} -m ensurepip && {python_command()} -m pip install {what}"
 
 
 def has_pip():
@@ -103,7 +103,7 @@ def has_pip():
     return importlib.machinery.PathFinder.find_spec("pip") is not None
 
 
-def this_python():
+def python_command():
     """This Python as a user can type it."""
     # In what `uv run` starts, the PATH is not that of the user's shell.
     if "UV" not in os.environ and shutil.which("python") == sys.executable:
