@@ -28,8 +28,8 @@ def main():
     error_locations, erroneous_predictions = get_error_locations(saved.model, test_data)
     n_errors, n_images = len(error_locations), len(test_data[0].get_value(borrow=True))
     print(f"{n_errors} of {n_images} test images are misclassified")
-    print(f"drawn: the first {min(ROWS * COLUMNS, n_errors)}, the truth in green at the top, the "
-          "prediction in red at the bottom")
+    print(f"drawn: the first {min(ROWS * COLUMNS, n_errors)}, the truth in green above the "
+          "prediction in red")
     figure = plots.plot_errors(error_locations, erroneous_predictions, test_data,
                                saved.image_shape, ROWS, COLUMNS, saved.class_names)
     plots.finish(figure, arguments.output)

@@ -12,12 +12,14 @@ from collections import Counter
 import matplotlib
 import numpy
 from matplotlib.backend_bases import FigureCanvasBase
+from matplotlib.textpath import TextPath
 
 from lenet.data.files import write_beside
 from lenet.errors import DataError, UsageError
 
 DPI = 100
 GAP_INCHES = 0.08  # between images
+CAPTION_POINTS = 8  # of the names of classes above misclassified images
 
 
 def draw_images(images, captions=None, columns=10, cell=1.0, fontsize=9, **settings):
@@ -144,7 +146,7 @@ def draw_mistakes(indices, x, y, wrong, right, image_shape, class_names):
 
 def plot_errors(error_locations, erroneous_predictions, test_data, image_shape, rows=12,
                 columns=10, class_names=None):
-    """Draw misclassified images: the truth at the top right, the prediction at the bottom right.
+    """Draw misclassified images, each with the truth in green and the prediction in red.
 
     Parameters
     ----------
@@ -155,24 +157,41 @@ def plot_errors(error_locations, erroneous_predictions, test_data, image_shape, 
     image_shape : tuple of 3 ints
         (channels, height, width) of an image.
     rows, columns : int
-        At most rows * columns errors are drawn, the first ones.
+        At most rows * columns errors are drawn, the first ones; wide names make more rows of them.
     class_names : list of str, optional
-        By default a class is written as its number.
+        By default a class is written as its number. Names of one or two characters are in the
+        corners of the image, longer ones above it.
     """
     images, labels = test_data[0].get_value(borrow=True), test_data[1].eval()
     error_locations = error_locations[:rows * columns]
-    figure = draw_images([reshape_image(images[i], image_shape) for i in error_locations],
-                         columns=columns, cell=0.8, cmap="binary")
+    images = [reshape_image(images[i], image_shape) for i in error_locations]
+    names = [[shorten_name(class_names[number] if class_names else str(number), 16)
+              for number in pair] for pair in zip(labels[error_locations], erroneous_predictions)]
+    long_names = {name for pair in names for name in pair if len(name) > 2}
+    if long_names:
+        widest = max(TextPath((0, 0), name, size=CAPTION_POINTS).get_extents().width
+                     for name in long_names) / 72  # inches
+        cell = max(0.8, widest + 2 * GAP_INCHES)
+        columns = max(1, min(columns, int(10 / cell)))  # 10 inches are as wide as a page
+        figure = draw_images(images, [f"{truth}\n" for truth, _ in names], columns, cell,
+                             CAPTION_POINTS, cmap="binary")
+    else:
+        figure = draw_images(images, columns=columns, cell=0.8, cmap="binary")
     axes, = figure.axes
-    for image, location, prediction in zip(axes.images, error_locations, erroneous_predictions):
+    truths = list(axes.texts)
+    for number, (image, (truth, prediction)) in enumerate(zip(axes.images, names)):
         left, right, bottom, top = image.get_extent()
         axes.plot([left, left, right, right, left], [top, bottom, bottom, top, top],
                   color="black", linewidth=0.8)
-        for number, y, where, colour in ((labels[location], top + 0.04, "top", "tab:green"),
-                                         (prediction, bottom - 0.04, "bottom", "tab:red")):
-            name = shorten_name(class_names[number] if class_names else str(number), 10)
-            axes.text(right - 0.03, y, name, ha="right", va=where, color=colour,
-                      fontsize=11 if len(name) < 3 else 7, fontweight="bold")
+        if long_names:  # in the line that the caption has left empty
+            truths[number].set_color("tab:green")
+            axes.text(*truths[number].get_position(), prediction, ha="center", va="bottom",
+                      color="tab:red", fontsize=CAPTION_POINTS)
+            continue
+        for name, y, where, colour in ((truth, top + 0.04, "top", "tab:green"),
+                                       (prediction, bottom - 0.04, "bottom", "tab:red")):
+            axes.text(right - 0.03, y, name, ha="right", va=where, color=colour, fontsize=11,
+                      fontweight="bold")
     return figure
 
 

@@ -44,7 +44,7 @@ def evaluate_test_set(predictor, datasets):
     networks.check_images(predictor, datasets)
     x, y = datasets[2]
     names = [f"image {number} of the test set" for number in range(len(y))]
-    return Evaluation(names, y, predictor.probabilities(x))
+    return Evaluation(names, y, predictor.evaluate(x))
 
 
 def classify_folder(predictor, folder, center=True):

@@ -4,6 +4,7 @@ import math
 
 import numpy
 import pytest
+from matplotlib.transforms import Bbox
 
 from lenet.data import shared_dataset
 from lenet.errors import DataError, UsageError
@@ -132,7 +133,32 @@ def test_misclassified_digits(rng):
 def test_misclassified_images_have_the_names_of_their_classes(rng):
     test_data = shared_dataset((rng.rand(3, 4), [0, 1, 1]))
     figure = plots.plot_errors([0, 2], [1, 0], test_data, (1, 2, 2), class_names=["cat", "dog"])
-    assert [text.get_text() for text in figure.axes[0].texts] == ["cat", "dog", "dog", "cat"]
+    found = {colour: [text.get_text().strip() for text in figure.axes[0].texts
+                      if text.get_color() == colour] for colour in ("tab:green", "tab:red")}
+    assert found == {"tab:green": ["cat", "dog"], "tab:red": ["dog", "cat"]}
+
+
+@pytest.mark.parametrize("class_names", [
+    ["golden retriever", "station wagon", "MW" * 10, "i"], ["cat", "dog", "owl", "fox"]])
+def test_long_names_do_not_touch_each_other_or_the_images(rng, class_names):
+    test_data = shared_dataset((rng.rand(24, 4), numpy.arange(24) % 4))
+    figure = plots.plot_errors(range(24), (numpy.arange(24) + 1) % 4, test_data, (1, 2, 2), rows=3,
+                               columns=8, class_names=class_names)
+    axes, = figure.axes
+    assert len(axes.images) == 24
+    figure.canvas.draw()
+    # Of the truths, which are over a line left for the predictions, only the upper half counts.
+    boxes = [image.get_window_extent() for image in axes.images]
+    for text in axes.texts:
+        left, bottom, right, top = text.get_window_extent().extents
+        middle = (bottom + top) / 2 if text.get_color() == "tab:green" else bottom
+        boxes.append(Bbox([[left, middle], [right, top]]))
+    width, height = figure.get_size_inches() * figure.dpi
+    for number, box in enumerate(boxes):
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height
+        assert not [other for other in boxes[:number]
+                    if min(box.x1, other.x1) - max(box.x0, other.x0) > 1
+                    and min(box.y1, other.y1) - max(box.y0, other.y0) > 1]  # pixel
 
 
 @pytest.mark.parametrize("n_errors, n_drawn", [(9, 6), (0, 0)])
