@@ -2,19 +2,25 @@
 
 
 class UsageError(ValueError):
-    """An invalid argument, such as a learning rate of zero. Exit status 2."""
+    """An invalid argument, such as a learning rate of zero."""
+
+    status = 2  # with which a command ends
 
 
 class DataError(ValueError):
-    """A file that cannot be read or written, or does not hold what was expected: status 1."""
+    """A file that cannot be read or written, or does not hold what was expected."""
+
+    status = 1
 
 
 class TrainingError(ArithmeticError):
-    """Training cannot continue, since the cost is no longer a finite number: status 1."""
+    """Training cannot continue, since the cost is no longer a finite number."""
+
+    status = 1
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal ended the training: status 128 + its number.
+    """A signal ended the training.
 
     Parameters
     ----------
@@ -26,7 +32,7 @@ class Interrupted(KeyboardInterrupt):
 
     def __init__(self, message, signal):
         super().__init__(message)
-        self.signal = signal
+        self.signal, self.status = signal, 128 + signal
 
 
 def one_line(error):

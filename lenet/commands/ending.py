@@ -49,10 +49,8 @@ def call_main(main):
         status = main() or 0
         sys.stdout.flush()
         return status
-    except UsageError as error:
-        return fail(error, WRONG_USAGE)
-    except (DataError, TrainingError) as error:
-        return fail(error, FAILED)
+    except (UsageError, DataError, TrainingError) as error:
+        return fail(error, error.status)
     except KeyboardInterrupt as interrupt:
         return fail(str(interrupt) or "interrupted",
                     128 + getattr(interrupt, "signal", signal.SIGINT))

@@ -1,5 +1,6 @@
 """What the start says in one line: a note on standard error, or the error that ends it."""
 
+import os
 import signal
 import sys
 
@@ -34,10 +35,18 @@ def end_in_one_line(explain):
 
     def hook(kind, error, traceback):
         shown = explain(error, traceback)
-        if not isinstance(shown, (SetupError, SetupInterrupted)):
+        if not isinstance(shown, (SetupError, SetupInterrupted)) and not (
+                kind.__module__ == "lenet.errors" and is_module_run()):
             return hook_before(kind, error, traceback)
         say(shown)
         if not (hasattr(sys, "ps1") or sys.flags.interactive):  # an interactive session goes on
             sys.exit(shown.status)  # in a hook it sets the status, and the process ends as usual
 
     sys.excepthook = hook
+
+
+def is_module_run():
+    """Whether the program is a module of this package: ``python lenet/mlp.py``."""
+    main = getattr(sys.modules["__main__"], "__file__", None) or ""
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    return os.path.dirname(os.path.abspath(main)) == package

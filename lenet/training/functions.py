@@ -3,7 +3,6 @@
 import theano
 import theano.tensor as T
 
-from lenet.data import SET_NAMES
 from lenet.errors import UsageError
 from lenet.training.evaluation import compile_error
 from lenet.training.loop import Functions
@@ -36,11 +35,11 @@ def compile_functions(model, x, y, cost, datasets, learning_rate, batch_size):
     Raises
     ------
     UsageError
-        The learning rate is not positive, or a minibatch is empty or larger than a set.
+        The learning rate is not positive, or a minibatch is empty or larger than the training set.
     """
     check_learning_rate(learning_rate)
-    check_batch_size(batch_size, datasets)
     train_set, validation_set, test_set = datasets
+    check_batch_size(batch_size, train_set)
 
     # The gradient of the cost with respect to each parameter, an expression of the same shape.
     gradients = T.grad(cost, model.params)
@@ -79,11 +78,10 @@ def find_random_states(cost):
             if getattr(variable, "default_update", None) is not None]
 
 
-def check_batch_size(batch_size, datasets=()):
-    """Raise a UsageError if a minibatch would be empty or larger than a set."""
+def check_batch_size(batch_size, train_set):
+    """Raise a UsageError if a minibatch would be empty or larger than the training set."""
     if batch_size < 1:
         raise UsageError(f"batch size {batch_size}; expected a positive number of examples")
-    for name, a_set in zip(SET_NAMES, datasets):
-        if batch_size > a_set.n_examples:
-            raise UsageError(f"batch size {batch_size}; expected at most the {a_set.n_examples} "
-                             f"examples of the {name}")
+    if batch_size > train_set.n_examples:
+        raise UsageError(f"batch size {batch_size}; expected at most the {train_set.n_examples} "
+                         "examples of the training set")

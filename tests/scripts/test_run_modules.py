@@ -2,6 +2,7 @@
 folder, by path, and by ``-m``. They train with the defaults."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -37,6 +38,19 @@ FIRST = ["... loading data\n", "... building the model\n", "... training\n"]
 ])
 def test_lenet5(cwd, arguments):
     assert start_training(*arguments, cwd=cwd) == FIRST
+
+
+def test_ctrl_c_ends_it_in_one_line():
+    with subprocess.Popen([sys.executable, "-u", "lenet/logistic_sgd.py"], cwd=REPOSITORY,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          env=environment(PYTHONPATH=None)) as process:
+        for line in process.stdout:
+            if line.startswith("epoch 1"):
+                process.send_signal(signal.SIGINT)
+                break
+        process.stdout.read()
+        assert process.stderr.read().splitlines()[-1] == "lenet: interrupted"
+    assert process.returncode == 130
 
 
 @pytest.mark.parametrize("name", ["logistic_sgd", "mlp", "lenet5_1998"])

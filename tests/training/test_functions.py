@@ -38,7 +38,7 @@ def fraction_wrong(model, pair):
     return (scores.argmax(axis=1) != y).sum() / len(y)
 
 
-@pytest.mark.parametrize("batch_size", [1, 2, 3, 5])
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 5, 7, 11])
 def test_every_validation_and_test_example_counts(sets, batch_size, rng):
     model, functions = compiled(sets, batch_size)
     for _ in range(3):
@@ -65,8 +65,7 @@ def test_a_step_on_a_minibatch(sets):
 
 @pytest.mark.parametrize(
     "batch_size, words",
-    [(0, "batch size 0"), (-3, "batch size -3"), (12, "the 11 examples of the training set"),
-     (8, "the 7 examples of the validation set"), (6, "the 5 examples of the test set")],
+    [(0, "batch size 0"), (-3, "batch size -3"), (12, "the 11 examples of the training set")],
 )
 def test_minibatches_that_cannot_be(sets, batch_size, words):
     with pytest.raises(UsageError, match=words):
