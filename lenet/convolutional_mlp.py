@@ -49,7 +49,7 @@ class LeNetConvPoolLayer:
     image_shape : tuple of 4 ints
         (batch size or None, number of input feature maps, image height, image width).
     poolsize : tuple of 2 ints
-        (rows, columns) from one window to the next; a border that does not fill one is left out.
+        (rows, columns) of a pooling window; a border that does not fill one is left out.
     W, b : shared variables, optional
         Filters of shape filter_shape and biases of shape (number of filters,) to use, floatX.
     activation : function of an expression
@@ -80,7 +80,8 @@ class LeNetConvPoolLayer:
         self.input, self.poolsize, self.activation = input, poolsize, activation
 
         if W is None:
-            # Each unit has "input feature maps * filter height * filter width" inputs: 1 * 5 * 5.
+            # Each unit has "input feature maps * filter height * filter width" inputs: in layer 0,
+            # 1 * 5 * 5 = 25.
             fan_in = numpy.prod(filter_shape[1:])
             # Each unit of the layer below gets a gradient from "filters * filter height * filter
             # width / window size" units: 20 * 5 * 5 / 4 = 125.
@@ -101,11 +102,11 @@ class LeNetConvPoolLayer:
         check_shape("b", self.b, filter_shape[:1])
         self.params = [self.W, self.b]
 
-        # Convolve the input feature maps with the filters.
+        # (batch size, 1, 28, 28) -> (batch size, 20, 24, 24)
         self.conv_out = conv2d(
             input, self.W, input_shape=tuple(image_shape), filter_shape=tuple(filter_shape)
         )
-        # Pool each feature map.
+        # (batch size, 20, 24, 24) -> (batch size, 20, 12, 12)
         pooled_out = self.pool(self.conv_out)
         # The vector of biases becomes a tensor of shape (1, number of filters, 1, 1), which is
         # broadcast over the minibatch and over the rows and columns of each map.
@@ -210,9 +211,9 @@ class LeNet5(Classifier):
         self.layer3 = LogisticRegression(input=self.layer2.output, n_in=n_hidden, n_out=n_out)
 
         super().__init__(input, self.layer3.p_y_given_x)
-        layers = [self.layer3, self.layer2, self.layer1, self.layer0]
-        self.params = [param for layer in layers for param in layer.params]
-        self.L2_sqr = sum((layer.W ** 2).sum() for layer in layers[::-1])
+        layers = [self.layer0, self.layer1, self.layer2, self.layer3]
+        self.params = [param for layer in reversed(layers) for param in layer.params]
+        self.L2_sqr = sum((layer.W ** 2).sum() for layer in layers)
         self.filter_size, self.poolsize = filter_size, poolsize
 
 
@@ -233,11 +234,14 @@ def per_layer(name, size):
     return tuple(map(tuple, pairs))
 
 
-def least_size(filter_size=(5, 5), poolsize=(2, 2), **others):
-    """The fewest pixels a side that LeNet-5 takes; of other sizes than the tutorial's, its layers
-    say it."""
-    # ((16 - 5 + 1) / 2 - 5 + 1) / 2 = 1
-    return 16 if (list(filter_size), list(poolsize)) == ([5, 5], [2, 2]) else 1
+def least_size(filter_size=(5, 5), poolsize=(2, 2), conv_pool_layer=LeNetConvPoolLayer, **others):
+    """The fewest pixels a side that LeNet-5 takes; for other sizes of filters and windows, the
+    layers check it."""
+    if (list(filter_size), list(poolsize)) != ([5, 5], [2, 2]):
+        return 1
+    # One number is left of 1 * 2 + 4 = 6 below the second layer, and 6 are left of 6 * 2 + 4 = 16.
+    below = 2 + conv_pool_layer.overlap + 4
+    return 2 * below + conv_pool_layer.overlap + 4
 
 
 def check_nkerns(nkerns):
@@ -273,7 +277,7 @@ def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nke
         Seed of the initial parameters, and of the noise.
     L2_reg : float
         Factor of the sum of the squared weights in the cost; 0 leaves the sum out.
-    noise : function of the cost, the network and its generator, optional
+    noise : function of (cost, network, rng), optional
         Returns the cost with noise in it; see ``lenet.training.noise``.
     nkerns, **options
         See ``LeNet5``.

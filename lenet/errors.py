@@ -14,7 +14,7 @@ class DataError(ValueError):
 
 
 class TrainingError(ArithmeticError):
-    """Training cannot continue, since the cost is no longer a finite number."""
+    """A training cannot continue: its cost is not finite, or another process does not answer."""
 
     status = 1
 

@@ -101,13 +101,13 @@ def sgd_optimization_mnist(learning_rate=0.13, n_epochs=1000, dataset="mnist.pkl
     learning_rate : float
         Factor of the gradient in each step; or see ``lenet.training.functions.compile_functions``.
     n_epochs : int
-        Maximal number of passes over the training set.
+        Maximum number of passes over the training set.
     dataset
         See ``lenet.data.load_data``.
     batch_size : int
         Examples per minibatch.
     observers : sequence of lenet.training.loop.Observer
-        What else is to know of the training, such as a ``lenet.runs.run.Run``, which saves it.
+        Objects that are told of each step, such as a ``lenet.runs.run.Run``, which saves it.
 
     Returns
     -------

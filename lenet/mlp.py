@@ -62,6 +62,7 @@ class HiddenLayer:
         check_shape("b", self.b, (n_out,))
         self.params = [self.W, self.b]
 
+        # (batch size, n_in) times (n_in, n_out), plus a row of biases for each example.
         linear = T.dot(input, self.W) + self.b
         self.output = linear if activation is None else activation(linear)
         self.input, self.activation = input, activation
@@ -139,7 +140,7 @@ def test_mlp(learning_rate=0.01, L1_reg=0.0, L2_reg=0.0001, n_epochs=1000,
         See ``MLP``.
     seed : int
         Seed of the initial weights and of the noise.
-    noise : function of the cost, the network and its generator, optional
+    noise : function of (cost, network, rng), optional
         Returns the cost with noise in it; see ``lenet.training.noise``.
     """
     check_factors(L1_reg=L1_reg, L2_reg=L2_reg)

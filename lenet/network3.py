@@ -127,7 +127,7 @@ class Network(Classifier):
         is_load_model_from_file : bool
             Print the accuracy on the test set instead of training.
         observers : sequence of lenet.training.loop.Observer
-            What else is to know of the training, such as a ``lenet.runs.run.Run``, which saves it.
+            Objects that are told of each step, such as a ``lenet.runs.run.Run``, which saves it.
         datasets : lenet.data.Datasets, optional
             What the three sets are of, for observers that need the names of the classes.
 

@@ -314,9 +314,10 @@ class StochasticPoolLayer(LeNetConvPoolLayer):
 
     def __init__(self, rng, input, filter_shape, image_shape, poolsize=(2, 2), W=None, b=None,
                  activation=T.nnet.relu):
-        if activation == T.tanh:
+        if activation not in (T.nnet.relu, T.nnet.sigmoid, T.nnet.softplus):
             raise UsageError("pooling stochastic needs maps without negative numbers; expected the "
-                             "activation relu, sigmoid or softplus instead of tanh")
+                             "activation relu, sigmoid or softplus instead of "
+                             + getattr(activation, "name", str(activation)))
         super().__init__(rng, input, filter_shape, image_shape, poolsize, W, b, activation)
         self.maps = activation(self.conv_out + self.b.dimshuffle("x", 0, "x", "x"))
         self.output = stochastic_pool_mean(self.maps, self.poolsize)

@@ -1,7 +1,7 @@
 """The command line of a training: options that are new, or those of a run that goes on.
 
-What an option means for the function that trains is told here, in one place: the ones that are no
-arguments of it become a source of the data, an optimiser, noise in the cost, or observers.
+What an option means for the function that trains is defined here, in one place: options that are
+not its arguments become a source of the data, an optimiser, noise in the cost, or observers.
 """
 
 import json
@@ -11,7 +11,7 @@ from lenet.errors import DataError, UsageError
 from lenet.installed import option_name
 from lenet.parallel import ranks
 
-# Those that a run may be continued with instead of its own, besides the number of epochs.
+# Options that may change when a run is resumed, besides the number of epochs.
 MAY_DIFFER = ("dataset", "chunk_mb")
 
 
@@ -62,7 +62,7 @@ def parse_alone(parser):
 
 
 def take_timeout(options):
-    """The options without --timeout, which the processes that train are told."""
+    """Take --timeout out of the options, and set it for this training."""
     timeout = options.pop("timeout")
     if not timeout > 0:
         raise UsageError(f"--timeout {timeout}; expected a positive number of seconds")
@@ -165,6 +165,7 @@ def make_rate(arguments, observers):
 
     momentum, decay, warmup = (arguments.pop(name) for name in
                                ("momentum", "learning_rate_decay", "warmup"))
+    # Both are made in any case: they check their arguments.
     falling = FallingRate(arguments["learning_rate"], decay, warmup)
     if decay != 1 or warmup:
         observers.insert(0, falling)

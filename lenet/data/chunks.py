@@ -156,7 +156,7 @@ class ChunkedSet(SharedSet):
         return super().minibatch(index % n_batches, batch_size)
 
     def compile(self, inputs, output, batch_size, updates=None):
-        """As of a SharedSet; the function brings the minibatch into the window first."""
+        """As in SharedSet; the function brings the minibatch into the window first."""
         function = super().compile(inputs, output, batch_size, updates)
 
         def show_and_compute(index):

@@ -94,19 +94,20 @@ class SharedSet(namedtuple("SharedSet", "x y")):
         )
 
     def compile_step(self, inputs, cost, gradients, updates, batch_size):
-        """A training step, a function of a minibatch's number: it makes the updates, which are made
-        of the gradients, and returns the cost."""
+        """A training step, a function of a minibatch's number: it makes the updates and returns
+        the cost. The updates are made of the gradients, which sets in several processes add up."""
         return self.compile(inputs, cost, batch_size, updates)
 
     def compile_all(self, inputs, output, batch_size):
         """A function without arguments: the values of ``output``, one for each minibatch."""
         value = self.compile(inputs, output, batch_size)
-        # Every example counts: the number of minibatches is rounded up.
+        # Every example counts: 10,000 in minibatches of 600 are 17, the last one of 400.
         n_batches = -(-self.n_examples // batch_size)
         return lambda: [value(i) for i in range(n_batches)]
 
     def compile_count(self, inputs, output, batch_size):
-        """A function without arguments: the sum of ``output``, whole numbers, over the set."""
+        """A function without arguments: the sum over the set of ``output``, a whole number for
+        each minibatch."""
         values = self.compile_all(inputs, output, batch_size)
         return lambda: int(round(sum(map(float, values()))))
 

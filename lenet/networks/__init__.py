@@ -1,4 +1,4 @@
-"""A network seen from outside: THE table of their kinds, files of them, their stages."""
+"""A network seen from outside: the one table of their kinds, files of them, their stages."""
 
 from lenet.networks.files import (  # noqa: F401
     SavedModel,

@@ -1,4 +1,6 @@
-"""THE table of networks: to save, show, count or reject with another kind, describe it here.
+"""The one table of networks: to save, show, count or reject with another kind, describe it here.
+
+A new class of layers has a row of ``STAGES`` in stages.py, too.
 
 A file gives functions and classes of layers by name: see names.py, ``lenet.pooling.POOLINGS`` and
 ``LAYERS``.
@@ -112,7 +114,8 @@ def arguments_of_layer(number, layer):
 
 def omit_defaults(**names):
     """Leave out the names that a file means by default."""
-    return {what: name for what, name in names.items() if name not in ("tanh", "max")}
+    defaults = {"activation": "tanh", "pooling": "max"}
+    return {what: name for what, name in names.items() if name != defaults[what]}
 
 
 # --- the table ------------------------------------------------------------------------------

@@ -231,7 +231,7 @@ class Reporter(Observer):
 
     def validated(self, epoch, minibatch, error):
         self.pipe.send(("row", {
-            "iteration": epoch * self.n_train_batches, "epoch": epoch,
+            "iteration": (epoch - 1) * self.n_train_batches + minibatch, "epoch": epoch,
             "cost": sum(self.costs) / len(self.costs), "validation": error, "test": None,
             "seconds": round(time.monotonic() - self.began_at, 3)}))
         self.costs = []

@@ -111,11 +111,11 @@ class Ranks:
         Parameters
         ----------
         message_of : function of an int
-            Computes the message of an own shard, a vector; its last number is kept for the wish
+            Computes the message of one of this rank's shards; its last number is kept for the wish
             to stop.
         shards : lenet.parallel.shards.Shards
         """
-        # The own shards are whole branches of the tree, each of the largest power of two that
+        # This rank's shards are whole branches of the tree, each of the largest power of two that
         # divides their number: 6 shards are the branches 0-1, 2-3, 4-5.
         n = len(shards.own)
         branch = n & -n
@@ -230,8 +230,9 @@ class Ranks:
         """End all ranks, after this one has said why: rank 0 says it for the others."""
         if self.rank:
             text = sys.stderr.getvalue()
-            self.comm.isend((self.host, text, status), 0, FAILURE_TAG)
+            message = self.comm.isend((self.host, text, status), 0, FAILURE_TAG)
             time.sleep(GRACE_SECONDS + self.rank)  # in which rank 0 ends, and this one with it
+            message.Test()
             sys.__stderr__.write(f"rank {self.rank} on {self.host}: {text}")
             sys.__stderr__.flush()
         sys.stderr.flush()
@@ -271,11 +272,11 @@ def join():
         raise UsageError(f"{expected} processes need the package mpi4py and an MPI ({error}); "
                          "install them: pip install 'lenet-theano[mpi]'") from None
     _world = Ranks(MPI)
-    if _world.rank:
+    if _world.rank and not rank:
         silence_output()
     if _world.size == 1 and expected > 1:
         library = " ".join(MPI.Get_library_version().splitlines()[0].partition(",")[0].split())
-        raise UsageError(f"mpiexec started {expected} processes, but each believes to be alone; "
+        raise UsageError(f"mpiexec started {expected} processes, but each believes it is alone; "
                          f"call the mpiexec of the MPI that mpi4py uses, which is {library}")
     _world.check_same(list_facts())
 

@@ -39,7 +39,7 @@ class Shards(namedtuple("Shards", "number batch_size own")):
         return self.batch_size // self.number
 
     def select_rows(self, array):
-        """The own examples in an array of all, whose incomplete last minibatch is left out."""
+        """This process's examples of an array of all, without an incomplete last minibatch."""
         n_batches = len(array) // self.batch_size
         # (n, ...) -> (minibatches, shards, examples, ...) -> (own examples, ...)
         split = array[:n_batches * self.batch_size].reshape(
@@ -104,12 +104,12 @@ class ShardedDataset:
 
 
 class ShardedSet:
-    """The own shards of a training set, which is trained on as ``lenet.parallel.split_step`` says.
+    """This process's shards of a training set, for the steps of ``lenet.parallel.split_step``.
 
     Parameters
     ----------
     own_set : SharedSet or ChunkedSet
-        The own examples.
+        This process's examples.
     n_examples : int
         Number of examples of the whole set.
     shards : Shards
@@ -124,7 +124,7 @@ class ShardedSet:
         self.x, self.n_pixels = own_set.x, own_set.n_pixels
 
     def compile_step(self, inputs, cost, gradients, updates, batch_size):
-        """As of a SharedSet: the same function of a minibatch's number in every process."""
+        """As in SharedSet: the same function of a minibatch's number in every process."""
         return compile_split_step(inputs, cost, gradients, updates, self.own_set, self.shards,
                                   self.world)
 
@@ -145,7 +145,7 @@ class SplitSet:
         self.labels, self.compile_all = own_set.labels, own_set.compile_all
 
     def compile_count(self, inputs, output, batch_size):
-        """As of a SharedSet: the sum over the whole set, in every process."""
+        """As in SharedSet: the sum over the whole set, in every process."""
         value = self.own_set.compile(inputs, output, batch_size)
         n_batches = -(-self.n_examples // batch_size)
         rank, size = self.world.rank, self.world.size

@@ -29,7 +29,7 @@ def compile_split_step(inputs, cost, gradients, updates, own_set, shards, world)
     inputs, cost, gradients, updates
         See ``lenet.data.sets.SharedSet.compile_step``; the cost is a mean over the examples.
     own_set : SharedSet or ChunkedSet
-        The own examples.
+        This process's examples.
     shards : lenet.parallel.shards.Shards
     world : lenet.parallel.ranks.SingleProcess or Ranks
         Adds up what the processes have computed.

@@ -1,5 +1,6 @@
-"""Where a job scheduler that calls ``experiment(state, channel)`` joins a training: jobman, say."""
+"""Lets a job scheduler such as jobman, which calls ``experiment(state, channel)``, follow it."""
 
+import contextlib
 import inspect
 
 from lenet.errors import Interrupted
@@ -17,7 +18,7 @@ class ChannelReport(Observer):
 
     def __init__(self, state, channel):
         self.state, self.channel = state, channel
-        self.result, self.has_news = None, False
+        self.result, self.has_news, self.asked_to_stop = None, False, False
 
     def training_begins(self, functions, n_epochs, result):
         self.result = result
@@ -35,7 +36,8 @@ class ChannelReport(Observer):
             self.has_news = False
 
     def wants_to_stop(self):
-        return self.channel.switch() == "stop"
+        self.asked_to_stop = self.channel.switch() == "stop"
+        return self.asked_to_stop
 
 
 def run_experiment(train, state, channel, options=()):
@@ -62,9 +64,11 @@ def run_experiment(train, state, channel, options=()):
         If it has them, as jobman's has, ``channel.COMPLETE``, or ``channel.INCOMPLETE`` if the
         training was stopped.
     """
-    arguments = {name: getattr(state, name)
-                 for name in [*inspect.signature(train).parameters, *options]
-                 if hasattr(state, name)}
+    arguments = {}
+    for name in [*inspect.signature(train).parameters, *options]:
+        # The states of jobman raise a KeyError for what they do not have.
+        with contextlib.suppress(AttributeError, KeyError):
+            arguments[name] = getattr(state, name)
     if channel is None:
         return train(**arguments)[1]
     report = ChannelReport(state, channel)
@@ -72,5 +76,7 @@ def run_experiment(train, state, channel, options=()):
     try:
         train(**arguments)
     except Interrupted:
+        if not report.asked_to_stop:
+            raise
         return getattr(channel, "INCOMPLETE", report.result)
     return getattr(channel, "COMPLETE", report.result)

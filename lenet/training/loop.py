@@ -15,7 +15,7 @@ from lenet.errors import UsageError
 # What the loop calls:
 # train_minibatch(index): makes a step on the minibatch of that number, from 0; returns its cost
 # validation_error(), test_error(): the error on the whole set, a fraction
-# n_train_batches: minibatches per epoch, of which an incomplete last one is left out
+# n_train_batches: minibatches per epoch, not counting an incomplete last one
 # state: the shared variables that the step changes, or depends on; for observers
 Functions = namedtuple("Functions", "train_minibatch validation_error test_error n_train_batches "
                                     "state", defaults=[()])
@@ -100,7 +100,7 @@ class Observer:
         """After the last minibatch; ``result.stopped`` says why it was the last one."""
 
     def close(self):
-        """In any case, after an error too."""
+        """Called last, even after an error."""
 
 
 def early_stopping(functions, n_epochs, patience=10000, patience_increase=2,
@@ -112,7 +112,7 @@ def early_stopping(functions, n_epochs, patience=10000, patience_increase=2,
     functions : Functions
         As ``lenet.training.functions.compile_functions`` returns them.
     n_epochs : int
-        Maximal number of epochs.
+        Maximum number of epochs.
     patience : int, or math.inf
         Train on this many minibatches in any case.
     patience_increase : int
@@ -149,7 +149,6 @@ def early_stopping(functions, n_epochs, patience=10000, patience_increase=2,
         observer.training_begins(functions, n_epochs, result)
     if result.patience is None:
         result.patience = patience
-    result.stopped = None
     done = result.iteration + 1  # minibatches; an earlier process may have stopped mid-epoch
 
     epoch = done // n_train_batches
@@ -195,7 +194,7 @@ def early_stopping(functions, n_epochs, patience=10000, patience_increase=2,
 
             for observer in observers:
                 observer.iteration_ends(result)
-            if any(observer.wants_to_stop() for observer in observers):
+            if any([observer.wants_to_stop() for observer in observers]):  # each is asked
                 result.stopped = "interrupted"
                 break
 

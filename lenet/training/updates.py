@@ -1,4 +1,4 @@
-"""Optimisers other than plain gradient descent, and learning rates that change from epoch to epoch.
+"""Momentum, and learning rates that change from epoch to epoch.
 
 An optimiser is given to ``lenet.training.functions.compile_functions`` in the place of the learning
 rate: a function of the parameters and of the gradients that returns the updates of a step. A rate
@@ -40,7 +40,7 @@ class Momentum:
         self.learning_rate, self.momentum = learning_rate, momentum
 
     def __call__(self, params, gradients):
-        # The last step of each parameter, at first 0.
+        # The last step of each parameter; it starts at 0.
         velocities = [theano.shared(numpy.zeros_like(param.get_value(borrow=True)),
                                     name="velocity") for param in params]
         steps = [self.momentum * velocity - self.learning_rate * gradient
@@ -74,8 +74,8 @@ class RateByEpoch(Observer):
 class FallingRate(RateByEpoch):
     """A learning rate that is multiplied by ``decay`` after each epoch.
 
-    During the first ``warmup`` epochs it rises to that: a share of 1 / (warmup + 1) in the first
-    epoch, 2 / (warmup + 1) in the second. Large rates, as for large minibatches, need this (Goyal
+    During the first ``warmup`` epochs it rises linearly to that rate: a share of 1 / (warmup + 1)
+    in the first epoch, 2 / (warmup + 1) in the second. Large rates, as for large minibatches, need this (Goyal
     et al., arXiv:1706.02677, section 2.2).
 
     Raises

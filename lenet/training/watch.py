@@ -68,7 +68,7 @@ def watch_training(file, model, datasets, batch_size, observers=()):
                             "try a smaller learning rate")
     if result is not None and result.stopped == "interrupted":
         number = next((observer.signal for observer in observers
-                       if getattr(observer, "signal", None)), signal.SIGINT)
+                       if isinstance(observer, StopOnSignals) and observer.signal), signal.SIGINT)
         advice = [observer.advice for observer in observers if observer.advice]
         raise Interrupted("; ".join(["interrupted", *advice]), number)
 

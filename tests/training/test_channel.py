@@ -1,11 +1,13 @@
 """lenet.training.channel: an experiment as a job scheduler calls it."""
 
+import os
+import signal
 import types
 
 import pytest
 
 from lenet.convolutional_mlp import evaluate_lenet5, experiment
-from lenet.errors import TrainingError
+from lenet.errors import Interrupted, TrainingError
 from lenet.runs.log import read_log
 from lenet.runs.run import Run
 
@@ -38,10 +40,7 @@ class JobmansState(dict):
     __setattr__ = dict.__setitem__
 
     def __getattr__(self, name):
-        try:
-            return self[name]
-        except KeyError:
-            raise AttributeError(name) from None
+        return self[name]  # or a KeyError
 
 
 @pytest.mark.parametrize("kind", [types.SimpleNamespace, JobmansState])
@@ -86,3 +85,14 @@ def test_the_channel_hears_nothing_of_other_trainings(small_dataset):
     experiment(state, channel)
     evaluate_lenet5(dataset=small_dataset, **SMALL)
     assert len(channel.saved) == 3
+
+
+def test_ctrl_c_is_not_the_channels_wish(small_dataset, monkeypatch):
+    state = types.SimpleNamespace(dataset=small_dataset, **SMALL)
+
+    class Killed(Channel):
+        def switch(self):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(Interrupted):
+        experiment(state, Killed(state))
