@@ -75,8 +75,8 @@ class FallingRate(RateByEpoch):
     """A learning rate that is multiplied by ``decay`` after each epoch.
 
     During the first ``warmup`` epochs it rises linearly to that rate: a share of 1 / (warmup + 1)
-    in the first epoch, 2 / (warmup + 1) in the second. Large rates, as for large minibatches, need this (Goyal
-    et al., arXiv:1706.02677, section 2.2).
+    in the first epoch, 2 / (warmup + 1) in the second. Large rates, as for large minibatches, need
+    this (Goyal et al., arXiv:1706.02677, section 2.2).
 
     Raises
     ------
