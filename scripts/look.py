@@ -28,9 +28,14 @@ def main():
         write_page(arguments.interactive, arguments.model, dataset)
         print(arguments.interactive)
         return
-    written = look(arguments.model, arguments.output, dataset, arguments.image, arguments.index)
+    written = look(arguments.model, arguments.output, dataset, arguments.image, arguments.index,
+                   warn_of_missing if arguments.dataset is None else None)
     for path in written:
         print(path)
+
+
+def warn_of_missing(error):
+    commands.warn(f"no confusion matrix and no errors, which need the dataset: {error}")
 
 
 if __name__ == "__main__":

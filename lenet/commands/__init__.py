@@ -7,6 +7,7 @@ from lenet.commands.ending import (  # noqa: F401
     report_failures,
     run,
     run_training,
+    warn,
 )
 from lenet.commands.options import Parser, parse_seed  # noqa: F401
 from lenet.commands.training import (  # noqa: F401

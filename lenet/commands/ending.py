@@ -88,9 +88,14 @@ def replace_character(error):
     return character.encode("ascii", "backslashreplace").decode(), after
 
 
+def warn(message):
+    """Print a message in one line on standard error."""
+    print(f"{os.path.basename(sys.argv[0])}: {' '.join(str(message).split())}", file=sys.stderr)
+
+
 def fail(reason, status):
     """Print the reason in one line on standard error."""
-    print(f"{os.path.basename(sys.argv[0])}: {' '.join(str(reason).split())}", file=sys.stderr)
+    warn(reason)
     return status
 
 

@@ -86,7 +86,7 @@ def draw_weights(weights, titles=None, columns=10):
     return draw_images((weights / largest + 1) / 2, captions, columns, cell=0.95, vmin=0, vmax=1)
 
 
-def draw_filters(filters):
+def draw_filters(filters, numbers=None, map_numbers=None):
     """Draw the filters of a convolution.
 
     Parameters
@@ -95,6 +95,8 @@ def draw_filters(filters):
         With one map below, each filter is a grey picture; with three, a picture in colour; with
         more, a column of grey pictures, one for each map below. Each picture is stretched to the
         range from black (or no colour) to white.
+    numbers, map_numbers : sequences of int, optional
+        What the filters and the maps below are called; by default 0, 1, 2, ...
     """
     n, below, height, width = filters.shape
     if below == 1:
@@ -103,14 +105,15 @@ def draw_filters(filters):
         return draw_images(stretch_images(filters).transpose(0, 2, 3, 1), cell=0.7)
     # (n, below, height, width) -> (below * n, height, width): a row for each map below.
     picture = make_mosaic(filters.transpose(1, 0, 2, 3).reshape(-1, height, width), columns=n)
-    inches = min(0.3 * n + 0.5, 9)
+    inches = min(0.55 * n, 9)
     figure = new_figure(inches + 0.7, inches * picture.shape[0] / picture.shape[1] + 0.5)
     axes = figure.subplots()
     axes.imshow(picture, cmap="gray", interpolation="nearest")
-    # A tick in the middle of every fifth picture.
-    axes.set_xticks([(width + 1) * i + (width - 1) / 2 for i in range(0, n, 5)], range(0, n, 5))
-    axes.set_yticks([(height + 1) * i + (height - 1) / 2 for i in range(0, below, 5)],
-                    range(0, below, 5))
+    # A tick in the middle of each picture.
+    axes.set_xticks([(width + 1) * i + (width - 1) / 2 for i in range(n)],
+                    range(n) if numbers is None else numbers)
+    axes.set_yticks([(height + 1) * i + (height - 1) / 2 for i in range(below)],
+                    range(below) if map_numbers is None else map_numbers)
     axes.set_xlabel("filter")
     axes.set_ylabel("map below")
     axes.tick_params(length=0, labelsize=8)

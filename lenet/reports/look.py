@@ -10,21 +10,22 @@ import theano
 from lenet import networks
 from lenet.data import as_floats, open_arrays
 from lenet.data.files import make_folder, write_beside
-from lenet.errors import UsageError
+from lenet.errors import DataError, UsageError
 from lenet.figures import plots
 from lenet.predict import Predictor
 from lenet.predict.reader import Reader
 from lenet.reports.evaluation import count_confusions, find_mistakes
 from lenet.runs.log import read_log
 
-MAX_FILTERS_DRAWN = 50  # of each layer
+MAX_FILTERS_DRAWN = 50  # of a layer that sees the image
+MAX_DEEP_FILTERS_DRAWN, MAX_MAPS_DRAWN = 16, 8  # of a layer that sees more maps than colours
 MAX_UNITS_DRAWN = 100
 MAX_ERRORS_DRAWN = 60
 
 Picture = namedtuple("Picture", "file title caption figure")
 
 
-def look(path, output, dataset="mnist.pkl.gz", image=None, index=0):
+def look(path, output, dataset="mnist.pkl.gz", image=None, index=0, without_dataset=None):
     """Write the pictures of a network, and a page that shows them.
 
     Parameters
@@ -39,6 +40,9 @@ def look(path, output, dataset="mnist.pkl.gz", image=None, index=0):
         An image file to show layer by layer, in place of an image of the test set.
     index : int
         The number of that image of the test set, from 0.
+    without_dataset : function, optional
+        Called with the DataError if the dataset cannot be used but an ``image`` is given. The
+        pictures that need no test set are then written. By default the error is raised.
 
     Returns
     -------
@@ -53,35 +57,43 @@ def look(path, output, dataset="mnist.pkl.gz", image=None, index=0):
         A file cannot be read or written, or the dataset is not one for this network.
     """
     predictor = Predictor(path)
-    datasets = open_arrays(dataset)
-    networks.check_images(predictor, datasets)
     log = os.path.join(path, "log.csv")
     rows = read_log(log) if os.path.isdir(path) and os.path.exists(log) else None
-    x, y = as_floats(datasets[2][0]), datasets[2][1]
+    test_set, title = None, type(predictor.model).__name__
+    try:
+        datasets = open_arrays(dataset)
+        networks.check_images(predictor, datasets)
+    except DataError as error:
+        if image is None or without_dataset is None:
+            raise
+        without_dataset(error)
+    else:
+        x, y = as_floats(datasets[2][0], predictor.pixels), datasets[2][1]
+        test_set = x, y, predictor.evaluate(x)
+        n_wrong = int((test_set[2].argmax(axis=1) != y).sum())
+        title += (f": {n_wrong} of {len(x)} images of the test set are misclassified "
+                  f"({100 * n_wrong / len(x):.2f} %)")
     if image is not None:
         reader = Reader(predictor.image_shape, predictor.preparation)
-        pixels, name = as_floats(reader.read(image)[None]), os.path.basename(image)
+        pixels = as_floats(reader.read(image).reshape(1, -1), predictor.pixels)
+        name = os.path.basename(image)
     elif 0 <= index < len(x):
         pixels, name = x[index:index + 1], f"image {index} of the test set"
     else:
         raise UsageError(f"index {index}; expected 0 to {len(x) - 1}, the images of the test set")
-    probabilities = predictor.evaluate(x)
-    n_wrong = int((probabilities.argmax(axis=1) != y).sum())
     make_folder(output)
     written, shown = [], []
-    for picture in draw_pictures(predictor, rows, pixels, name, x, y, probabilities):
+    for picture in draw_pictures(predictor, rows, pixels, name, test_set):
         written.append(os.path.join(output, picture.file))
         plots.finish(picture.figure, written[-1])
         shown.append(picture._replace(figure=None))
-    title = (f"{type(predictor.model).__name__}: {n_wrong} of {len(x)} images of the test set are "
-             f"misclassified ({100 * n_wrong / len(x):.2f} %)")
     written.append(os.path.join(output, "index.html"))
     with write_beside(written[-1]) as file:
         file.write(build_page(shown, title).encode("utf-8"))
     return written
 
 
-def draw_pictures(predictor, rows, pixels, name, x, y, probabilities):
+def draw_pictures(predictor, rows, pixels, name, test_set):
     """Yield each Picture of a network, in the order of the page.
 
     Parameters
@@ -91,8 +103,9 @@ def draw_pictures(predictor, rows, pixels, name, x, y, probabilities):
         The log of its training; see ``lenet.runs.log.read_log``.
     pixels, name : array of shape (1, ...), str
         The image to show layer by layer, in the format of the training.
-    x, y, probabilities : arrays of shape (n, number of pixels), (n,), (n, number of classes)
-        A test set and what the network makes of it.
+    test_set : (x, y, probabilities), or None
+        Arrays of shape (n, number of pixels), (n,), (n, number of classes): a test set and what
+        the network makes of it.
     """
     model, names, shape = predictor.model, predictor.class_names, predictor.image_shape
 
@@ -109,13 +122,8 @@ def draw_pictures(predictor, rows, pixels, name, x, y, probabilities):
                       "each epoch.", plots.draw_curves(rows))
 
     for layer, param in networks.filters(model):
-        filters = param.get_value(borrow=True)
-        n, below, height, width = filters.shape
-        drawn = f"The first {MAX_FILTERS_DRAWN} of {n}" if n > MAX_FILTERS_DRAWN else n
-        yield Picture(
-            f"filters_{layer.split('.')[0]}.png", f"Filters of {layer}",
-            f"{drawn} filters of {height} x {width} for {below} map{'s' * (below > 1)} below: what "
-            "a feature map looks for.", plots.draw_filters(filters[:MAX_FILTERS_DRAWN]))
+        caption, figure = draw_strongest_filters(param.get_value(borrow=True))
+        yield Picture(f"filters_{layer.split('.')[0]}.png", f"Filters of {layer}", caption, figure)
 
     weights = find_pixel_weights(model, shape)
     if weights is not None:
@@ -127,6 +135,9 @@ def draw_pictures(predictor, rows, pixels, name, x, y, probabilities):
             f"{what}: light where ink speaks for {unit}, dark where it speaks against it.",
             plots.draw_weights(weights[:MAX_UNITS_DRAWN], names if of_classes else None))
 
+    if test_set is None:
+        return
+    x, y, probabilities = test_set
     counts = count_confusions(y, probabilities.argmax(axis=1), len(names))
     yield Picture("confusion.png", "The confusion matrix",
                   "How many images of each class (row) the network takes for each class (column).",
@@ -141,6 +152,32 @@ def draw_pictures(predictor, rows, pixels, name, x, y, probabilities):
             "misclassifies, the most confident mistakes first. Above each: the predicted class and "
             "its probability; then the true class and the probability that the network gave it.",
             plots.draw_mistakes(shown, x, y, probabilities, probabilities, shape, names))
+
+
+def draw_strongest_filters(filters):
+    """The caption and the figure of a convolution's filters, an array of shape (number of filters,
+    number of maps below, height, width): of all, or of those with the largest weights."""
+    n, below, height, width = filters.shape
+    deep = below not in (1, 3)
+    shown = find_strongest(filters, MAX_DEEP_FILTERS_DRAWN if deep else MAX_FILTERS_DRAWN)
+    maps = find_strongest(filters[shown].swapaxes(0, 1), MAX_MAPS_DRAWN if deep else below)
+    caption = f"{count_of(len(shown), n)} filters of {height} x {width}, for "
+    caption += f"{count_of(len(maps), below)} map{'s' * (below > 1)} below"
+    if len(shown) < n or len(maps) < below:
+        caption += ", those with the largest weights"
+    return (caption + ": what a feature map looks for.",
+            plots.draw_filters(filters[numpy.ix_(shown, maps)], shown, maps))
+
+
+def find_strongest(weights, most):
+    """Which weights (along the first axis) have the largest sums of squares; in their order."""
+    sums = (weights.reshape(len(weights), -1) ** 2).sum(axis=1)
+    return numpy.sort(numpy.argsort(-sums, kind="stable")[:most])
+
+
+def count_of(shown, n):
+    """"16 of 50", or "50" if that is all."""
+    return str(n) if shown == n else f"{shown} of {n}"
 
 
 def compute_outputs(model, pixels):

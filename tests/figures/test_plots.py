@@ -84,7 +84,11 @@ def test_filters(rng):
     tile = picture[4:7, 8:11]  # of filter 2 and map 1
     numpy.testing.assert_allclose(tile, (deep[2, 1] - deep[2, 1].min())
                                   / (deep[2, 1].max() - deep[2, 1].min()))
-    assert axes.get_xlabel() == "filter" and axes.get_xticks().tolist() == [1, 21]
+    assert axes.get_xlabel() == "filter"
+    assert axes.get_xticks().tolist() == [1, 5, 9, 13, 17, 21, 25]
+    axes = plots.draw_filters(deep, range(10, 17), range(20, 26)).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [str(n) for n in range(20, 26)]
+    assert axes.get_xticklabels()[2].get_text() == "12"
 
 
 def test_weights(rng):

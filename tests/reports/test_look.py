@@ -6,7 +6,7 @@ import os
 import numpy
 import pytest
 import theano.tensor as T
-from conftest import write_dataset
+from conftest import assert_refused, write_dataset
 from PIL import Image
 
 from lenet import network3, networks
@@ -65,7 +65,7 @@ def test_lenet(tmp_path, small_dataset):
     assert names == ["network.png", "curves.png", "filters_layer0.png", "filters_layer1.png",
                      "confusion.png", "errors.png", "index.html"]
     assert "four.png" in page.text and "LeNet5: " in page.text
-    assert "3 filters of 5 x 5 for 2 maps below" in page.text
+    assert "3 filters of 5 x 5, for 2 maps below:" in page.text
 
 
 def test_logistic_regression_and_its_errors(tmp_path, small_dataset, small_sets):
@@ -89,15 +89,45 @@ def test_a_perceptron(tmp_path, small_dataset):
 def test_network3(tmp_path, small_dataset):
     names, page = look_at(network3.conv_network((1, 28, 28), 2), tmp_path, small_dataset)
     assert names[:4] == ["network.png", "curves.png", "filters_layer0.png", "filters_layer1.png"]
-    assert "Network: " in page.text and "40 filters of 5 x 5 for 20 maps below" in page.text
+    assert "Network: " in page.text and "16 of 40 filters of 5 x 5, for 8 of 20 maps" in page.text
 
 
 def test_the_paper_of_1998_has_too_many_filters_for_a_picture(tmp_path, small_dataset):
     model = LeNet5_1998(numpy.random.RandomState(1), T.matrix("x"), (1, 28, 28))
     names, page = look_at(model, tmp_path, small_dataset)
     assert names[2:5] == ["filters_C1.png", "filters_C3.png", "filters_C5.png"]
-    assert "16 filters of 5 x 5 for 6 maps below" in page.text
-    assert "The first 50 of 120 filters of 5 x 5 for 16 maps below" in page.text
+    assert "16 filters of 5 x 5, for 6 maps below" in page.text
+    assert "16 of 120 filters of 5 x 5, for 8 of 16 maps below, those with the" in page.text
+
+
+def test_the_filters_with_the_largest_weights(rng):
+    filters = 0.01 * rng.randn(30, 12, 5, 5)
+    strong, strong_maps = sorted(rng.permutation(30)[:16]), sorted(rng.permutation(12)[:8])
+    filters[numpy.ix_(strong, strong_maps)] *= 100
+    _, figure = look.draw_strongest_filters(filters)
+    axes, = figure.axes
+    assert [int(label.get_text()) for label in axes.get_xticklabels()] == strong
+    assert [int(label.get_text()) for label in axes.get_yticklabels()] == strong_maps
+    shown = axes.images[0].get_array()[6:11, 12:17]  # of the second map and the third filter
+    expected = filters[strong[2], strong_maps[1]]
+    numpy.testing.assert_allclose(shown, (expected - expected.min()) / numpy.ptp(expected))
+
+
+def test_a_picture_needs_no_dataset(tmp_path, small_sets, script):
+    model = LeNet5(numpy.random.RandomState(1), T.matrix("x"), nkerns=(2, 3), n_hidden=5,
+                   n_out=2)
+    networks.save_model(str(tmp_path / "model"), model, ["four", "five"], (1, 28, 28), "digit")
+    image = tmp_path / "digit.png"
+    Image.fromarray((256 * small_sets[0][0][0]).astype("uint8").reshape(28, 28)).save(image)
+    options = (tmp_path / "model", "--output", tmp_path / "look")
+    process = script("look.py", *options, "--image", image)  # the classes of MNIST are others
+    assert_refused(process, 0, "no confusion matrix and no errors", "the classes", "four")
+    names = ["network.png", "filters_layer0.png", "filters_layer1.png", "index.html"]
+    assert process.stdout.splitlines() == [str(tmp_path / "look" / name) for name in names]
+    page = Page(tmp_path / "look" / "index.html")
+    assert "<h1>LeNet5</h1>" in page.text and "digit.png" in page.text
+    for wrong in ([], ["--image", image, "--dataset", "mnist.pkl.gz"]):
+        assert_refused(script("look.py", *options, *wrong), 1, "the classes", "--dataset")
 
 
 def test_by_command(script, saved, small_dataset, tmp_path):
