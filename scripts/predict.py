@@ -19,7 +19,7 @@ from lenet.data.files import write_beside
 from lenet.errors import UsageError
 from lenet.predict import Predictor
 from lenet.predict.finding import find_images
-from lenet.predict.rejection import Distance
+from lenet.predict.rejection import Distance, find_threshold, unknown_images
 from lenet.predict.results import classify_or_reject
 from lenet.predict.tables import stack_rows, write_csv, write_json, write_text
 
@@ -36,9 +36,14 @@ def parse_arguments():
     parser.add_argument("--no-center", action="store_false", dest="center",
                         help="use pictures of digits as they are: 28 x 28, light on dark, "
                              "centered as in MNIST")
-    parser.add_argument("--reject", type=float, metavar="FRACTION",
-                        help="give no class to images that are further from what the network has "
-                             "learned than all but this fraction of the validation set")
+    rejects = parser.add_mutually_exclusive_group()
+    rejects.add_argument("--reject", type=float, metavar="FRACTION",
+                         help="give no class to images that are further from what the network has "
+                              "learned than all but this fraction of the validation set")
+    rejects.add_argument("--unknown", metavar="SET",
+                         help="give no class to images that are about as far as these: pictures of "
+                              "no class in a folder, or the validation set of a dataset of other "
+                              "classes")
     parser.add_dataset(of_run=True)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_const", dest="write", const=write_csv,
@@ -70,17 +75,32 @@ def main():
             numpy.save(file, features)
     else:
         distance = threshold = None
-        if arguments.reject is not None:
+        if arguments.reject is not None or arguments.unknown is not None:
             from lenet.runs.run import dataset_of  # draws curves, which is slow to import
 
             dataset = arguments.dataset or dataset_of(arguments.model)
             distance = Distance(predictor, open_arrays(dataset))
-            threshold = distance.threshold(arguments.reject)
+            threshold = (choose_threshold(distance, arguments.unknown) if arguments.unknown
+                         else distance.threshold(arguments.reject))
         results = classify_or_reject(predictor, paths, arguments.top, arguments.center,
                                      distance, threshold)
         (arguments.write or write_text)(sys.stdout, commands.report_failures(results, failed),
                                         arguments.top, threshold)
     return commands.FAILED if failed else 0
+
+
+def choose_threshold(distance, name):
+    """The distance that best parts unknown images from the validation set; say how well it does."""
+    from lenet.reports.evaluation_tables import describe_share  # imports Matplotlib, which is slow
+
+    x = distance.datasets[1][0]
+    known = distance.measure(x)
+    unknown = distance.measure(unknown_images(name, distance.predictor, x, part=1))
+    threshold = find_threshold(known, unknown)
+    shares = [describe_share((far > threshold).sum(), len(far)) for far in (known, unknown)]
+    commands.warn(f"rejected beyond a distance of {threshold:.3g}: of the validation set "
+                  f"{shares[0]}; of {name} {shares[1]}")
+    return threshold
 
 
 if __name__ == "__main__":

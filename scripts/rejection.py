@@ -16,8 +16,9 @@ def main():
     )
     parser.add_argument("model", metavar="MODEL", help="a model file, or the folder of a run")
     parser.add_argument("--unknown", metavar="SET",
-                        help="see how many of these are rejected: the test images of a dataset of "
-                             "other classes; or noise, or negatives of the test images")
+                        help="see how many of these are rejected: pictures of no class in a "
+                             "folder, or the test images of a dataset of other classes; or noise, "
+                             "or negatives of the test images")
     parser.add_argument("--output", metavar="FILE", help="draw the curves, in PNG, PDF or SVG")
     parser.add_dataset(of_run=True)
     arguments = parser.parse_args()

@@ -9,15 +9,22 @@ not learned is not among them. How far an image is from what was learned is meas
   hidden layer (of the pixels, for a logistic regression).
 
 C. K. Chow, "On optimum recognition error and reject tradeoff", IEEE Transactions on Information
-Theory 16(1):41-46, 1970, on what rejecting costs and brings.
+Theory 16(1):41-46, 1970, on what rejecting costs and brings. W. J. Youden, "Index for rating
+diagnostic tests", Cancer 3(1):32-35, 1950, on where to draw the line between two kinds.
 """
+
+import os
 
 import numpy
 import theano
 
 from lenet import networks
 from lenet.data import as_floats, open_arrays
+from lenet.data.array_folder import DESCRIPTION
+from lenet.data.pixels import as_bytes
 from lenet.errors import DataError, UsageError
+from lenet.predict.finding import images_in
+from lenet.predict.reader import Reader
 
 
 class Distance:
@@ -81,6 +88,26 @@ class Distance:
         return numpy.quantile(self.measure(self.datasets[1][0]), 1 - fraction)
 
 
+def find_threshold(known, unknown):
+    """The score that best parts unknown images from known ones, if higher scores are rejected.
+
+    Parameters
+    ----------
+    known, unknown : arrays of shape (n,) and (m,)
+        The scores of images.
+
+    Returns
+    -------
+    float
+        The rejected fraction of the unknown exceeds that of the known by the most (Youden's J).
+    """
+    scores = numpy.unique(numpy.concatenate([known, unknown]))
+    unknown_kept, known_kept = (numpy.searchsorted(numpy.sort(values), scores, side="right")
+                                / len(values) for values in (unknown, known))
+    best = (known_kept - unknown_kept).argmax()
+    return scores[best:best + 2].mean()  # any threshold up to the next score does the same
+
+
 def rejection_curves(predictor, datasets, unknown=None):
     """What rejecting brings, by the distance and by one minus the probability of the class.
 
@@ -106,7 +133,7 @@ def rejection_curves(predictor, datasets, unknown=None):
     panels = {"accuracy of the images that are kept (%)": {
         name: accuracy_of_kept(values, right) for name, values in known.items()}}
     if unknown is not None:
-        images = unknown_images(unknown, x, predictor.image_shape)
+        images = unknown_images(unknown, predictor, x)
         panels["rejected images of unknown classes (%)"] = {
             name: share_above(known[name], score(images)) for name, score in scores.items()}
     return panels
@@ -131,18 +158,40 @@ def accuracy_of_kept(scores, right):
     return (numpy.cumsum(right) / numpy.arange(1, len(right) + 1))[::-1]
 
 
-def unknown_images(name, x, image_shape):
-    """Images of no class of the network: "noise", "negatives" of the test images ``x``, or the
-    test images of the dataset of this name."""
+def unknown_images(name, predictor, x, part=2):
+    """Images of no class of the network, in the format of its training.
+
+    Parameters
+    ----------
+    name : str
+        "noise", "negatives" of the images ``x``, a folder of pictures, or a dataset.
+    predictor : lenet.predict.Predictor
+    x : array of shape (n, number of pixels)
+        Images of a dataset of the network's.
+    part : int
+        Which set of another dataset: 1 for validation, 2 for testing.
+
+    Raises
+    ------
+    DataError
+        A picture cannot be used, or the images have another shape.
+    """
     if name == "noise":
         return numpy.random.RandomState(0).randint(0, 256, x.shape).astype("uint8")
     if name == "negatives":
-        return 255 / 256 - as_floats(x)
+        return 255 - as_bytes(x, predictor.pixels)
+    if os.path.isdir(name) and not os.path.exists(os.path.join(name, DESCRIPTION)):
+        reader, read = Reader(predictor.image_shape, predictor.preparation), []
+        for _, (images, errors) in reader.read_ahead(images_in(name)):
+            for error in filter(None, errors):
+                raise error
+            read.append(images.reshape(len(images), -1))
+        return numpy.concatenate(read)
     unknown = open_arrays(name)
-    if unknown.image_shape != image_shape:
+    if unknown.image_shape != predictor.image_shape:
         raise DataError(f"{name}: images of shape {unknown.image_shape}; expected those of the "
-                        f"network, {image_shape}")
-    return unknown[2][0]
+                        f"network, {predictor.image_shape}")
+    return unknown[part][0]
 
 
 def share_above(known, unknown):

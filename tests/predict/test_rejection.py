@@ -10,12 +10,18 @@ from PIL import Image
 
 from lenet import networks
 from lenet.convolutional_mlp import LeNet5
-from lenet.data import load_arrays
+from lenet.data import as_floats, load_arrays
 from lenet.errors import DataError, UsageError
 from lenet.lenet5_1998 import LeNet5_1998, bitmaps
 from lenet.logistic_sgd import LogisticRegression
 from lenet.predict import Predictor
-from lenet.predict.rejection import Distance, accuracy_of_kept, share_above, unknown_images
+from lenet.predict.rejection import (
+    Distance,
+    accuracy_of_kept,
+    find_threshold,
+    share_above,
+    unknown_images,
+)
 
 NETWORKS = {
     "LeNet-5": lambda rng: LeNet5(rng, T.matrix("x"), nkerns=(2, 3), n_hidden=5),
@@ -70,14 +76,40 @@ def test_the_share_of_unknown_images_that_is_rejected():
     numpy.testing.assert_allclose(found, [1 / 4, 2 / 4, 3 / 4])
 
 
-def test_unknown_images(small_dataset, small_sets):
-    x = small_sets[2][0]
-    numpy.testing.assert_array_equal(unknown_images(small_dataset, x, (1, 28, 28)), x)
-    with pytest.raises(DataError, match=r"images of shape \(1, 28, 28\)"):
-        unknown_images(small_dataset, x, (3, 28, 28))
-    numpy.testing.assert_allclose(unknown_images("negatives", x, (1, 28, 28)) + x, 255 / 256)
-    noise = unknown_images("noise", x, (1, 28, 28))
+def test_unknown_images(lenet, small_dataset, small_sets, tmp_path):
+    predictor, x = Predictor(lenet), small_sets[2][0]
+    numpy.testing.assert_array_equal(unknown_images(small_dataset, predictor, x), x)
+    numpy.testing.assert_array_equal(unknown_images(small_dataset, predictor, x, part=1),
+                                     small_sets[1][0])
+    numpy.testing.assert_array_equal(as_floats(unknown_images("negatives", predictor, x)),
+                                     255 / 256 - x)
+    noise = unknown_images("noise", predictor, x)
     assert noise.dtype == "uint8" and noise.shape == x.shape and noise.min() < 5 < 250 < noise.max()
+    for number, inside in enumerate(("a", "b")):
+        (tmp_path / "pictures" / inside).mkdir(parents=True)
+        Image.fromarray((256 * x[number]).astype("uint8").reshape(28, 28)).save(
+            tmp_path / "pictures" / inside / "digit.png")
+    found = unknown_images(str(tmp_path / "pictures"), predictor, x)
+    numpy.testing.assert_array_equal(as_floats(found), x[:2])
+    (tmp_path / "pictures" / "a" / "text.png").write_text("no image")
+    with pytest.raises(DataError, match="text.png: no image"):
+        unknown_images(str(tmp_path / "pictures"), predictor, x)
+    with pytest.raises(DataError, match="a folder without images"):
+        (tmp_path / "empty").mkdir()
+        unknown_images(str(tmp_path / "empty"), predictor, x)
+
+
+def test_the_threshold_between_known_and_unknown(rng):
+    assert find_threshold(numpy.array([1.0, 2, 3]), numpy.array([5.0, 9])) == 4
+    # 3/3 - 2/4 of them are rejected; beyond 4 it would be 2/3 - 1/4.
+    assert find_threshold(numpy.array([1.0, 2, 3, 8]), numpy.array([2.5, 5, 9])) == 2.25
+    known, unknown = rng.rand(40).round(1), 0.3 + rng.rand(30).round(1)
+    threshold = find_threshold(known, unknown)
+
+    def gain(t):
+        return (unknown > t).mean() - (known > t).mean()
+
+    assert gain(threshold) == max(map(gain, numpy.concatenate([known, unknown])))
 
 
 def test_a_fraction_of_the_images(model, small_dataset):
@@ -122,6 +154,27 @@ def test_rejected_images_get_no_class(rng, images, small_dataset, script, tmp_pa
     assert header == "file,class,probability,distance"
     assert digit.split(",")[1] in "0123456789"
     assert noise.startswith(f"{images}/noise.png,,,") and text == f"{images}/text.png,,,"
+
+
+def test_the_threshold_of_unknown_images(rng, images, small_dataset, script, tmp_path):
+    model = saved(NETWORKS["logistic regression"](rng), tmp_path / "model.safetensors")
+    unknown = tmp_path / "unknown"
+    unknown.mkdir()
+    for number in range(3):
+        Image.fromarray(rng.randint(0, 256, (28, 28)).astype("uint8")).save(
+            unknown / f"{number}.bmp")
+    (images / "text.png").unlink()
+    options = (model, images, "--no-center", "--dataset", small_dataset)
+    for name in (unknown, "noise"):
+        process = script("predict.py", *options, "--unknown", name)
+        n_unknown = 3 if name == unknown else 130
+        assert_refused(process, 0, "of the validation set 0.00 % (0.0 to 2.9 %), 0 of 130",
+                       f", {n_unknown} of {n_unknown}", f"of {name} 100.00 %")
+        digit, noise = process.stdout.splitlines()
+        assert "digit.png: " in digit and "noise.png: rejected" in noise
+    assert_refused(script("predict.py", *options, "--unknown", "noise", "--reject", 0.1), 2,
+                   "not allowed with")
+    assert_refused(script("predict.py", *options, "--unknown", tmp_path / "none"), 1, "none")
 
 
 def test_features(lenet, images, script, tmp_path):
