@@ -17,16 +17,30 @@ def test_threads_follow_the_affinity_mask():
     assert run_python("-c", code).stdout == "1 False\n"
 
 
-def test_threads_follow_the_users_wish():
-    code = "import os, lenet; print(os.environ['OMP_NUM_THREADS'])"
-    assert run_python("-c", code, OMP_NUM_THREADS="7").stdout == "7\n"
+@pytest.fixture
+def threads(monkeypatch):
+    """A function that gives the environment other variables; it returns what is set of OpenMP's."""
+    for name in ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "OPENBLAS_THREAD_TIMEOUT"):
+        monkeypatch.setenv(name, "")  # so that it is restored
+        monkeypatch.delenv(name)
+
+    def limit(**changes):
+        for name, value in changes.items():
+            monkeypatch.setenv(name, value)
+        processors.limit()
+        return os.environ["OMP_NUM_THREADS"]
+
+    return limit
+
+
+def test_threads_follow_the_users_wish(threads):
+    assert threads(OMP_NUM_THREADS="7") == "7"
 
 
 @pytest.mark.parametrize("size", ["PMI_SIZE", "OMPI_COMM_WORLD_SIZE"])
-def test_a_rank_uses_one_thread_unless_the_user_wishes_more(size):
-    code = "import os, lenet; print(os.environ['OMP_NUM_THREADS'])"
-    assert run_python("-c", code, **{size: "2"}).stdout == "1\n"
-    assert run_python("-c", code, **{size: "2", "OMP_NUM_THREADS": "3"}).stdout == "3\n"
+def test_a_rank_uses_one_thread_unless_the_user_wishes_more(size, threads):
+    assert threads(**{size: "2"}) == "1"
+    assert threads(**{size: "2", "OMP_NUM_THREADS": "3"}) == "3"
 
 
 def test_control_group_version_2_the_tightest_limit_holds(tmp_path):

@@ -37,9 +37,10 @@ def machine(request, tmp_path_factory):
     """The environment of a process that finds a GPU, or the emulator in its place."""
     if request.param == "gpu":
         return {}
-    folder = build_emulator(tmp_path_factory.mktemp("emulator"))
-    return {"LD_LIBRARY_PATH": folder,
-            "HOME": str(tmp_path_factory.mktemp("home"))}
+    # What is compiled is kept for the next time, away from what is compiled for the CPU.
+    home = os.path.expanduser("~/.cache/lenet-tests/emulator")
+    os.makedirs(home, exist_ok=True)
+    return {"LD_LIBRARY_PATH": build_emulator(tmp_path_factory.mktemp("emulator")), "HOME": home}
 
 
 def run(machine, *arguments, flags="", **changes):

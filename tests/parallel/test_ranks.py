@@ -143,7 +143,7 @@ import os, runpy, signal, sys
 import lenet
 from lenet.parallel import ranks, shards
 
-ranks.GRACE = 1.0
+ranks.GRACE_SECONDS = 1.0
 rank, steps = int(os.environ["KILL_RANK"]), [int(os.environ["KILL_STEPS"])]
 compile_split_step = shards.compile_split_step
 

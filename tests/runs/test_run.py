@@ -5,6 +5,7 @@ import json
 import math
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -54,11 +55,20 @@ def without_seconds(rows):
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
 
+@pytest.fixture(scope="module")
+def three_epochs(mnist_arrays, tmp_path_factory):
+    """(folder, network, result) of a run of three epochs on the small dataset."""
+    home = tmp_path_factory.mktemp("three")
+    dataset = write_dataset(home / "small.pkl.gz", [
+        (x[:n], y[:n]) for (x, y), n in zip(mnist_arrays, (250, 130, 120))])
+    folder = str(home / "kept")
+    return (folder,) + trained(dataset, Run.create(folder, {"a": 1}))
+
+
 @pytest.fixture
-def kept(small_dataset, tmp_path):
-    """(folder, network, result) of a run of three epochs."""
-    folder = str(tmp_path / "kept")
-    return (folder,) + trained(small_dataset, Run.create(folder, {"a": 1}))
+def kept(three_epochs, tmp_path):
+    """The same, in a folder that a test may change."""
+    return (shutil.copytree(three_epochs[0], str(tmp_path / "kept")), *three_epochs[1:])
 
 
 def test_keeping_changes_nothing(kept, small_dataset):

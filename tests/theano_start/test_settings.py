@@ -15,6 +15,8 @@ USER_VALUES = {
     "blas.ldflags": "-lc",
     "base_compiledir": "/tmp/lenet-theano-user",
 }
+# Each half is changed while the other one stays.
+HALVES = [list(USER_VALUES)[::2], list(USER_VALUES)[1::2]]
 
 PRINT_SETTINGS = """
 import json, operator, lenet, theano
@@ -51,20 +53,22 @@ def test_defaults(tmp_path):
     assert stderr == ""
 
 
-@pytest.mark.parametrize("name", USER_VALUES)
-def test_each_setting_of_the_theanorc_overrides_our_default(tmp_path, name):
-    found, _ = settings(tmp_path, in_theanorc({name: USER_VALUES[name]}))
+@pytest.mark.parametrize("names", HALVES)
+def test_each_setting_of_the_theanorc_overrides_our_default(tmp_path, names):
+    found, _ = settings(tmp_path, in_theanorc({name: USER_VALUES[name] for name in names}))
     defaults = dict(default_settings(), base_compiledir=str(tmp_path / ".theano"))
-    for other in USER_VALUES:
-        assert found[other] == (USER_VALUES if other == name else defaults)[other]
+    for name in USER_VALUES:
+        assert found[name] == (USER_VALUES if name in names else defaults)[name]
 
 
-@pytest.mark.parametrize("name", USER_VALUES)
-def test_each_theano_flag_overrides_the_theanorc(tmp_path, name):
-    flag = {"floatX": "float32", "openmp": "True"}.get(name, USER_VALUES[name] + "2")
-    found, _ = settings(tmp_path, in_theanorc(USER_VALUES), THEANO_FLAGS=f"{name}={flag}")
-    for other in USER_VALUES:
-        assert found[other] == (flag if other == name else USER_VALUES[other])
+@pytest.mark.parametrize("names", HALVES)
+def test_each_theano_flag_overrides_the_theanorc(tmp_path, names):
+    flags = {name: {"floatX": "float32", "openmp": "True"}.get(name, USER_VALUES[name] + "2")
+             for name in names}
+    found, _ = settings(tmp_path, in_theanorc(USER_VALUES), THEANO_FLAGS=",".join(
+        f"{name}={flag}" for name, flag in flags.items()))
+    for name in USER_VALUES:
+        assert found[name] == dict(USER_VALUES, **flags)[name]
 
 
 def test_theanorc_named_by_the_environment(tmp_path):
