@@ -23,6 +23,10 @@ OWN_PYGPU = not NO_PYGPU and start.is_own(importlib.import_module("pygpu"))
 PTXAS = shutil.which("ptxas")
 NVRTC = [library for folder in libraries.list_folders() for library in libraries.find_nvrtc(folder)]
 
+# What is compiled for the emulator is kept for the next time, away from what is for the CPU.
+HOME = os.path.expanduser("~/.cache/lenet-tests/emulator")
+os.makedirs(HOME, exist_ok=True)
+
 # Sums of a few hundred float32 products, in another order than on the CPU.
 TOLERANCE = 1e-4
 
@@ -37,10 +41,7 @@ def machine(request, tmp_path_factory):
     """The environment of a process that finds a GPU, or the emulator in its place."""
     if request.param == "gpu":
         return {}
-    # What is compiled is kept for the next time, away from what is compiled for the CPU.
-    home = os.path.expanduser("~/.cache/lenet-tests/emulator")
-    os.makedirs(home, exist_ok=True)
-    return {"LD_LIBRARY_PATH": build_emulator(tmp_path_factory.mktemp("emulator")), "HOME": home}
+    return {"LD_LIBRARY_PATH": build_emulator(tmp_path_factory.mktemp("emulator")), "HOME": HOME}
 
 
 def run(machine, *arguments, flags="", **changes):
@@ -129,7 +130,7 @@ def compiled(request, tmp_path_factory):
         os.path.join(HERE, "small_lenet.py"),
         LD_LIBRARY_PATH=build_emulator(folder, nvrtc), EMULATOR_LOG=str(log),
         EMULATOR_DRIVER="{}0{}0".format(*nvrtc.version), EMULATOR_PTX=str(ptx),
-        EMULATOR_CAPABILITY="{}{}".format(*capability), HOME=str(folder),
+        EMULATOR_CAPABILITY="{}{}".format(*capability), HOME=HOME,
         THEANO_FLAGS="device=gpu,force_device=True,floatX=float32")
     assert output(process)["device"] == "cuda"
     launched = {line.split()[1] for line in log.read_text().splitlines()
