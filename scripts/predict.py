@@ -80,8 +80,8 @@ def main():
 
             dataset = arguments.dataset or dataset_of(arguments.model)
             distance = Distance(predictor, open_arrays(dataset))
-            threshold = (choose_threshold(distance, arguments.unknown) if arguments.unknown
-                         else distance.threshold(arguments.reject))
+            threshold = (distance.threshold(arguments.reject) if arguments.unknown is None
+                         else choose_threshold(distance, arguments.unknown, arguments.center))
         results = classify_or_reject(predictor, paths, arguments.top, arguments.center,
                                      distance, threshold)
         (arguments.write or write_text)(sys.stdout, commands.report_failures(results, failed),
@@ -89,13 +89,14 @@ def main():
     return commands.FAILED if failed else 0
 
 
-def choose_threshold(distance, name):
+def choose_threshold(distance, name, center):
     """The distance that best parts unknown images from the validation set; say how well it does."""
     from lenet.reports.evaluation_tables import describe_share  # imports Matplotlib, which is slow
 
     x = distance.datasets[1][0]
     known = distance.measure(x)
-    unknown = distance.measure(unknown_images(name, distance.predictor, x, part=1))
+    unknown = distance.measure(unknown_images(name, distance.predictor, x, part=1, center=center,
+                                              report=commands.warn))
     threshold = find_threshold(known, unknown)
     shares = [describe_share((far > threshold).sum(), len(far)) for far in (known, unknown)]
     commands.warn(f"rejected beyond a distance of {threshold:.3g}: of the validation set "

@@ -26,7 +26,7 @@ def main():
 
     predictor = Predictor(arguments.model)
     datasets = open_arrays(arguments.dataset or dataset_of(arguments.model))
-    panels = rejection_curves(predictor, datasets, arguments.unknown)
+    panels = rejection_curves(predictor, datasets, arguments.unknown, commands.warn)
     for title, curves in panels.items():
         print(title + ", by")
         print("rejected" + "".join(f"{name:>17}" for name in curves))

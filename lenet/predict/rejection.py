@@ -108,7 +108,7 @@ def find_threshold(known, unknown):
     return scores[best:best + 2].mean()  # any threshold up to the next score does the same
 
 
-def rejection_curves(predictor, datasets, unknown=None):
+def rejection_curves(predictor, datasets, unknown=None, report=None):
     """What rejecting brings, by the distance and by one minus the probability of the class.
 
     Parameters
@@ -117,6 +117,8 @@ def rejection_curves(predictor, datasets, unknown=None):
         As for ``Distance``; the images are those of the test set.
     unknown : str, optional
         Images that should be rejected; see ``unknown_images``.
+    report : function, optional
+        See ``unknown_images``.
 
     Returns
     -------
@@ -133,7 +135,7 @@ def rejection_curves(predictor, datasets, unknown=None):
     panels = {"accuracy of the images that are kept (%)": {
         name: accuracy_of_kept(values, right) for name, values in known.items()}}
     if unknown is not None:
-        images = unknown_images(unknown, predictor, x)
+        images = unknown_images(unknown, predictor, x, report=report)
         panels["rejected images of unknown classes (%)"] = {
             name: share_above(known[name], score(images)) for name, score in scores.items()}
     return panels
@@ -158,7 +160,7 @@ def accuracy_of_kept(scores, right):
     return (numpy.cumsum(right) / numpy.arange(1, len(right) + 1))[::-1]
 
 
-def unknown_images(name, predictor, x, part=2):
+def unknown_images(name, predictor, x, part=2, center=True, report=None):
     """Images of no class of the network, in the format of its training.
 
     Parameters
@@ -170,28 +172,41 @@ def unknown_images(name, predictor, x, part=2):
         Images of a dataset of the network's.
     part : int
         Which set of another dataset: 1 for validation, 2 for testing.
+    center : bool
+        See ``Predictor.classify``.
+    report : function, optional
+        Called with the DataError of each picture that cannot be used; by default it is raised.
 
     Raises
     ------
     DataError
-        A picture cannot be used, or the images have another shape.
+        No picture can be used, or the images have another shape.
     """
     if name == "noise":
         return numpy.random.RandomState(0).randint(0, 256, x.shape).astype("uint8")
     if name == "negatives":
         return 255 - as_bytes(x, predictor.pixels)
     if os.path.isdir(name) and not os.path.exists(os.path.join(name, DESCRIPTION)):
-        reader, read = Reader(predictor.image_shape, predictor.preparation), []
-        for _, (images, errors) in reader.read_ahead(images_in(name)):
-            for error in filter(None, errors):
-                raise error
-            read.append(images.reshape(len(images), -1))
-        return numpy.concatenate(read)
+        return read_pictures(name, Reader(predictor.image_shape, predictor.preparation, center),
+                             report)
     unknown = open_arrays(name)
     if unknown.image_shape != predictor.image_shape:
         raise DataError(f"{name}: images of shape {unknown.image_shape}; expected those of the "
                         f"network, {predictor.image_shape}")
     return unknown[part][0]
+
+
+def read_pictures(folder, reader, report=None):
+    """The pictures of a folder as rows of bytes; ``report`` is as for ``unknown_images``."""
+    rows, failures = [], []
+    for _, (images, errors) in reader.read_ahead(images_in(folder)):
+        rows.extend(image.ravel() for image in images)
+        failures.extend(filter(None, errors))
+    for error in failures:
+        if report is None or not rows:
+            raise error
+        report(error)
+    return numpy.array(rows)
 
 
 def share_above(known, unknown):

@@ -94,9 +94,13 @@ def test_unknown_images(lenet, small_dataset, small_sets, tmp_path):
     (tmp_path / "pictures" / "a" / "text.png").write_text("no image")
     with pytest.raises(DataError, match="text.png: no image"):
         unknown_images(str(tmp_path / "pictures"), predictor, x)
-    with pytest.raises(DataError, match="a folder without images"):
-        (tmp_path / "empty").mkdir()
-        unknown_images(str(tmp_path / "empty"), predictor, x)
+    reported = []
+    found = unknown_images(str(tmp_path / "pictures"), predictor, x, report=reported.append)
+    assert len(found) == 2 and "text.png: no image" in str(*reported)
+    (tmp_path / "empty").mkdir()
+    for options in ({}, {"report": reported.append}):
+        with pytest.raises(DataError, match="empty: a folder without images"):
+            unknown_images(str(tmp_path / "empty"), predictor, x, **options)
 
 
 def test_the_threshold_between_known_and_unknown(rng):
