@@ -37,15 +37,16 @@ def write_text(file, evaluation, class_names, n_mistakes=10):
 
 def describe_share(n_hits, n_trials):
     """5.00 % (0.9 to 23.6 %), 1 of 20"""
-    return f"{describe_percentage(n_hits, n_trials)}, {n_hits} of {n_trials}"
+    digits = 1 if n_trials < 1000 else 2  # more would claim what the interval denies
+    return f"{describe_percentage(n_hits, n_trials, digits)}, {n_hits} of {n_trials}"
 
 
-def describe_percentage(n_hits, n_trials):
-    """5.00 % (0.9 to 23.6 %), or - where there were no trials"""
+def describe_percentage(n_hits, n_trials, digits=1):
+    """5.00 % (0.9 to 23.6 %), or - where there were no trials; the interval has ``digits`` after
+    the point."""
     if not n_trials:
         return "-"
     low, high = wilson_interval(n_hits, n_trials)
-    digits = 1 if n_trials < 1000 else 2  # more would claim what the interval denies
     return (f"{100 * n_hits / n_trials:.2f} % ({100 * low:.{digits}f} to "
             f"{100 * high:.{digits}f} %)")
 

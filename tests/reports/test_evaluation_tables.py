@@ -10,6 +10,7 @@ from lenet.reports.evaluation import Evaluation
 from lenet.reports.evaluation_tables import (
     WIDTH,
     align_columns,
+    describe_percentage,
     describe_share,
     text_width,
     write_csv,
@@ -35,6 +36,8 @@ def test_shares_have_intervals():
     assert describe_share(1, 20) == "5.00 % (0.9 to 23.6 %), 1 of 20"
     assert describe_share(92, 10000) == "0.92 % (0.75 to 1.13 %), 92 of 10000"
     assert describe_share(0, 0) == "-, 0 of 0"
+    # One figure is enough in a column, where all have the same.
+    assert describe_percentage(9908, 10000) == "99.08 % (98.9 to 99.2 %)"
 
 
 PETS = make_evaluation([0, 0, 0, 1, 1], [0, 0, 1, 1, 1], 3)
