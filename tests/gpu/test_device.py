@@ -23,7 +23,8 @@ OWN_PYGPU = not NO_PYGPU and start.is_own(importlib.import_module("pygpu"))
 PTXAS = shutil.which("ptxas")
 NVRTC = [library for folder in libraries.list_folders() for library in libraries.find_nvrtc(folder)]
 
-# What is compiled for the emulator is kept for the next time, away from what is for the CPU.
+# What Theano compiles for the emulator is kept for the next time, away from what is for the CPU;
+# the kernels, which the emulator compiles, are not.
 HOME = os.path.expanduser("~/.cache/lenet-tests/emulator")
 os.makedirs(HOME, exist_ok=True)
 
@@ -46,6 +47,8 @@ def machine(request, tmp_path_factory):
 
 def run(machine, *arguments, flags="", **changes):
     flags = "device=gpu,force_device=True,floatX=float32" + flags
+    if "LD_LIBRARY_PATH" in machine:
+        flags += f",gpuarray.cache_path={machine['LD_LIBRARY_PATH']}/kernels"
     return run_python(*arguments, THEANO_FLAGS=flags, **dict(machine, **changes))
 
 
@@ -130,7 +133,7 @@ def compiled(request, tmp_path_factory):
         os.path.join(HERE, "small_lenet.py"),
         LD_LIBRARY_PATH=build_emulator(folder, nvrtc), EMULATOR_LOG=str(log),
         EMULATOR_DRIVER="{}0{}0".format(*nvrtc.version), EMULATOR_PTX=str(ptx),
-        EMULATOR_CAPABILITY="{}{}".format(*capability), HOME=HOME,
+        EMULATOR_CAPABILITY="{}{}".format(*capability), HOME=str(folder),
         THEANO_FLAGS="device=gpu,force_device=True,floatX=float32")
     assert output(process)["device"] == "cuda"
     launched = {line.split()[1] for line in log.read_text().splitlines()

@@ -23,7 +23,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 def test_sanitizers_find_nothing(tmp_path):
     """AddressSanitizer: every access is inside its array; UBSan: no undefined arithmetic."""
     program = str(tmp_path / "kernels")
-    command = [theano.config.cxx, "-O1", "-g", "-march=native", "-fopenmp", "-DLENET_OPENMP",
+    command = [theano.config.cxx, "-O1", "-march=native", "-fopenmp", "-DLENET_OPENMP",
                "-I", REPOSITORY, "-o", program, "-fsanitize=address,undefined",
                "-fno-sanitize-recover=all"]
     empty = subprocess.run(command + ["-x", "c++", "-"], input="int main() {}", text=True,
