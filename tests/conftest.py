@@ -80,7 +80,7 @@ def write_arrays(path, sets, class_names, preparation="resize"):
 
 
 @contextlib.contextmanager
-def serving(folder):
+def serve_folder(folder):
     """The address at which the files of a folder are served inside the ``with`` block."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):

@@ -71,7 +71,7 @@ def test_numpy_reads_what_is_written_row_by_row(tmp_path, rng):
 # --- what is refused ------------------------------------------------------------------------
 
 
-def refused(folder, *words):
+def check_refusal(folder, *words):
     with pytest.raises(DataError) as error:
         loading.load_arrays(str(folder))
     line = str(error.value)
@@ -88,11 +88,11 @@ def test_missing_and_truncated_files(folder, name):
     for kept in (0, 5, 100, 129, size - 1):
         with open(path, "r+b") as file:
             file.truncate(min(kept, size - 3))
-        refused(folder, name, "make the dataset again")
+        check_refusal(folder, name, "make the dataset again")
     os.unlink(path)
-    refused(folder, name)
+    check_refusal(folder, name)
     os.mkdir(path)
-    refused(folder, name)
+    check_refusal(folder, name)
 
 
 def test_arrays_of_objects_are_never_unpickled(folder, tmp_path):
@@ -103,10 +103,10 @@ def test_arrays_of_objects_are_never_unpickled(folder, tmp_path):
     for name in FILES[1:]:
         shutil.copy(os.path.join(folder, name), tmp_path / "kept")
         numpy.save(os.path.join(folder, name), numpy.array([Evil()], dtype=object))
-        refused(folder, name, "no intact array")
+        check_refusal(folder, name, "no intact array")
         with open(os.path.join(folder, name), "wb") as file:
             pickle.dump(Evil(), file)
-        refused(folder, name, "no intact array")
+        check_refusal(folder, name, "no intact array")
         shutil.move(tmp_path / "kept", os.path.join(folder, name))
     assert not (tmp_path / "hacked").exists()
 
@@ -133,7 +133,7 @@ def test_arrays_of_objects_are_never_unpickled(folder, tmp_path):
 )
 def test_arrays_that_do_not_fit(folder, name, array, words):
     numpy.save(os.path.join(folder, name + ".npy"), array)
-    refused(folder, *words)
+    check_refusal(folder, *words)
 
 
 @pytest.mark.parametrize(
@@ -159,13 +159,13 @@ def test_descriptions_that_do_not_fit(folder, text, words):
             text = json.dumps(dict(json.load(file), **text))
     with open(path, "wb") as file:
         file.write(text if isinstance(text, bytes) else text.encode())
-    refused(folder, *words)
+    check_refusal(folder, *words)
 
 
 # --- mutated files --------------------------------------------------------------------------
 
 
-def mutated(content, rng):
+def mutate(content, rng):
     """Bytes changed, removed, doubled, or cut off."""
     content = bytearray(content)
     kind = rng.randint(6)
@@ -188,7 +188,7 @@ def mutated(content, rng):
 
 
 @pytest.fixture
-def a_quarter_of_a_gigabyte():
+def limited_memory():
     """No more memory than that: a damaged pickle may ask for any amount."""
     if not sys.platform.startswith("linux"):
         pytest.skip("needs /proc")
@@ -201,7 +201,7 @@ def a_quarter_of_a_gigabyte():
 
 
 def test_two_thousand_mutated_files_are_refused_or_read(folder, sets, tmp_path, rng,
-                                                        a_quarter_of_a_gigabyte):
+                                                        limited_memory):
     plain = [(x.reshape(len(x), 24)[:, :16] / numpy.float32(256), y) for x, y in sets]
     described = [(x.reshape(len(x), 24) / numpy.float32(256), y) for x, y in sets] + [
         {"image_shape": (3, 2, 4), "class_names": ["cat", "dog"], "preparation": "resize"}]
@@ -213,16 +213,16 @@ def test_two_thousand_mutated_files_are_refused_or_read(folder, sets, tmp_path, 
         if i % 2:
             path = str(tmp_path / "mutated.pkl.gz")
             with gzip.open(path, "wb", 1) as file:
-                file.write(mutated(pickles[rng.randint(len(pickles))], rng))
+                file.write(mutate(pickles[rng.randint(len(pickles))], rng))
             if i % 10 == 1:  # the compressed file itself
                 with open(path, "rb") as file:
-                    content = mutated(file.read(), rng)
+                    content = mutate(file.read(), rng)
                 with open(path, "wb") as file:
                     file.write(content)
         else:
             path, name = folder, FILES[rng.randint(len(FILES))]
             with open(os.path.join(folder, name), "wb") as file:
-                file.write(mutated(originals[name], rng))
+                file.write(mutate(originals[name], rng))
         try:
             found = loading.load_arrays(path)
             assert len(found) == 3 and all(numpy.isfinite(x).all() for x, _ in found)

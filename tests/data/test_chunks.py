@@ -19,7 +19,7 @@ from lenet.training.functions import compile_functions
 ITEMSIZE = numpy.dtype(theano.config.floatX).itemsize
 
 
-def megabytes(n_examples, n_pixels):
+def count_megabytes(n_examples, n_pixels):
     """What two chunks of so many examples take."""
     return 2 * n_examples * (n_pixels + 1) * ITEMSIZE / MEGABYTE
 
@@ -32,7 +32,7 @@ def folder(tmp_path, rng):
     return write_arrays(tmp_path / "arrays", sets, ["a", "b", "c"]), sets
 
 
-def trained(datasets, batch_size, order):
+def train(datasets, batch_size, order):
     """Parameters, costs and errors of a logistic regression after these minibatches."""
     x, y = T.matrix("x"), T.ivector("y")
     model = LogisticRegression(x, n_in=24, n_out=3)
@@ -52,15 +52,15 @@ def test_training_in_chunks_is_training_in_one_piece_bit_by_bit(folder, examples
     path, _ = folder
     # Two epochs; some minibatches out of order; then as a run that is resumed in the middle.
     order = [*range(13), *range(13), 5, 2, 12, 0, *range(7, 13), *range(3)]
-    whole = trained(load_data(path), 4, order)
-    chunked = load_data(ChunkedDataset(path, megabytes(examples_a_chunk, 24)))
+    whole = train(load_data(path), 4, order)
+    chunked = load_data(ChunkedDataset(path, count_megabytes(examples_a_chunk, 24)))
     assert all(isinstance(a_set, ChunkedSet) for a_set in chunked)
-    assert trained(chunked, 4, order) == whole
+    assert train(chunked, 4, order) == whole
 
 
 def test_arrays_in_memory_come_in_chunks_likewise(small_dataset):
     whole, chunked = load_data(small_dataset), load_data(
-        ChunkedDataset(small_dataset, megabytes(20, 784)))
+        ChunkedDataset(small_dataset, count_megabytes(20, 784)))
     assert isinstance(chunked[0], ChunkedSet) and chunked.class_names == whole.class_names
     x, y = T.matrix("x"), T.ivector("y")
     model = LogisticRegression(x, n_in=784, n_out=10)
@@ -75,7 +75,7 @@ def test_arrays_in_memory_come_in_chunks_likewise(small_dataset):
 
 def test_each_example_of_a_set_is_seen_once(folder, rng):
     path, sets = folder
-    chunked = load_data(ChunkedDataset(path, megabytes(6, 24)))
+    chunked = load_data(ChunkedDataset(path, count_megabytes(6, 24)))
     x, y = T.matrix("x"), T.ivector("y")
     model = LogisticRegression(x, n_in=24, n_out=3)
     model.W.set_value(rng.randn(24, 3).astype(theano.config.floatX))
@@ -96,7 +96,7 @@ def test_sets_that_fit_are_placed_in_one_piece(folder):
 
 def test_two_buffers_hold_all_chunks_of_all_sets(folder):
     path, _ = folder
-    chunk_mb = megabytes(8, 24)
+    chunk_mb = count_megabytes(8, 24)
     sets = load_data(ChunkedDataset(path, chunk_mb))
     window = sets[0].window
     addresses = set()
@@ -115,14 +115,14 @@ def test_two_buffers_hold_all_chunks_of_all_sets(folder):
 
 def test_the_chunk_that_follows_is_read_meanwhile(folder):
     path, sets = folder
-    a_set = load_data(ChunkedDataset(path, megabytes(8, 24)))[0]
+    a_set = load_data(ChunkedDataset(path, count_megabytes(8, 24)))[0]
     readers, read = [], a_set.read
 
-    def recorded(start, size, buffer):
+    def record_read(start, size, buffer):
         readers.append((start, threading.current_thread()))
         return read(start, size, buffer)
 
-    a_set.read = recorded
+    a_set.read = record_read
     for index in range(14):
         a_set.window.show(a_set, index, 4)
         a_set.window.awaited_result.result()
@@ -142,22 +142,22 @@ def test_too_small_for_two_minibatches(rng):
     model = LogisticRegression(x, n_in=9999, n_out=2)
     pair = numpy.zeros((60, 9999), "float32"), numpy.arange(60) % 2
 
-    def compiled(chunk_mb):
+    def compile_in_chunks(chunk_mb):
         window = Window(chunk_mb)
         sets = [ChunkedSet(*pair, window) for _ in range(3)]
         return compile_functions(model, x, y, model.negative_log_likelihood(y), sets, 0.1, 20)
 
     with pytest.raises(UsageError, match="1 MB; expected at least .* MB, .* of 20 images") as error:
-        compiled(1)
+        compile_in_chunks(1)
     least = float(str(error.value).split("at least ")[1].split(" MB")[0])
     # 2 * 20 * 10000 numbers
     assert least == pytest.approx(400000 * ITEMSIZE / MEGABYTE, abs=0.01)
-    assert compiled(least).n_train_batches == 3
+    assert compile_in_chunks(least).n_train_batches == 3
 
 
 def test_a_file_that_loses_its_end_while_it_is_read(folder):
     path, _ = folder
-    sets = load_data(ChunkedDataset(path, megabytes(8, 24)))
+    sets = load_data(ChunkedDataset(path, count_megabytes(8, 24)))
     a_set = sets[0]
     a_set.show(0, 4)
     with open(path + "/train_x.npy", "r+b") as file:
@@ -171,13 +171,13 @@ def test_a_file_that_loses_its_end_while_it_is_read(folder):
 
 
 def test_the_thread_ends_with_the_sets(folder):
-    def readers():
+    def list_readers():
         return [thread for thread in threading.enumerate() if thread.name.startswith("chunks")]
 
-    before = readers()
-    sets = load_data(ChunkedDataset(folder[0], megabytes(8, 24)))
+    before = list_readers()
+    sets = load_data(ChunkedDataset(folder[0], count_megabytes(8, 24)))
     sets[0].show(0, 4)
-    mine, = set(readers()) - set(before)
+    mine, = set(list_readers()) - set(before)
     del sets
     for _ in range(600):
         gc.collect()

@@ -53,7 +53,7 @@ def test_the_arrays_are_in_memory_once_while_they_are_read():
 # --- what the sets hold ---------------------------------------------------------------------
 
 
-def write_described(path, x, y, description):
+def write_set(path, x, y, description):
     with gzip.open(path, "wb") as file:
         pickle.dump([(x, y)] * 3 + [description], file)
     return str(path)
@@ -95,7 +95,7 @@ def test_a_plain_pickle_of_bytes(tmp_path, small_sets, small_dataset):
 
 def test_a_pickle_of_colour_images_with_names(tmp_path):
     x, y = numpy.zeros((5, 24), "float32"), numpy.arange(5) % 2
-    path = write_described(tmp_path / "colour.pkl.gz", x, y, COLOUR)
+    path = write_set(tmp_path / "colour.pkl.gz", x, y, COLOUR)
     for sets in loading.load_data(path), loading.load_arrays(path):
         assert sets.image_shape == (3, 2, 4)
         assert sets.class_names == ["cat", "dog"]
@@ -129,14 +129,14 @@ def test_a_pickle_of_colour_images_with_names(tmp_path):
 )
 def test_descriptions_that_cannot_be(tmp_path, change, words):
     x, y = numpy.zeros((5, 24), "float32"), numpy.arange(5) % 2
-    path = write_described(tmp_path / "colour.pkl.gz", x, y, dict(COLOUR, **change))
-    refused(path, *words)
+    path = write_set(tmp_path / "colour.pkl.gz", x, y, dict(COLOUR, **change))
+    check_refusal(path, *words)
 
 
 @pytest.mark.parametrize("description", [5, "text", [1], numpy.zeros(3), ()])
 def test_a_fourth_element_that_is_no_description(tmp_path, description):
     x, y = numpy.zeros((5, 24), "float32"), numpy.arange(5) % 2
-    refused(write_described(tmp_path / "other.pkl.gz", x, y, description), "where a dict of")
+    check_refusal(write_set(tmp_path / "other.pkl.gz", x, y, description), "where a dict of")
 
 
 # --- where a dataset is looked for ----------------------------------------------------------
@@ -177,7 +177,7 @@ def test_mnist_found_nowhere_is_fetched_into_the_cache(tmp_path, monkeypatch):
 # --- what is refused ------------------------------------------------------------------------
 
 
-def refused(path, *words):
+def check_refusal(path, *words):
     with pytest.raises(DataError) as error:
         loading.load_arrays(str(path))
     line = str(error.value)
@@ -188,17 +188,17 @@ def refused(path, *words):
 
 
 def test_missing(tmp_path):
-    refused(tmp_path / "none.pkl.gz", "not found")
+    check_refusal(tmp_path / "none.pkl.gz", "not found")
 
 
 def test_a_folder(tmp_path):
-    refused(tmp_path, "cannot be read")
+    check_refusal(tmp_path, "cannot be read")
 
 
 def test_not_gzip(tmp_path, small_sets):
     path = tmp_path / "plain.pkl.gz"
     path.write_bytes(pickle.dumps(small_sets))
-    refused(path, "gzip")
+    check_refusal(path, "gzip")
 
 
 @pytest.mark.parametrize("kept", [0, 5, 100, -1, -9])
@@ -207,7 +207,7 @@ def test_truncated(small_dataset, kept):
         content = file.read()[:kept]
     with open(small_dataset, "wb") as file:
         file.write(content)
-    refused(small_dataset, "truncated")
+    check_refusal(small_dataset, "truncated")
 
 
 def test_damaged_inside(small_dataset):
@@ -216,21 +216,21 @@ def test_damaged_inside(small_dataset):
         byte = file.read(1)
         file.seek(20000)
         file.write(bytes([byte[0] ^ 255]))
-    refused(small_dataset)
+    check_refusal(small_dataset)
 
 
 def test_something_behind_the_pickle(tmp_path, small_sets):
     path = tmp_path / "long.pkl.gz"
     with gzip.open(path, "wb") as file:
         file.write(pickle.dumps(small_sets) + b"more")
-    refused(path, "follows the pickle")
+    check_refusal(path, "follows the pickle")
 
 
 def test_code(tmp_path):
     path = tmp_path / "code.pkl.gz"
     with gzip.open(path, "wb") as file:
         file.write(b"cos\nsystem\n(S'touch %s/hacked'\ntR." % str(tmp_path).encode())
-    refused(path, "system")
+    check_refusal(path, "system")
     assert not (tmp_path / "hacked").exists()
 
 
@@ -240,7 +240,7 @@ def test_no_three_pairs(tmp_path, value):
     path = tmp_path / "other.pkl.gz"
     with gzip.open(path, "wb") as file:
         pickle.dump(value, file)
-    refused(path, "three pairs")
+    check_refusal(path, "three pairs")
 
 
 def change_labels(sets):
@@ -308,7 +308,7 @@ def test_contents_that_cannot_be_trained_on(tmp_path, small_sets, change, words)
     path = tmp_path / "wrong.pkl.gz"
     with gzip.open(path, "wb") as file:
         pickle.dump(small_sets, file)
-    refused(path, *words)
+    check_refusal(path, *words)
 
 
 def test_lists_of_rows_are_accepted(tmp_path):
@@ -325,7 +325,7 @@ def test_rows_of_different_lengths(tmp_path):
     path = tmp_path / "lists.pkl.gz"
     with gzip.open(path, "wb") as file:
         pickle.dump([[[[0.0], [0.5, 1.0]], [0, 1]]] * 3, file)
-    refused(path, "equally long rows")
+    check_refusal(path, "equally long rows")
 
 
 @pytest.mark.parametrize("labels", [[[0, 1], [1, 0]], [0, "dog"], 5, None, {0: 1}])
@@ -333,7 +333,7 @@ def test_labels_that_are_no_list_of_numbers(tmp_path, labels):
     path = tmp_path / "labels.pkl.gz"
     with gzip.open(path, "wb") as file:
         pickle.dump([[[[0.0], [1.0]], labels]] * 3, file)
-    refused(path, "labels")
+    check_refusal(path, "labels")
 
 
 def test_the_size_of_the_images(small_dataset, tmp_path):

@@ -8,7 +8,7 @@ import struct
 
 import numpy
 import pytest
-from conftest import assert_refused, serving
+from conftest import assert_refused, serve_folder
 
 from lenet.data import loading, mnist
 from lenet.errors import DataError
@@ -122,7 +122,7 @@ def test_the_command_on_a_full_disk(originals, script, tmp_path):
 @pytest.fixture
 def server(originals, monkeypatch):
     """A mirror on this machine, behind one that does not answer."""
-    with serving(originals) as mirror:
+    with serve_folder(originals) as mirror:
         monkeypatch.setattr(mnist, "MIRRORS", ("http://127.0.0.1:9/", mirror))
         yield mirror
 

@@ -23,7 +23,7 @@ def load(content):
     return plain_pickle.load(io.BytesIO(content))
 
 
-def refused(content, words=""):
+def check_refusal(content, words=""):
     with pytest.raises((pickle.UnpicklingError, EOFError, MemoryError)) as error:
         load(content)
     assert words in str(error.value)
@@ -80,7 +80,7 @@ def test_reads_lists_of_numpy_numbers():
 )
 def test_refuses_any_other_name(content, name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    refused(content, name)
+    check_refusal(content, name)
     assert not list(tmp_path.iterdir())
 
 
@@ -94,7 +94,7 @@ def test_refuses_to_change_the_functions_it_offers(name):
     for state in (b"}S'function'\nK\x01s",  # what __dict__ would get, and what setattr would
                   b"(N}S'function'\nK\x01st", b"(N}S'__defaults__'\n(K\x01tst",
                   b"(N}S'__class__'\nc" + name + b"\nst"):
-        refused(b"c" + name + b"\n" + state + b"b.", "it changes a function")
+        check_refusal(b"c" + name + b"\n" + state + b"b.", "it changes a function")
     for array in ARRAYS:
         for protocol in (0, 2, 5):
             numpy.testing.assert_array_equal(load(pickle.dumps(array, protocol)), array)
@@ -114,20 +114,20 @@ def test_arrays_share_no_memory_that_may_be_freed():
     array = pickle.dumps(ARRAYS[0], 2)[2:-1]
     state = array[array.index(b"("):]
     assert load(array + b".").shape == (3, 4)
-    refused(array + state + b".", "it fills an array twice")
+    check_refusal(array + state + b".", "it fills an array twice")
     view = b"cnumpy.core.numeric\n_frombuffer\n(%scnumpy\ndtype\n(S'f4'\ntR(K\x0ctS'C'\ntR."
     assert load(view % (b"C\x30" + bytes(48))).tolist() == [0] * 12
-    refused(view % array, "an array made of _Array")
+    check_refusal(view % array, "an array made of _Array")
 
 
 def test_refuses_codecs_that_do_more_than_spell_bytes():
     assert load(b"c_codecs\nencode\n(Va\xfc\nVlatin1\ntR.") == b"a\xfc"
     for codec in (b"zlib", b"rot13", b"utf-8", b"idna"):
-        refused(b"c_codecs\nencode\n(Va\nV" + codec + b"\ntR.", "bytes encoded as")
+        check_refusal(b"c_codecs\nencode\n(Va\nV" + codec + b"\ntR.", "bytes encoded as")
 
 
 def test_refuses_references_out_of_the_file():
-    refused(b"S'x'\nQ.", "persistent")
+    check_refusal(b"S'x'\nQ.", "persistent")
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_refuses_references_out_of_the_file():
     ids=["objects", "fields", "strings", "dates", "complex"],
 )
 def test_refuses_arrays_of_anything_but_numbers(array):
-    refused(pickle.dumps(array, 2), "number")
+    check_refusal(pickle.dumps(array, 2), "number")
 
 
 @pytest.mark.parametrize("shape", [(3, 5), (13,), (2**62, 4)])
@@ -152,19 +152,19 @@ def test_refuses_a_shape_that_does_not_fit_its_bytes(shape):
     old, new = pickle.dumps((3, 4), 2)[2:-1], pickle.dumps(shape, 2)[2:-1]
     old, new = old.split(b"q")[0], new.split(b"q")[0]
     assert old in content
-    refused(content.replace(old, new), "shape")
+    check_refusal(content.replace(old, new), "shape")
 
 
 def test_every_truncation_is_refused():
     content = pickle.dumps((ARRAYS[0], ARRAYS[2]), 4)
     for end in range(len(content) - 1):
-        refused(content[:end])
+        check_refusal(content[:end])
 
 
 # --- writing --------------------------------------------------------------------------------
 
 
-def dumped(value):
+def dump_value(value):
     file = io.BytesIO()
     plain_pickle.dump(value, file)
     return file.getvalue()
@@ -181,7 +181,7 @@ def test_every_numpy_reads_what_we_write():
 
     value = ((ARRAYS[0], ARRAYS[6]), (ARRAYS[1], ARRAYS[2]), (ARRAYS[4], ARRAYS[5]),
              {"a": [1, "b"]})
-    found = Recorder(io.BytesIO(dumped(value))).load()
+    found = Recorder(io.BytesIO(dump_value(value))).load()
     assert names == {("numpy", "ndarray")}
     for pair, expected in zip(found[:3], value):
         for array, original in zip(pair, expected):
@@ -192,6 +192,6 @@ def test_every_numpy_reads_what_we_write():
 
 
 def test_we_read_what_we_write():
-    for array, original in zip(load(dumped(ARRAYS)), ARRAYS):
+    for array, original in zip(load(dump_value(ARRAYS)), ARRAYS):
         assert array.dtype == original.dtype and array.shape == original.shape
         numpy.testing.assert_array_equal(array, original)

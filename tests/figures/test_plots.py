@@ -204,14 +204,14 @@ def test_bars():
     assert axes.get_xlabel() == "error" and axes.yaxis_inverted()  # the first bar at the top
 
 
-def rows_of(epochs, costs, validation, test):
+def make_rows(epochs, costs, validation, test):
     return [dict(iteration=100 * i, epoch=epoch, cost=cost, validation=v, test=t, seconds=i)
             for i, (epoch, cost, v, t) in enumerate(zip(epochs, costs, validation, test))]
 
 
 def test_curves_of_a_training():
-    figure = plots.draw_curves(rows_of([1, 2, 3, 4], [2.0, 0.5, 0.25, 0.125],
-                                       [0.1, 0.02, 0.03, 0.01], [0.12, 0.025, None, 0.011]))
+    figure = plots.draw_curves(make_rows([1, 2, 3, 4], [2.0, 0.5, 0.25, 0.125],
+                                         [0.1, 0.02, 0.03, 0.01], [0.12, 0.025, None, 0.011]))
     left, right = figure.axes
     numpy.testing.assert_allclose(left.lines[0].get_xydata(),
                                   [[1, 2], [2, 0.5], [3, 0.25], [4, 0.125]])
@@ -226,12 +226,13 @@ def test_curves_of_a_training():
 
 
 def test_curves_with_several_validations_an_epoch():
-    rows = rows_of([1, 1, 2, 2, 3], [1, 1, 1, 1, 1], [0.5, 0.4, 0.4, 0.4, 0.4], [None] * 5)
+    rows = make_rows([1, 1, 2, 2, 3], [1, 1, 1, 1, 1], [0.5, 0.4, 0.4, 0.4, 0.4], [None] * 5)
     assert plots.draw_curves(rows).axes[0].lines[0].get_xdata().tolist() == [0.5, 1, 1.5, 2, 2.5]
 
 
 @pytest.mark.parametrize("rows", [
-    [], rows_of([1], [2.3], [0.0], [0.0]), rows_of([1, 2], [1, math.nan], [0.5, 0.9], [0.5, None]),
+    [], make_rows([1], [2.3], [0.0], [0.0]),
+    make_rows([1, 2], [1, math.nan], [0.5, 0.9], [0.5, None]),
 ])
 def test_curves_that_have_hardly_begun(rows, tmp_path):
     figure = plots.draw_curves(rows)

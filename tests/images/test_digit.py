@@ -15,7 +15,7 @@ def digits(mnist_arrays):
     return (mnist_arrays[2][0][:40] * 256).astype("uint8").reshape(-1, 28, 28)
 
 
-def photograph(image, rng, scale, room=1.5, grain=15, light=0.5):
+def draw_photograph(image, rng, scale, room=1.5, grain=15, light=0.5):
     """Dark ink on white paper that is larger, grainy, and darker on one side."""
     side = int(28 * scale)
     canvas = numpy.zeros((int(side * room), int(side * room * 1.2)))
@@ -42,7 +42,7 @@ def test_what_is_in_the_format_stays_as_it_is(digits):
 @pytest.mark.parametrize("scale", [2, 5, 20])
 def test_photographs(scale, digits, rng):
     for image in digits[:8]:
-        dark = photograph(image, rng, scale)
+        dark = draw_photograph(image, rng, scale)
         for picture in (dark, 255 - dark):
             found = digit.to_mnist(picture)
             assert found.shape == (28, 28) and found.dtype == numpy.uint8
@@ -52,7 +52,7 @@ def test_photographs(scale, digits, rng):
 
 def test_the_digit_fits_its_box_and_its_centre_of_mass_is_in_the_middle(digits, rng):
     for image in digits[:10]:
-        found = digit.to_mnist(photograph(image, rng, 4))
+        found = digit.to_mnist(draw_photograph(image, rng, 4))
         rows, columns = numpy.nonzero(found)
         assert max(rows.max() - rows.min(), columns.max() - columns.min()) + 1 == 20
         for centre in ndimage.center_of_mass(found):

@@ -36,7 +36,7 @@ def digits(tmp_path):
     return write_images(tmp_path / "digits", {"2": 30, "10": 20, "ten": 10})
 
 
-def numbers(a_set):
+def read_numbers(a_set):
     """The numbers of the images of a set, in order."""
     x, _ = a_set
     bytes_x = x * 256
@@ -58,12 +58,12 @@ def test_a_tenth_of_each_class_is_for_validation(digits, tmp_path, output):
     sets = load_arrays(output)
     assert sets.class_names == ["2", "10", "ten"]
     assert (sets.image_shape, sets.preparation) == ((1, 4, 4), "resize")
-    training, validation, test = (numbers(a_set) for a_set in sets)
+    training, validation, test = (read_numbers(a_set) for a_set in sets)
     assert sorted(training + validation) == list(range(60))
     assert sorted(map(label_of, validation)) == [0, 0, 0, 1, 1, 2]
     assert test == validation
     for x, y in sets:
-        assert y.tolist() == [label_of(number) for number in numbers((x, y))]
+        assert y.tolist() == [label_of(number) for number in read_numbers((x, y))]
     # Mixed: the classes of neighbours differ more often than twice.
     assert (numpy.diff(sets[0][1]) != 0).sum() > 10
     assert not [name for name in os.listdir(tmp_path) if name not in ("digits",
@@ -71,11 +71,11 @@ def test_a_tenth_of_each_class_is_for_validation(digits, tmp_path, output):
 
 
 def test_the_seed_decides_split_and_order(digits, tmp_path):
-    def built(seed):
+    def build_digits(seed):
         build(digits, str(tmp_path / "out"), seed=seed)
-        return [numbers(a_set) for a_set in load_arrays(str(tmp_path / "out"))]
+        return [read_numbers(a_set) for a_set in load_arrays(str(tmp_path / "out"))]
 
-    first, again, other = built(1), built(1), built(2)
+    first, again, other = build_digits(1), build_digits(1), build_digits(2)
     assert first == again
     assert first[0] != other[0] and sorted(first[1]) != sorted(other[1])
 
@@ -100,10 +100,10 @@ def test_sets_of_their_own(digits, tmp_path):
     report = build(digits, str(tmp_path / "out"), validation=validation, test=test)
     sets = load_arrays(str(tmp_path / "out"))
     assert report.n_images == [60, 3, 5]
-    assert [sorted(numbers(a_set)) for a_set in sets] == [
+    assert [sorted(read_numbers(a_set)) for a_set in sets] == [
         list(range(60)), [100, 101, 102], list(range(200, 205))]
-    assert dict(zip(numbers(sets[1]), sets[1][1])) == {100: 2, 101: 2, 102: 0}
-    assert dict(zip(numbers(sets[2]), sets[2][1])) == {200: 1, 201: 1, 202: 1, 203: 1, 204: 2}
+    assert dict(zip(read_numbers(sets[1]), sets[1][1])) == {100: 2, 101: 2, 102: 0}
+    assert dict(zip(read_numbers(sets[2]), sets[2][1])) == {200: 1, 201: 1, 202: 1, 203: 1, 204: 2}
 
 
 def test_the_order_of_the_names_goes_through_all_classes(tmp_path):
@@ -113,7 +113,7 @@ def test_the_order_of_the_names_goes_through_all_classes(tmp_path):
     images = str(tmp_path / "images")
     build(images, str(tmp_path / "out"), validation=images, order="name")
     for a_set in load_arrays(str(tmp_path / "out")):
-        assert numbers(a_set) == [0, 1, 2, 3] and a_set[1].tolist() == [0, 1, 0, 1]
+        assert read_numbers(a_set) == [0, 1, 2, 3] and a_set[1].tolist() == [0, 1, 0, 1]
 
 
 def test_numbered_classes_of_grey_squares_are_the_tutorials_pickle(tmp_path):
@@ -188,19 +188,19 @@ def test_files_that_are_no_images_are_skipped_and_told(digits, tmp_path, monkeyp
     open(os.path.join(digits, "2", ".hidden"), "w").close()
     read = image_folder.read_picture
 
-    def losing(path, image_shape):
+    def read_or_lose(path, image_shape):
         if path == gone:
             os.unlink(path)
         return read(path, image_shape)
 
-    monkeypatch.setattr(image_folder, "read_picture", losing)
+    monkeypatch.setattr(image_folder, "read_picture", read_or_lose)
     report = build(digits, str(tmp_path / "out"), validation=digits)
     skipped = dict(report.skipped)
     assert set(skipped) == {text, cut, gone, nest}
     assert skipped[text] == "no image that Pillow can read"
     assert skipped[gone] == "vanished"
     assert "\n" not in skipped[cut]
-    training = numbers(load_arrays(str(tmp_path / "out"))[0])
+    training = read_numbers(load_arrays(str(tmp_path / "out"))[0])
     assert sorted(training) == sorted(set(range(60)) - {50, 33})
     with pytest.raises(DataError, match="; remove it, or leave out --strict"):
         build(digits, str(tmp_path / "strict"), strict=True)
@@ -215,13 +215,13 @@ def test_few_images_are_in_memory_at_once(tmp_path, monkeypatch):
     class Pixels(numpy.ndarray):
         __hash__ = object.__hash__
 
-    def counted(path, image_shape):
+    def count_images(path, image_shape):
         pixels = read(path, image_shape).view(Pixels)
         alive.add(pixels)
         most.append(len(alive))
         return pixels
 
-    monkeypatch.setattr(image_folder, "read_picture", counted)
+    monkeypatch.setattr(image_folder, "read_picture", count_images)
     monkeypatch.setattr(image_folder, "IMAGES_AT_ONCE", 5)
     build(images, str(tmp_path / "out.pkl.gz"))
     assert len(most) == 120 and max(most) <= 3 * 5
@@ -253,7 +253,7 @@ def test_gzip_gets_a_large_array_in_pieces():
 # --- what is refused ------------------------------------------------------------------------
 
 
-def refused(source, output, *words, error=DataError, **options):
+def check_refusal(source, output, *words, error=DataError, **options):
     with pytest.raises(error) as raised:
         build(str(source), str(output), **options)
     line = str(raised.value)
@@ -266,33 +266,35 @@ def refused(source, output, *words, error=DataError, **options):
 def test_folders_that_make_no_dataset(tmp_path, output):
     before = tmp_path / output
     output = tmp_path / output
-    refused(tmp_path / "none", output, "none: cannot be read")
+    check_refusal(tmp_path / "none", output, "none: cannot be read")
     images = tmp_path / "images"
     images.mkdir()
-    refused(images, output, "images: no subfolders")
+    check_refusal(images, output, "images: no subfolders")
     Image.new("L", (2, 2)).save(images / "image.png")
-    refused(images, output, "images: no subfolders")
+    check_refusal(images, output, "images: no subfolders")
     (images / "a").mkdir()
-    refused(images, output, "one class only, a")
+    check_refusal(images, output, "one class only, a")
     (images / "b").mkdir()
-    refused(images, output, "no files in its subfolders")
+    check_refusal(images, output, "no files in its subfolders")
     for name in "ab":
         (images / name / "text").write_text("no image")
-    refused(images, output, "no image among its 2 files")
-    refused(images, output, "expected at least 2", size=(2, 2), channels=1)
+    check_refusal(images, output, "no image among its 2 files")
+    check_refusal(images, output, "expected at least 2", size=(2, 2), channels=1)
     write_images(images, {"a": 3})
-    refused(images, output, "b: 1 files; expected at least 2")
+    check_refusal(images, output, "b: 1 files; expected at least 2")
     (images / "b" / "more").write_text("no image")
-    refused(images, output, "b: no image that can be read for training", validation=str(images))
+    check_refusal(images, output, "b: no image that can be read for training",
+                  validation=str(images))
     write_images(images, {"b": 3})
     strange = write_images(tmp_path / "strange", {"a": 1, "c": 1})
-    refused(images, output, "strange: class c, which the training folder lacks", test=strange)
+    check_refusal(images, output, "strange: class c, which the training folder lacks", test=strange)
     unread = tmp_path / "unread"
     (unread / "b").mkdir(parents=True)
     (unread / "b" / "text").write_text("no image")
-    refused(images, output, "unread: no image that can be read among 1 files", test=str(unread))
+    check_refusal(images, output, "unread: no image that can be read among 1 files",
+                  test=str(unread))
     (images / "line\nbreak").mkdir()
-    refused(images, output, "'line\\nbreak'; rename it")
+    check_refusal(images, output, "'line\\nbreak'; rename it")
     assert not before.exists()
     assert sorted(os.listdir(tmp_path)) == ["images", "strange", "unread"]
 
@@ -302,36 +304,36 @@ def test_folders_that_make_no_dataset(tmp_path, output):
     [({"size": (0, 5)}, "size 0 x 5"), ({"limit": 1}, "limit 1"), ({"order": "any"}, "order any")],
 )
 def test_options_that_cannot_work(digits, tmp_path, options, words):
-    refused(digits, tmp_path / "out", words, error=UsageError, **options)
+    check_refusal(digits, tmp_path / "out", words, error=UsageError, **options)
 
 
 def test_outputs_that_cannot_be(digits, tmp_path):
-    refused(digits, tmp_path / "none" / "out", "cannot be written")
-    refused(digits, tmp_path / "none" / "out.pkl.gz", "cannot be written")
-    refused(digits, os.path.join(digits, "out"), "would become a class")
+    check_refusal(digits, tmp_path / "none" / "out", "cannot be written")
+    check_refusal(digits, tmp_path / "none" / "out.pkl.gz", "cannot be written")
+    check_refusal(digits, os.path.join(digits, "out"), "would become a class")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "photograph.jpg").write_text("mine")
-    refused(digits, tmp_path / "mine", "something else already (photograph.jpg)")
+    check_refusal(digits, tmp_path / "mine", "something else already (photograph.jpg)")
     (tmp_path / "mine.pkl.gz").mkdir()
-    refused(digits, tmp_path / "mine.pkl.gz", "a folder")
+    check_refusal(digits, tmp_path / "mine.pkl.gz", "a folder")
 
 
 @pytest.mark.parametrize("output", ["out.pkl.gz", "out"])
 def test_a_failure_in_the_middle_leaves_the_old_dataset(digits, tmp_path, monkeypatch, output):
     output = tmp_path / output
     build(digits, str(output), seed=1)
-    old = [numbers(a_set) for a_set in load_arrays(str(output))]
+    old = [read_numbers(a_set) for a_set in load_arrays(str(output))]
     build(digits, str(output), seed=2)  # a dataset is replaced by a dataset
-    new = [numbers(a_set) for a_set in load_arrays(str(output))]
+    new = [read_numbers(a_set) for a_set in load_arrays(str(output))]
     assert old != new
 
-    def full(self, row):
+    def fail_when_full(self, row):
         if self.n_rows == 20:
             raise OSError(28, "No space left on device")
         append(self, row)
 
     append = array_folder.ArrayWriter.append
-    monkeypatch.setattr(array_folder.ArrayWriter, "append", full)
-    refused(digits, output, "cannot be written (No space left on device)")
-    assert [numbers(a_set) for a_set in load_arrays(str(output))] == new
+    monkeypatch.setattr(array_folder.ArrayWriter, "append", fail_when_full)
+    check_refusal(digits, output, "cannot be written (No space left on device)")
+    assert [read_numbers(a_set) for a_set in load_arrays(str(output))] == new
     assert sorted(os.listdir(tmp_path)) == sorted(["digits", output.name])

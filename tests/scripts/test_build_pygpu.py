@@ -8,7 +8,7 @@ import sys
 import tarfile
 
 import pytest
-from conftest import REPOSITORY, environment, serving
+from conftest import REPOSITORY, environment, serve_folder
 
 SCRIPT = os.path.join(REPOSITORY, "scripts", "build_pygpu.sh")
 SOURCE = os.environ.get("LIBGPUARRAY_SOURCE")  # the release, as a folder or an archive
@@ -71,7 +71,7 @@ def test_the_release_is_fetched(tmp_path):
     (tmp_path / "archive").mkdir()
     (tmp_path / "libgpuarray-0.7.6").mkdir()
     (tmp_path / "libgpuarray-0.7.6" / "README.txt").write_text("no more than this")
-    with serving(tmp_path) as home:
+    with serve_folder(tmp_path) as home:
         home = home.rstrip("/")
         address = home + "/archive/v0.7.6.tar.gz"
         assert_stopped(build(LIBGPUARRAY_HOME=home), address + " cannot be fetched",

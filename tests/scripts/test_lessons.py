@@ -23,16 +23,16 @@ LESSONS = sorted(name for name in os.listdir(os.path.join(REPOSITORY, "scripts")
                  if name.startswith("lesson_"))
 
 
-def numbers(line):
+def find_numbers(line):
     return [float(number) for number in re.findall(r"-?\d+\.?\d*(?:e[-+]\d+)?", line)]
 
 
-def printed(process):
+def read_output(process):
     assert (process.returncode, process.stderr) == (0, "")
     return process.stdout.splitlines()
 
 
-def size_of(path):
+def read_size(path):
     with Image.open(path) as image:
         assert image.format == "PNG"
         assert len(set(image.convert("L").getdata())) > 3  # something is drawn
@@ -53,30 +53,30 @@ def test_every_lesson_is_tested_here():
 
 
 def test_shifts_that_max_pooling_does_not_see(script, tmp_path):
-    lines = printed(script("lesson_translation.py", "--output", tmp_path / "shifts.png"))
+    lines = read_output(script("lesson_translation.py", "--output", tmp_path / "shifts.png"))
     for size in (2, 3):
         start = [i for i, line in enumerate(lines) if f"over {size} x {size}" in line][0] + 1
         # A shift is not seen while the pixel stays in its window.
         stays = [[sum(0 <= row + down < size and 0 <= column + right < size
                       for down, right in itertools.product((-1, 0, 1), repeat=2)) - 1
                   for column in range(size)] for row in range(size)]
-        assert [numbers(line) for line in lines[start:start + size]] == stays
+        assert [find_numbers(line) for line in lines[start:start + size]] == stays
         # The tutorial's figures.
         assert lines[start + size].startswith(f"median {3 if size == 2 else 5} / 8")
-    assert size_of(tmp_path / "shifts.png")[0] == 4 * 190
+    assert read_size(tmp_path / "shifts.png")[0] == 4 * 190
 
 
 def test_receptive_fields(script, tmp_path):
-    lines = printed(script("lesson_fields.py", "--output", tmp_path / "fields.png"))
-    fields = [numbers(line)[-4:] for line in lines if re.match(r"\d: ", line)]
+    lines = read_output(script("lesson_fields.py", "--output", tmp_path / "fields.png"))
+    fields = [find_numbers(line)[-4:] for line in lines if re.match(r"\d: ", line)]
     # The text's 3, then 5, and on by 2; LeNet's units of layer 1 see 5, their pairs 5 + 1, five
     # pairs 6 + 4 * 2, and two of these 14 + 2.
     assert fields == [[n] * 4 for n in (3, 5, 7, 9, 5, 6, 14, 16)]
-    assert size_of(tmp_path / "fields.png")[0] == 4 * 190
+    assert read_size(tmp_path / "fields.png")[0] == 4 * 190
 
 
 def test_the_gradient_of_shared_weights(script):
-    lines = printed(script("lesson_sharing.py"))
+    lines = read_output(script("lesson_sharing.py"))
     pixels, w = [2, 0, 1, 3, 2], [1, -1, 2]
 
     def cost(w):
@@ -87,14 +87,14 @@ def test_the_gradient_of_shared_weights(script):
                  - cost([w[j] - (j == k) for j in range(3)])) / 2 for k in range(3)]
     for heading in ("sum of the places", "T.grad, shared weights"):
         line, = [line for line in lines if line.startswith(heading)]
-        assert numbers(line) == expected
+        assert find_numbers(line) == expected
     assert "largest difference: outputs 0, gradients 0" in lines
 
 
 def test_the_scale_of_dropout(script):
-    lines = printed(script("lesson_dropout.py"))
+    lines = read_output(script("lesson_dropout.py"))
     x, w = [1.0, 2.0, 0.5, 3.0], [0.8, -0.5, 1.2, 0.6]
-    rows = [numbers(line) for line in lines if re.match(r"0\.\d\d ", line)]
+    rows = [find_numbers(line) for line in lines if re.match(r"0\.\d\d ", line)]
     assert [row[0] for row in rows] == [0, 0.25, 0.5, 0.75]
     for p, mean, mean_output, scaled, output, difference, difference_of_outputs in rows:
         # Input by input: the sums that there can be, each with its probability.
@@ -120,9 +120,9 @@ def test_the_scale_of_dropout(script):
 def test_kernels_beside_each_other(script, tmp_path):
     model = LeNet5(numpy.random.RandomState(1), T.matrix("x"), nkerns=(2, 3), n_hidden=4)
     networks.save_model(str(tmp_path / "model"), model, list("0123456789"), (1, 28, 28), "digit")
-    lines = printed(script("lesson_kernels.py", "--model", tmp_path / "model",
-                           "--output", tmp_path / "kernels.png"))
-    found = {line[:17].strip(): numbers(line[17:]) for line in lines[2:]}
+    lines = read_output(script("lesson_kernels.py", "--model", tmp_path / "model",
+                               "--output", tmp_path / "kernels.png"))
+    found = {line[:17].strip(): find_numbers(line[17:]) for line in lines[2:]}
     # 1 + 2 + 1 where the ink ends; the Laplacian's weights on one side of an edge: 8 - 5.
     assert found["vertical edges"] == [0, 4, 0] and found["horizontal edges"] == [0, 0, 4]
     assert found["all edges"] == [0, 3, 3] and found["Gaussian"] == [1, 1, 1]
@@ -137,7 +137,7 @@ def test_kernels_beside_each_other(script, tmp_path):
                 expected = max(abs(sums[k:].sum()) for k in range(5))
                 assert response == pytest.approx(expected, abs=6e-3)
     assert len(found) == 9
-    assert size_of(tmp_path / "kernels.png")[0] == 10 * 120
+    assert read_size(tmp_path / "kernels.png")[0] == 10 * 120
 
 
 def test_a_network_without_filters(script, tmp_path):
@@ -148,18 +148,18 @@ def test_a_network_without_filters(script, tmp_path):
 
 
 def test_random_filters_as_edge_detectors(script, tmp_path):
-    lines = printed(script("lesson_random.py", "--output", tmp_path / "random.png"))
+    lines = read_output(script("lesson_random.py", "--output", tmp_path / "random.png"))
     most_at_edge = 0
     for signs in itertools.product((-1, 1), repeat=8):
         sums = [abs(total) for total in itertools.accumulate(signs)]
         most_at_edge += max(sums[:-1]) > sums[-1]
-    assert numbers(lines[0]) == [256, 8, 1, -1, most_at_edge]
-    assert numbers(lines[1]) == [70, 0, 70]  # 8! / (4! 4!), all of them
-    rows = [numbers(line)[1:] for line in lines if line.startswith("filter")]
+    assert find_numbers(lines[0]) == [256, 8, 1, -1, most_at_edge]
+    assert find_numbers(lines[1]) == [70, 0, 70]  # 8! / (4! 4!), all of them
+    rows = [find_numbers(line)[1:] for line in lines if line.startswith("filter")]
     assert len(rows) == 6
     assert all(brightness > contrast for brightness, contrast in rows[:3])
     assert all(brightness < contrast for brightness, contrast in rows[3:])
-    assert size_of(tmp_path / "random.png")[0] == 4 * 220
+    assert read_size(tmp_path / "random.png")[0] == 4 * 220
 
 
 def test_images_and_files_that_are_refused(script, tmp_path):
@@ -184,8 +184,8 @@ def test_a_new_class(script, mnist_arrays, tmp_path, monkeypatch):
     for line, name in zip(lines, names):
         wrong = Predictor(str(tmp_path / name)).probabilities(x).argmax(axis=1) != y
         assert line.split()[0] == name.split()[-1] and " ".join(name.split()[:2]) in line
-        assert numbers(line)[1:] == [round(100 * wrong.mean(), 2),
-                                     round(100 * wrong[y == 9].mean(), 2)]
+        assert find_numbers(line)[1:] == [round(100 * wrong.mean(), 2),
+                                          round(100 * wrong[y == 9].mean(), 2)]
     assert len(lines) == len(names)
     # The datasets: no nines, only nines, and as many of each digit.
     counts = {name: [numpy.bincount(labels, minlength=10).tolist() for _, labels

@@ -81,7 +81,7 @@ def test_small_images_take_small_filters(script, small_sets, tmp_path):
     assert script(*options, "--filter-size", 3).returncode == 0  # (10 - 2) / 2 = 4, (4 - 2) / 2 = 1
 
 
-def without_settings(run, *names):
+def remove_settings(run, *names):
     """Take options out of the settings of a run, as if it had been begun before they existed."""
     path = str(run / "last.safetensors")
     arrays, metadata = parameters.read(path)
@@ -94,7 +94,7 @@ def without_settings(run, *names):
 def test_a_run_from_before_an_option_goes_on_without_it(script, small_dataset, tmp_path):
     run = tmp_path / "run"
     script(*MLP, "--n-epochs", 1, "--dataset", small_dataset, "--output", run)
-    without_settings(run, "activation", "dropout", "momentum", "learning_rate_decay")
+    remove_settings(run, "activation", "dropout", "momentum", "learning_rate_decay")
     resume = (MLP[0], "--resume", run, "--n-epochs", 2)
     assert_refused(script(*resume, "--momentum", 0.9), 2, "--momentum 0.9", "begun with 0.0")
     assert script(*resume).returncode == 0
@@ -104,7 +104,7 @@ def test_a_run_from_before_an_option_goes_on_without_it(script, small_dataset, t
 def test_a_run_from_before_an_option_takes_its_default(script, small_dataset, tmp_path):
     run = tmp_path / "run"
     script(*LENET, "--n-epochs", 1, "--dataset", small_dataset, "--output", run)
-    without_settings(run, "filter_size", "poolsize")
+    remove_settings(run, "filter_size", "poolsize")
     resume = (LENET[0], "--resume", run, "--n-epochs", 2)
     assert_refused(script(*resume, "--poolsize", 3), 2, "--poolsize [3, 3]", "begun with [2, 2]")
     assert script(*resume, "--filter-size", 5, "--poolsize", 2).returncode == 0

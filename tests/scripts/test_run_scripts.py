@@ -32,7 +32,7 @@ COMMANDS = [
 ]
 
 
-def kept(folder):
+def read_run(folder):
     """All that a run keeps, but for the times: parameters, best parameters, log."""
     arrays = [safetensors.numpy.load_file(str(folder / name))
               for name in ("last.safetensors", "model.safetensors")]
@@ -48,7 +48,7 @@ def test_a_run_that_goes_on_is_one_run(name, epochs, options, script, small_data
         assert process.returncode == 0, process.stderr
     process = script(name, "--resume", tmp_path / "run", epochs, 3)
     assert process.returncode == 0, process.stderr
-    assert kept(tmp_path / "run") == kept(tmp_path / "whole")
+    assert read_run(tmp_path / "run") == read_run(tmp_path / "whole")
 
 
 def test_a_run_goes_on_with_the_options_that_were_given_last(script, small_dataset, tmp_path):
@@ -78,7 +78,7 @@ def test_a_run_in_chunks_is_the_run_in_one_piece(script, small_dataset, tmp_path
     # 250 + 130 + 120 images of 784 floats take 1.6 MB; a chunk has two minibatches of 50.
     script(name, *options, "--output", tmp_path / "chunks", "--chunk-mb", 0.7)
     script(name, *options, "--output", tmp_path / "whole")
-    assert kept(tmp_path / "chunks") == kept(tmp_path / "whole")
+    assert read_run(tmp_path / "chunks") == read_run(tmp_path / "whole")
     assert script(name, "--resume", tmp_path / "whole", epochs, 3, "--chunk-mb", 0.7
                   ).returncode == 0
 
@@ -124,7 +124,7 @@ def test_wrong_use(script, small_dataset, tmp_path):
     # An option that cannot work leaves nothing that would be in the way of the next try.
     assert_refused(script(name, *options, "--learning-rate", -1, "--output", run), 2, "rate -1")
     assert script(name, *options, "--output", run).returncode == 0
-    before = kept(run)
+    before = read_run(run)
     assert_refused(script(name, *options, "--output", run), 2, "holds a run already", "--resume")
     assert_refused(script(name, *options, "--output", tmp_path), 2, "expected a new or an empty")
     assert_refused(script(name, "--resume", tmp_path), 1, "holds no run")
@@ -132,7 +132,7 @@ def test_wrong_use(script, small_dataset, tmp_path):
                    "--learning-rate 1.0", "begun with 0.13")
     assert_refused(script(name, "--resume", run, "--output", run), 2, "not allowed with")
     assert_refused(script("mlp.py", "--resume", run), 2, "a run of logistic_sgd.py")
-    assert kept(run) == before
+    assert read_run(run) == before
 
 
 def test_a_run_of_another_dataset(script, small_dataset, tmp_path):

@@ -18,7 +18,7 @@ from lenet import network3, networks
 NUMBER = r"\d+\.\d{6}"
 
 
-def picture(path):
+def read_size(path):
     """The size of a picture that was written."""
     with Image.open(path) as image:
         assert image.format == "PNG"
@@ -82,7 +82,7 @@ def test_lenet5_1998_compares_its_steps(script, small_dataset, tmp_path):
     for line, name in zip(table[1:], ("the paper of 1998", "C3 sees all maps",
                                       "pooling by maximum", "softmax output")):
         assert re.fullmatch(rf"{name} +\d+\.\d\d %", line)
-    assert picture(output) == (700, 340)
+    assert read_size(output) == (700, 340)
 
 
 def test_the_comparison_has_no_networks_to_choose_and_no_runs(script):
@@ -115,7 +115,7 @@ def test_network3_trains_saves_loads_and_shows_its_errors(script, small_dataset,
                             r"drawn: the first \d+, the truth in green", process.stdout).groups()
     assert total == "120"
     assert f"{100 * (1 - int(wrong) / 120):.2f}%" == last
-    assert picture(output) == (800, 80 * min(12, -(-int(wrong) // 10)))
+    assert read_size(output) == (800, 80 * min(12, -(-int(wrong) // 10)))
 
 
 def test_network3_with_two_layers(script, small_dataset):
@@ -157,7 +157,7 @@ def test_a_photograph_is_convolved(script, tmp_path):
     assert process.returncode == 0, process.stderr
     # 600 - 9 + 1 = 592 and 512 - 9 + 1 = 504.
     assert "(1, 3, 600, 512)" in process.stdout and "(1, 2, 592, 504)" in process.stdout
-    width, height = picture(tmp_path / "maps.png")
+    width, height = read_size(tmp_path / "maps.png")
     assert width == 1050 and 380 < height < 500
 
 
@@ -179,14 +179,14 @@ def test_images_that_are_refused(script, tmp_path):
 
 def test_max_pooling_prints_the_published_numbers(script):
     lines = script("maxpool_demo.py").stdout.splitlines()
-    assert numbers_after(lines, "output[0, 0, :, :] =", 2) == [
+    assert find_numbers(lines, "output[0, 0, :, :] =", 2) == [
         [0.72032449, 0.39676747], [0.6852195, 0.87811744]]
-    assert numbers_after(lines, "output[1, 0, :, :] =", 3) == [
+    assert find_numbers(lines, "output[1, 0, :, :] =", 3) == [
         [0.67883553, 0.58930554, 0.69975836], [0.66379465, 0.94459476, 0.58655504],
         [0.90340192, 0.80739129, 0.39767684]]
 
 
-def numbers_after(lines, heading, n_rows):
+def find_numbers(lines, heading, n_rows):
     start = lines.index(heading) + 1
     return [[float(number) for number in re.findall(r"\d\.\d+", row)]
             for row in lines[start:start + n_rows]]
@@ -272,7 +272,7 @@ def test_a_set_in_colour(name, script, tmp_path, rng):
     if name == "show_digit.py":
         assert "-> (16, 20, 3)" in process.stdout
         assert process.stdout.splitlines()[-1] == "label of image 8: cat"
-    assert picture(tmp_path / "picture.png")[0] > 300
+    assert read_size(tmp_path / "picture.png")[0] > 300
 
 
 def test_digits_that_there_are_not(script, small_dataset):
@@ -288,6 +288,6 @@ def test_every_kind_of_pooling_is_shown(script, tmp_path, small_dataset):
     headings = re.findall(r"^(\S.*):  .*-> shape (\(.*\))$", process.stdout, re.MULTILINE)
     assert len(headings) == 8 and headings[0] == ("max", "(2, 2)")
     assert numpy.allclose(
-        numbers_after(process.stdout.replace(". ", ".0 ").replace(".]", ".0]").splitlines(),
-                      "max:  max a  -> shape (2, 2)", 2), [[6, 8], [3, 4]])
-    assert picture(tmp_path / "p.png")[0] == 780
+        find_numbers(process.stdout.replace(". ", ".0 ").replace(".]", ".0]").splitlines(),
+                     "max:  max a  -> shape (2, 2)", 2), [[6, 8], [3, 4]])
+    assert read_size(tmp_path / "p.png")[0] == 780
