@@ -12,7 +12,7 @@ CHROMIUM = "/usr/bin/chromium"
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory, mnist_arrays):
+def trained_run(tmp_path_factory, mnist_arrays):
     """The folder of a run of a small LeNet-5 that knows its digits, and its dataset."""
     from lenet.convolutional_mlp import evaluate_lenet5
     from lenet.runs.run import Run
@@ -27,7 +27,7 @@ def trained(tmp_path_factory, mnist_arrays):
 
 
 @contextlib.contextmanager
-def served(*arguments, cwd=None):
+def serve_page(*arguments, cwd=None):
     """The address of the page that draw.py serves inside the ``with`` block, and its process."""
     process = subprocess.Popen(
         [sys.executable, os.path.join(REPOSITORY, "scripts", "draw.py"), *map(str, arguments),

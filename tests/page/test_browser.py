@@ -5,7 +5,7 @@ import re
 import numpy
 import pytest
 from PIL import Image
-from served import browser, served, trained  # noqa: F401
+from served import browser, serve_page, trained_run  # noqa: F401
 
 from lenet import networks
 from lenet.page.eye import Eye
@@ -23,14 +23,15 @@ ANSWER = """async () => {
 
 
 @pytest.fixture(scope="module")
-def address(trained, tmp_path_factory):  # noqa: F811
-    run, dataset = trained
-    with served(run, "--dataset", dataset, cwd=str(tmp_path_factory.mktemp("cwd"))) as (address, _):
+def address(trained_run, tmp_path_factory):  # noqa: F811
+    run, dataset = trained_run
+    folder = str(tmp_path_factory.mktemp("cwd"))
+    with serve_page(run, "--dataset", dataset, cwd=folder) as (address, _):
         yield address
 
 
 @pytest.fixture
-def opened(browser, address):  # noqa: F811
+def new_page(browser, address):  # noqa: F811
     """A function that opens the page; at the end no script may have failed, and no request may
     have left for elsewhere."""
     contexts, failures, requests = [], [], []
@@ -56,16 +57,16 @@ def opened(browser, address):  # noqa: F811
     assert requests and all(url.startswith((origin, "blob:")) for url in requests)
 
 
-def on_paper(page, x, y):
+def find_point(page, x, y):
     box = page.locator("#paper").bounding_box()
     return box["x"] + x * box["width"], box["y"] + y * box["height"]
 
 
 def draw(page, points=SEVEN):
-    page.mouse.move(*on_paper(page, *points[0]))
+    page.mouse.move(*find_point(page, *points[0]))
     page.mouse.down()
     for point in points[1:]:
-        page.mouse.move(*on_paper(page, *point), steps=6)
+        page.mouse.move(*find_point(page, *point), steps=6)
     page.mouse.up()
 
 
@@ -74,15 +75,15 @@ def wait_for_verdict(page, start):
         "start => document.querySelector('.verdict').textContent.startsWith(start)", arg=start)
 
 
-def test_a_seven_drawn_by_mouse(opened, trained):  # noqa: F811
-    page = opened()
+def test_a_seven_drawn_by_mouse(new_page, trained_run):  # noqa: F811
+    page = new_page()
     assert page.locator(".verdict").inner_text() == "Draw something"
     assert page.locator(".bars .winner").count() == 0
     draw(page)
     wait_for_verdict(page, "7 –")
     page.wait_for_timeout(300)  # the last of its answers
     image = numpy.array(page.evaluate(ANSWER)[:784], "float32")
-    expected = Predictor(trained[0]).probabilities(image[None])[0]
+    expected = Predictor(trained_run[0]).probabilities(image[None])[0]
     lines = page.locator(".bars li")
     shown = [float(lines.nth(k).get_attribute("data-probability")) for k in range(10)]
     numpy.testing.assert_allclose(shown, expected, atol=1e-6)
@@ -94,24 +95,24 @@ def test_a_seven_drawn_by_mouse(opened, trained):  # noqa: F811
     assert page.locator(".bars .winner").count() == 0
 
 
-def test_a_stroke_of_a_finger(opened):
-    page = opened(has_touch=True, is_mobile=True, viewport={"width": 390, "height": 800})
+def test_a_stroke_of_a_finger(new_page):
+    page = new_page(has_touch=True, is_mobile=True, viewport={"width": 390, "height": 800})
     fingers = page.context.new_cdp_session(page)
 
     def touch(kind, *points):
         fingers.send("Input.dispatchTouchEvent", {
             "type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]})
 
-    touch("touchStart", on_paper(page, 0.5, 0.15))
+    touch("touchStart", find_point(page, 0.5, 0.15))
     for step in range(1, 15):
-        touch("touchMove", on_paper(page, 0.5, 0.15 + step * 0.05))
+        touch("touchMove", find_point(page, 0.5, 0.15 + step * 0.05))
     touch("touchEnd")
     wait_for_verdict(page, "1 –")
     assert page.evaluate("scrollY") == 0
 
 
-def test_with_the_keys_alone(opened):
-    page = opened()
+def test_with_the_keys_alone(new_page):
+    page = new_page()
     page.keyboard.press("Tab")  # the link to the layers
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "paper"
@@ -135,8 +136,8 @@ def test_with_the_keys_alone(opened):
     wait_for_verdict(page, "Draw something")
 
 
-def test_undo_eraser_and_clear(opened):
-    page = opened()
+def test_undo_eraser_and_clear(new_page):
+    page = new_page()
     draw(page)
     wait_for_verdict(page, "7 –")
     page.click("#eraser")
@@ -153,8 +154,8 @@ def test_undo_eraser_and_clear(opened):
     wait_for_verdict(page, "Draw something")
 
 
-def test_a_picture_and_the_test_set(opened, trained, tmp_path, mnist_arrays):  # noqa: F811
-    page = opened()
+def test_a_picture_and_the_test_set(new_page, trained_run, tmp_path, mnist_arrays):  # noqa: F811
+    page = new_page()
     x, y = mnist_arrays[2]
     path = tmp_path / "photograph.png"
     large = Image.fromarray((255 - 256 * x[0].reshape(28, 28)).astype("uint8")).resize((280, 280))
@@ -169,7 +170,7 @@ def test_a_picture_and_the_test_set(opened, trained, tmp_path, mnist_arrays):  #
     numpy.testing.assert_array_equal(page.evaluate(ANSWER)[:784], x[1])
     page.check("#wrong")
     page.click("#following")
-    wrong = numpy.flatnonzero(Predictor(trained[0]).probabilities(x[:500]).argmax(axis=1)
+    wrong = numpy.flatnonzero(Predictor(trained_run[0]).probabilities(x[:500]).argmax(axis=1)
                               != y[:500])
     page.wait_for_function("n => document.getElementById('test').textContent.includes(n)",
                            arg=f"image {wrong[wrong > 1][0]} of")
@@ -180,8 +181,8 @@ def test_a_picture_and_the_test_set(opened, trained, tmp_path, mnist_arrays):  #
     assert page.locator(".verdict").inner_text() == "Draw something"
 
 
-def test_the_camera(opened):
-    page = opened()  # the browser's camera shows a test pattern
+def test_the_camera(new_page):
+    page = new_page()  # the browser's camera shows a test pattern
     page.click("#camera")
     page.wait_for_function("() => document.getElementById('video').videoWidth > 0")
     before = page.evaluate("() => lenet.answer === null")
@@ -190,8 +191,8 @@ def test_the_camera(opened):
     assert before and not page.locator("#still").is_visible()
 
 
-def test_a_picture_that_is_dropped_or_pasted(opened):
-    page = opened()
+def test_a_picture_that_is_dropped_or_pasted(new_page):
+    page = new_page()
     for event in ("drop", "paste"):
         page.evaluate("""async event => {
           const canvas = Object.assign(document.createElement("canvas"), { width: 90, height: 90 });
@@ -211,8 +212,8 @@ def test_a_picture_that_is_dropped_or_pasted(opened):
         wait_for_verdict(page, "Draw something")
 
 
-def test_pointing_and_the_link_to_it(opened, address):
-    page = opened()
+def test_pointing_and_the_link_to_it(new_page, address):
+    page = new_page()
     draw(page)
     wait_for_verdict(page, "7 –")
     page.locator(".card canvas.maps").nth(3).click(position={"x": 20, "y": 20})
@@ -220,7 +221,7 @@ def test_pointing_and_the_link_to_it(opened, address):
     assert "pooling" in explained and "Window" in explained
     assert page.locator("#explained td.winner").count() == 1  # of a maximum
     link = page.evaluate("location.hash")
-    again = opened(link)
+    again = new_page(link)
     draw(again)
     again.wait_for_function("() => document.querySelector('#explained td.winner')")
     assert again.locator("#explained .quiet").first.inner_text() in explained
@@ -228,8 +229,8 @@ def test_pointing_and_the_link_to_it(opened, address):
     assert "The largest contributions" in again.locator("#explained").inner_text()
 
 
-def test_nothing_jumps(opened):
-    page = opened()
+def test_nothing_jumps(new_page):
+    page = new_page()
     boxes = """() => [...document.querySelectorAll("canvas, button:not(.close), .bars li, .card")]
       .map((one) => { const { x, y, width, height } = one.getBoundingClientRect();
                       return [x, y, width, height]; })"""
@@ -240,8 +241,8 @@ def test_nothing_jumps(opened):
 
 
 @pytest.mark.parametrize("width", [360, 768, 1024, 1440, 2560])
-def test_it_fits_the_window(opened, width):
-    page = opened(viewport={"width": width, "height": 900})
+def test_it_fits_the_window(new_page, width):
+    page = new_page(viewport={"width": width, "height": 900})
     draw(page)
     wait_for_verdict(page, "7 –")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -249,8 +250,8 @@ def test_it_fits_the_window(opened, width):
       (one) => one.clientWidth <= one.parentElement.clientWidth)""")
 
 
-def test_every_control_has_a_name(opened):
-    page = opened()
+def test_every_control_has_a_name(new_page):
+    page = new_page()
     names = page.evaluate("""() => [...document.querySelectorAll("button, input, select, canvas")]
       .filter((one) => one.checkVisibility() && !one.closest("[aria-hidden]")
                        && one.getAttribute("aria-hidden") === null)
@@ -259,9 +260,9 @@ def test_every_control_has_a_name(opened):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_contrast(opened, scheme):
+def test_contrast(new_page, scheme):
     """WCAG 2.1: 4.5 to 1 for text, 3 to 1 for the marks and for what can be operated."""
-    page = opened(color_scheme=scheme)
+    page = new_page(color_scheme=scheme)
 
     def luminance(name):
         levels = page.evaluate("""name => {
@@ -294,7 +295,7 @@ def test_two_networks_side_by_side(browser, tmp_path, rng):  # noqa: F811
             param.set_value(value + rng.normal(0, 0.05, value.shape).astype(value.dtype))
         paths.append(str(tmp_path / kind))
         networks.save_model(paths[-1], model, [str(n) for n in range(10)], (1, 28, 28), "digit")
-    with served(*paths) as (address, _):
+    with serve_page(*paths) as (address, _):
         page = browser.new_page()
         page.goto(address)
         page.wait_for_selector(".bars li")
@@ -316,14 +317,14 @@ def test_two_networks_side_by_side(browser, tmp_path, rng):  # noqa: F811
         page.close()
 
 
-def test_more_windows_than_four(opened):
-    pages = [opened() for _ in range(4)]
+def test_more_windows_than_four(new_page):
+    pages = [new_page() for _ in range(4)]
     fifth = pages[0].context.new_page()
     fifth.goto(pages[0].url)
     fifth.wait_for_function("() => document.getElementById('status').textContent"
                             ".includes('4 windows show this page already')")
 
 
-def test_an_old_browser_reads_why(opened):
-    page = opened(java_script_enabled=False)
+def test_an_old_browser_reads_why(new_page):
+    page = new_page(java_script_enabled=False)
     assert "too old for this page" in page.locator("#status").inner_text()

@@ -5,7 +5,7 @@ import importlib.util
 import numpy
 import pytest
 from conftest import assert_refused
-from served import trained  # noqa: F401
+from served import trained_run  # noqa: F401
 
 from lenet import networks
 from lenet.data import open_arrays
@@ -17,14 +17,14 @@ from lenet.page.drawings import Preparation, Prepared
 from lenet.reports.summary import build_by_name
 
 
-def saved(path, kind, image_shape, class_names, preparation="resize", **arguments):
+def save_network(path, kind, image_shape, class_names, preparation="resize", **arguments):
     networks.save_model(str(path), build_by_name(kind, image_shape, len(class_names), **arguments),
                         class_names, image_shape, preparation)
     return str(path)
 
 
-def test_kept_drawings_make_a_dataset(trained, tmp_path, mnist_arrays):  # noqa: F811
-    page = open_page([trained[0]], trained[1], str(tmp_path / "drawings"))
+def test_kept_drawings_make_a_dataset(trained_run, tmp_path, mnist_arrays):  # noqa: F811
+    page = open_page([trained_run[0]], trained_run[1], str(tmp_path / "drawings"))
     x, y = mnist_arrays[2]
     rows = [numpy.flatnonzero(y == digit)[:3] for digit in (4, 9)]
     for row in numpy.concatenate(rows):
@@ -39,7 +39,7 @@ def test_kept_drawings_make_a_dataset(trained, tmp_path, mnist_arrays):  # noqa:
 
 @pytest.mark.parametrize("name", ["a/b", "..", "\\x"])
 def test_a_class_that_is_no_name_of_a_folder(name, tmp_path):
-    page = open_page([saved(tmp_path / "m", "LogisticRegression", (1, 5, 5), ["0", name])],
+    page = open_page([save_network(tmp_path / "m", "LogisticRegression", (1, 5, 5), ["0", name])],
                      keep=str(tmp_path / "kept"))
     with pytest.raises(DataError, match="cannot be the name of a folder"):
         page.execute({"keep": 1}, Prepared(numpy.zeros((1, 5, 5), "uint8"), None, None))
@@ -64,12 +64,12 @@ def test_colour_and_another_shape(tmp_path, rng):
     assert prepared.box is None
 
 
-def test_networks_that_cannot_be_compared(trained, tmp_path):  # noqa: F811
-    other = saved(tmp_path / "other", "LogisticRegression", (1, 28, 28), ["a", "b"], "digit")
+def test_networks_that_cannot_be_compared(trained_run, tmp_path):  # noqa: F811
+    other = save_network(tmp_path / "other", "LogisticRegression", (1, 28, 28), ["a", "b"], "digit")
     with pytest.raises(UsageError, match="class_names"):
-        open_page([trained[0], other])
+        open_page([trained_run[0], other])
     with pytest.raises(UsageError, match="3 networks; expected one, or two"):
-        open_page([trained[0]] * 3)
+        open_page([trained_run[0]] * 3)
 
 
 @pytest.mark.parametrize("arguments", [[], ["RUN", "--train"]])

@@ -16,7 +16,7 @@ import numpy
 import pytest
 from conftest import assert_refused
 from PIL import Image
-from served import served, trained  # noqa: F401
+from served import serve_page, trained_run  # noqa: F401
 
 from lenet.predict.predictor import Predictor
 
@@ -30,9 +30,9 @@ SIDE = 200  # rows and columns of a drawing of a digit
 
 
 @pytest.fixture(scope="module")
-def page(trained, tmp_path_factory):  # noqa: F811
-    run, dataset = trained
-    with served(run, "--dataset", dataset, cwd=str(tmp_path_factory.mktemp("cwd"))) as started:
+def page(trained_run, tmp_path_factory):  # noqa: F811
+    run, dataset = trained_run
+    with serve_page(run, "--dataset", dataset, cwd=str(tmp_path_factory.mktemp("cwd"))) as started:
         yield started
 
 
@@ -41,7 +41,7 @@ def address(page):
     return page[0]
 
 
-def a_seven():
+def draw_seven():
     """A drawing, dark on light."""
     drawing = numpy.full((SIDE, SIDE), 255, "uint8")
     drawing[40:56, 50:150] = 0
@@ -51,7 +51,7 @@ def a_seven():
     return drawing
 
 
-def of_drawing(drawing, number=1):
+def pack_drawing(drawing, number=1):
     return struct.pack("<BI", 1, number) + drawing.tobytes()
 
 
@@ -94,7 +94,7 @@ def is_answer(message):
     return message.get("kind") == "answer"
 
 
-async def line_after(address, message):
+async def get_line(address, message):
     """What the server says to a message."""
     connection = await connect(address)
     await receive_until(connection, lambda m: m.get("kind") == "parameters")
@@ -104,7 +104,7 @@ async def line_after(address, message):
     return said.get("line") or said["nothing"]
 
 
-def memory_of(process):
+def read_memory(process):
     """(megabytes in memory, threads) of a process."""
     with open(f"/proc/{process.pid}/status") as file:
         status = dict(line.split(":", 1) for line in file)
@@ -160,16 +160,16 @@ def test_a_socket_without_origin_is_refused(address):
 # --- what it answers ------------------------------------------------------------------------
 
 
-def test_a_drawing_is_answered_as_by_the_predictor(address, trained):  # noqa: F811
+def test_a_drawing_is_answered_as_by_the_predictor(address, trained_run):  # noqa: F811
     async def ask():
         connection = await connect(address)
         hello = (await receive_until(connection, lambda m: "hello" in m))["hello"]
-        await connection.write_message(of_drawing(a_seven(), 77), binary=True)
+        await connection.write_message(pack_drawing(draw_seven(), 77), binary=True)
         return hello, await receive_until(connection, is_answer)
 
     hello, answer = asyncio.run(ask())
     assert answer["number"] == 77 and hello["class_names"][7] == "7"
-    predictor = Predictor(trained[0])
+    predictor = Predictor(trained_run[0])
     image, probabilities = answer["values"][:784], answer["values"][-10:]
     expected = predictor.probabilities(image[None])[0]
     numpy.testing.assert_allclose(probabilities, expected, atol=1e-6)
@@ -180,13 +180,13 @@ def test_a_drawing_is_answered_as_by_the_predictor(address, trained):  # noqa: F
 
 def test_an_empty_drawing_has_no_class(address):
     empty = numpy.full((SIDE, SIDE), 255, "uint8")
-    assert "no digit found" in asyncio.run(line_after(address, of_drawing(empty)))
+    assert "no digit found" in asyncio.run(get_line(address, pack_drawing(empty)))
 
 
-def test_pictures_and_images_of_the_test_set(address, trained, mnist_arrays):  # noqa: F811
+def test_pictures_and_images_of_the_test_set(address, trained_run, mnist_arrays):  # noqa: F811
     x, y = mnist_arrays[2]
     content = io.BytesIO()
-    Image.fromarray(a_seven()).convert("RGB").save(content, "JPEG")
+    Image.fromarray(draw_seven()).convert("RGB").save(content, "JPEG")
 
     async def ask():
         connection = await connect(address)
@@ -202,19 +202,19 @@ def test_pictures_and_images_of_the_test_set(address, trained, mnist_arrays):  #
     assert picture["values"][-10:].argmax() == 7
     numpy.testing.assert_array_equal(eleventh["values"][:784], x[11])
     assert eleventh["test"] == {"index": 11, "n": 500, "label": int(y[11])}
-    probabilities = Predictor(trained[0]).probabilities(x[:500])
+    probabilities = Predictor(trained_run[0]).probabilities(x[:500])
     first = int(numpy.flatnonzero((probabilities.argmax(axis=1) != y[:500])[1:])[0]) + 1
     assert wrong["test"]["index"] == first
 
 
-def test_a_drawing_is_kept_with_its_class(trained, tmp_path):  # noqa: F811
-    run, dataset = trained
-    with served(run, "--dataset", dataset, "--keep", tmp_path / "kept") as (address, _):
+def test_a_drawing_is_kept_with_its_class(trained_run, tmp_path):  # noqa: F811
+    run, dataset = trained_run
+    with serve_page(run, "--dataset", dataset, "--keep", tmp_path / "kept") as (address, _):
         async def ask():
             connection = await connect(address)
             await connection.write_message(json.dumps({"keep": 3}))
             first = await receive_until(connection, lambda m: "line" in m)
-            await connection.write_message(of_drawing(a_seven()), binary=True)
+            await connection.write_message(pack_drawing(draw_seven()), binary=True)
             answer = await receive_until(connection, is_answer)
             await connection.write_message(json.dumps({"keep": 7}))
             return first, answer, await receive_until(connection, lambda m: "line" in m)
@@ -231,7 +231,7 @@ def test_a_drawing_is_kept_with_its_class(trained, tmp_path):  # noqa: F811
 # --- what it withstands ---------------------------------------------------------------------
 
 
-def bomb():
+def make_bomb():
     """A PNG of a few kilobytes and 36 million pixels."""
     content = io.BytesIO()
     Image.new("1", (6000, 6000)).save(content, "PNG")
@@ -239,18 +239,18 @@ def bomb():
 
 
 @pytest.mark.parametrize("message, words", [
-    (of_drawing(a_seven())[:-1], "39999 bytes; expected 40000"),
+    (pack_drawing(draw_seven())[:-1], "39999 bytes; expected 40000"),
     (b"", "unknown kind"), (b"\x07abcdef", "unknown kind"),
     (b"\x01" + b"x" * 2 ** 16, "expected at most 65536"),
     ("x" * (2 ** 16 + 1), "expected at most 65536"),
-    (struct.pack("<BI", 2, 1) + b"no image", "no image"), (bomb(), "6000 x 6000 pixels"),
+    (struct.pack("<BI", 2, 1) + b"no image", "no image"), (make_bomb(), "6000 x 6000 pixels"),
     ("[" * 1000, "not JSON"), ("[1]", "not an object"), ("{}", "unknown kind"),
     (json.dumps({"test": -1}), "test -1; expected a whole number from 0 to 499"),
     (json.dumps({"test": "../../etc"}), "expected a whole number"),
     (json.dumps({"test": 0, "step": 7}), "step 7"),
     (json.dumps({"keep": 1}), "nothing is drawn")])
 def test_a_bad_message_ends_in_a_line(address, message, words):
-    assert words in asyncio.run(line_after(address, message))
+    assert words in asyncio.run(get_line(address, message))
 
 
 def test_a_picture_that_sets_off_anything_ends_in_a_line(address, rng):
@@ -258,7 +258,7 @@ def test_a_picture_that_sets_off_anything_ends_in_a_line(address, rng):
     contents = []
     for kind in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"):
         content = io.BytesIO()
-        Image.fromarray(a_seven()).convert("RGB").save(content, kind)
+        Image.fromarray(draw_seven()).convert("RGB").save(content, kind)
         contents.append(content.getvalue())
 
     async def ask():
@@ -277,11 +277,11 @@ def test_a_picture_that_sets_off_anything_ends_in_a_line(address, rng):
 def test_random_and_cut_messages(page, rng):
     address, process = page
     image = io.BytesIO()
-    Image.fromarray(a_seven()).save(image, "PNG")
-    good = [of_drawing(a_seven()), struct.pack("<BI", 2, 1) + image.getvalue(),
+    Image.fromarray(draw_seven()).save(image, "PNG")
+    good = [pack_drawing(draw_seven()), struct.pack("<BI", 2, 1) + image.getvalue(),
             b'{"test": 3, "step": 1, "wrong": true}']
 
-    def bad():
+    def make_bad_message():
         kind = rng.randint(4)
         if kind == 0:
             return rng.bytes(rng.randint(1, 300))
@@ -296,11 +296,11 @@ def test_random_and_cut_messages(page, rng):
     async def send_all():
         connection = await connect(address)
         for number in range(1000):
-            message = bad()
+            message = make_bad_message()
             await connection.write_message(message, binary=isinstance(message, bytes))
             if number % 100 == 0:  # let it answer some of them
                 await receive(connection)
-        await connection.write_message(of_drawing(a_seven(), 4711), binary=True)
+        await connection.write_message(pack_drawing(draw_seven(), 4711), binary=True)
         await receive_until(connection, lambda m: is_answer(m) and m.get("number") == 4711)
 
     asyncio.run(send_all())
@@ -319,18 +319,18 @@ def test_a_message_that_is_too_large_ends_only_its_connection(page):
     assert get(page[0])[0] == 200
 
 
-def test_fifty_clients(trained):  # noqa: F811
-    with served(trained[0]) as page:
+def test_fifty_clients(trained_run):  # noqa: F811
+    with serve_page(trained_run[0]) as page:
         flood(*page)
 
 
 def flood(address, process):
     # What it needs to answer at all.
-    assert "no digit" in asyncio.run(line_after(
-        address, of_drawing(numpy.full((SIDE, SIDE), 255, "uint8"))))
-    before, threads = memory_of(process)
+    assert "no digit" in asyncio.run(get_line(
+        address, pack_drawing(numpy.full((SIDE, SIDE), 255, "uint8"))))
+    before, threads = read_memory(process)
     end = time.monotonic() + 10
-    drawing = of_drawing(a_seven())
+    drawing = pack_drawing(draw_seven())
 
     async def client():
         connection, answered = await connect(address), 0
@@ -357,7 +357,7 @@ def flood(address, process):
 
     answered = [n for n in asyncio.run(all_of_them()) if n is not None]
     assert len(answered) == 4 and min(answered) > 0
-    after, threads_after = memory_of(process)
+    after, threads_after = read_memory(process)
     assert after - before < 60 and threads_after <= threads + 1  # megabytes
 
 
@@ -367,13 +367,13 @@ def test_a_client_that_does_not_read_holds_up_nobody(page):
     async def ask():
         slow = await connect(address)
         quick = await connect(address)
-        before, _ = memory_of(process)
+        before, _ = read_memory(process)
         # Far more answers than the buffers of a connection hold, 40 kilobytes each.
         for number in range(500):
-            await slow.write_message(of_drawing(a_seven(), number), binary=True)
-            await quick.write_message(of_drawing(a_seven(), number), binary=True)
+            await slow.write_message(pack_drawing(draw_seven(), number), binary=True)
+            await quick.write_message(pack_drawing(draw_seven(), number), binary=True)
             await receive_until(quick, lambda m, n=number: is_answer(m) and m["number"] == n)
-        after, _ = memory_of(process)
+        after, _ = read_memory(process)
         return after - before
 
     assert asyncio.run(ask()) < 60  # megabytes
@@ -382,10 +382,10 @@ def test_a_client_that_does_not_read_holds_up_nobody(page):
 # --- how it is started ----------------------------------------------------------------------
 
 
-def test_a_port_in_use(page, trained, script):  # noqa: F811
+def test_a_port_in_use(page, trained_run, script):  # noqa: F811
     address, process = page
     port = int(re.search(r":(\d+)/", address).group(1))
-    refused = script("draw.py", trained[0], "--port", port, "--no-browser")
+    refused = script("draw.py", trained_run[0], "--port", port, "--no-browser")
     assert_refused(refused, 2, f"port {port} is in use by", f"process {process.pid}; try --port")
     free = int(re.search(r"try --port (\d+)", refused.stderr).group(1))
     with socket.socket() as probe:
@@ -395,12 +395,12 @@ def test_a_port_in_use(page, trained, script):  # noqa: F811
 @pytest.mark.parametrize("options, words", [
     (["--host", "no.such.host.invalid"], ["host no.such.host.invalid"]),
     (["--port", "70000"], ["port 70000"]), (["--host", "192.0.2.1"], ["at 192.0.2.1"])])
-def test_wrong_places(trained, options, words, script):  # noqa: F811
-    assert_refused(script("draw.py", trained[0], *options, "--no-browser"), 2, *words)
+def test_wrong_places(trained_run, options, words, script):  # noqa: F811
+    assert_refused(script("draw.py", trained_run[0], *options, "--no-browser"), 2, *words)
 
 
-def test_listening_to_others_is_said(trained):  # noqa: F811
-    with served(trained[0], "--host", "0.0.0.0") as (address, process):
+def test_listening_to_others_is_said(trained_run):  # noqa: F811
+    with serve_page(trained_run[0], "--host", "0.0.0.0") as (address, process):
         assert "everyone who can reach this machine" in process.stdout.readline()
         assert get(address)[0] == 200
         assert get(address, Host="10.1.2.3:80")[0] == 200
@@ -411,8 +411,8 @@ def test_no_run(tmp_path, script):
     assert_refused(script("draw.py", tmp_path / "none", "--no-browser"), 1, "none: not found")
 
 
-def test_ctrl_c_ends_it(trained):  # noqa: F811
-    with served(trained[0]) as (_, process):
+def test_ctrl_c_ends_it(trained_run):  # noqa: F811
+    with serve_page(trained_run[0]) as (_, process):
         os.kill(process.pid, 2)
         assert process.wait(A_WHILE) == 0
         process.poll = lambda: None  # it was to end

@@ -6,7 +6,7 @@ import os
 import numpy
 import pytest
 from conftest import assert_refused
-from served import browser, trained  # noqa: F401
+from served import browser, trained_run  # noqa: F401
 from test_browser import draw, wait_for_verdict
 
 from lenet.errors import DataError
@@ -16,16 +16,16 @@ from lenet.predict.predictor import Predictor
 
 
 @pytest.fixture(scope="module")
-def file(trained, tmp_path_factory):  # noqa: F811
+def file(trained_run, tmp_path_factory):  # noqa: F811
     from lenet.page.single_file import write_page
 
     path = tmp_path_factory.mktemp("file") / "page.html"
-    write_page(str(path), *trained)
+    write_page(str(path), *trained_run)
     return path
 
 
 @pytest.fixture
-def opened(browser, file):  # noqa: F811
+def page(browser, file):  # noqa: F811
     context = browser.new_context(offline=True)
     page, requests, failures = context.new_page(), [], []
     page.on("request", lambda request: requests.append(request.url))
@@ -39,41 +39,41 @@ def opened(browser, file):  # noqa: F811
     assert failures == [] and requests == [file.as_uri()]
 
 
-def shown(page):
+def read_bars(page):
     lines = page.locator(".bars li")
     return [float(lines.nth(k).get_attribute("data-probability")) for k in range(10)]
 
 
-def test_a_seven_without_a_server(opened, trained):  # noqa: F811
-    assert opened.locator(".verdict").inner_text() == "Draw something"
-    draw(opened)
-    wait_for_verdict(opened, "7 –")
-    opened.wait_for_timeout(300)
+def test_a_seven_without_a_server(page, trained_run):  # noqa: F811
+    assert page.locator(".verdict").inner_text() == "Draw something"
+    draw(page)
+    wait_for_verdict(page, "7 –")
+    page.wait_for_timeout(300)
     # What is on the paper, brought into the format by lenet.images.digit.
-    grey = numpy.array(opened.evaluate("() => Array.from(lenet.paper.bytes())"), "uint8")
+    grey = numpy.array(page.evaluate("() => Array.from(lenet.paper.bytes())"), "uint8")
     grey = grey.reshape(200, 200)
     image = digit.to_mnist(grey)
-    expected = Predictor(trained[0]).probabilities(image[None])[0]
-    numpy.testing.assert_allclose(shown(opened), expected, atol=1e-4)
-    opened.locator(".bars button").nth(7).click()
-    assert "The largest contributions" in opened.locator("#explained").inner_text()
+    expected = Predictor(trained_run[0]).probabilities(image[None])[0]
+    numpy.testing.assert_allclose(read_bars(page), expected, atol=1e-4)
+    page.locator(".bars button").nth(7).click()
+    assert "The largest contributions" in page.locator("#explained").inner_text()
 
 
-def test_images_of_the_test_set(opened, trained, mnist_arrays):  # noqa: F811
+def test_images_of_the_test_set(page, trained_run, mnist_arrays):  # noqa: F811
     x, y = mnist_arrays[2]
-    expected = Predictor(trained[0]).probabilities(x[:500])
+    expected = Predictor(trained_run[0]).probabilities(x[:500])
     for index in range(3):
-        opened.click("#following")
-        opened.wait_for_function(
+        page.click("#following")
+        page.wait_for_function(
             "start => document.getElementById('test').textContent.startsWith(start)",
             arg=f"Test image {index} of 500, a {y[index]}")
-        opened.wait_for_timeout(200)
-        numpy.testing.assert_allclose(shown(opened), expected[index], atol=1e-4)
+        page.wait_for_timeout(200)
+        numpy.testing.assert_allclose(read_bars(page), expected[index], atol=1e-4)
     wrong = numpy.flatnonzero(expected.argmax(axis=1) != y[:500])
-    opened.check("#wrong")
-    opened.click("#following")
-    opened.wait_for_function("start => document.getElementById('test').textContent.includes(start)",
-                             arg=f"image {wrong[wrong > 2][0]} of")
+    page.check("#wrong")
+    page.click("#following")
+    page.wait_for_function("start => document.getElementById('test').textContent.includes(start)",
+                           arg=f"image {wrong[wrong > 2][0]} of")
 
 
 def test_drawings_are_centred_as_by_digit(browser, rng):  # noqa: F811
@@ -115,8 +115,8 @@ def test_all_modules_are_in_the_script():
         assert script.count(f"const module_{name} = ") == 1
 
 
-def test_the_command(script, trained, tmp_path):  # noqa: F811
-    run, dataset = trained
+def test_the_command(script, trained_run, tmp_path):  # noqa: F811
+    run, dataset = trained_run
     path = tmp_path / "page.html"
     process = script("look.py", run, "--interactive", path)
     assert process.returncode == 0 and process.stdout == f"{path}\n"

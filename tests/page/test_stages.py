@@ -2,7 +2,7 @@
 
 import numpy
 import pytest
-from served import browser, served, trained  # noqa: F401
+from served import browser, serve_page, trained_run  # noqa: F401
 
 from lenet import networks
 from lenet.data.pixels import BYTES, Pixels
@@ -45,16 +45,16 @@ SCRIPT = """async ([stages, params, image, units]) => {
 
 
 @pytest.fixture(scope="module")
-def modules(browser, trained):  # noqa: F811
+def modules(browser, trained_run):  # noqa: F811
     """A page of whose server the client's modules can be imported."""
-    with served(trained[0]) as (address, _):
+    with serve_page(trained_run[0]) as (address, _):
         page = browser.new_page()
         page.goto(address)
         yield page
         page.close()
 
 
-def drawn_at_random(kind, image_shape, arguments, rng, pixels=BYTES):
+def draw_network(kind, image_shape, arguments, rng, pixels=BYTES):
     """A network whose parameters, biases and all, are random."""
     model = build_by_name(kind, image_shape, **arguments)
     for param in networks.named_params(model).values():
@@ -68,14 +68,14 @@ def drawn_at_random(kind, image_shape, arguments, rng, pixels=BYTES):
     return Eye(networks.SavedModel(model, names, image_shape, "resize", pixels))
 
 
-def plain(eye):
+def pack_values(eye):
     params = [[name, value.shape, value.ravel().tolist()] for name, value in eye.values().items()]
     return [eye.stages, params]
 
 
 @pytest.mark.parametrize("kind, image_shape, arguments", NETWORKS)
 def test_stage_by_stage(kind, image_shape, arguments, modules, rng):
-    eye = drawn_at_random(kind, image_shape, arguments, rng)
+    eye = draw_network(kind, image_shape, arguments, rng)
     image = rng.uniform(0, 1, image_shape).astype("float32")
     *expected, probabilities = eye.see(image)
     units = []
@@ -84,7 +84,7 @@ def test_stage_by_stage(kind, image_shape, arguments, modules, rng):
         for _ in range(3):
             units.append(dict(zip(("map", "row", "column"), map(int, map(rng.randint, shape))),
                               stage=number))
-    found = modules.evaluate(SCRIPT, [*plain(eye), image.ravel().tolist(), units])
+    found = modules.evaluate(SCRIPT, [*pack_values(eye), image.ravel().tolist(), units])
     for stage, output, wanted in zip(eye.stages, found["outputs"], expected):
         numpy.testing.assert_allclose(output, wanted.ravel(), atol=1e-4, rtol=1e-4,
                                       err_msg=str(stage))
@@ -101,13 +101,13 @@ def test_stage_by_stage(kind, image_shape, arguments, modules, rng):
 
 def test_pixels_become_the_numbers_of_the_training(modules, rng):
     pixels = Pixels([0.1, 0.2, 0.3], [0.5, 0.25, 2.0])
-    eye = drawn_at_random("LeNet5", (3, 26, 20), SMALL, rng, pixels)
+    eye = draw_network("LeNet5", (3, 26, 20), SMALL, rng, pixels)
     assert [stage["what"] for stage in eye.stages[:3]] == ["image", "scale", "convolution"]
     image = rng.randint(0, 256, (3, 26, 20)).astype("uint8")
     _, *expected, probabilities = eye.see(image)
     units = [{"stage": 1, "map": 1, "row": 2, "column": 3},
              {"stage": 2, "map": 0, "row": 4, "column": 5}]
-    found = modules.evaluate(SCRIPT, [*plain(eye), (image / 256).ravel().tolist(), units])
+    found = modules.evaluate(SCRIPT, [*pack_values(eye), (image / 256).ravel().tolist(), units])
     for output, wanted in zip(found["outputs"][1:], expected):
         numpy.testing.assert_allclose(output, wanted.ravel(), atol=1e-4, rtol=1e-4)
     numpy.testing.assert_allclose(found["probabilities"], probabilities, atol=1e-4)
@@ -123,31 +123,33 @@ def test_pixels_become_the_numbers_of_the_training(modules, rng):
     ("LeNet5", {**SMALL, "pooling": "overlapping"}), ("Network", {"conv_layers": 2}),
     ("LeNet5_1998", {})])
 def test_receptive_fields(kind, arguments, modules, rng):
-    eye = drawn_at_random(kind, (1, 28, 28), arguments, rng)
+    eye = draw_network(kind, (1, 28, 28), arguments, rng)
     maps = [(number, stage) for number, stage in enumerate(eye.stages)
             if stage["what"] in ("convolution", "pooling")]
     # By changing pixels; of a unit in the middle, which sees nothing of a frame but at the end.
-    stages = [expression for expression in expressions_of(eye)]
+    stages = [expression for expression in list_expressions(eye)]
     fields = measure_fields(eye.model, [stages[number] for number, _ in maps], (1, 28, 28))
     units = [{"stage": number, "map": 0, "row": stage["shape"][1] // 2,
               "column": stage["shape"][2] // 2} for number, stage in maps]
-    found = modules.evaluate(SCRIPT, [*plain(eye), numpy.zeros(784).tolist(), units])["fields"]
+    found = modules.evaluate(
+        SCRIPT, [*pack_values(eye), numpy.zeros(784).tolist(), units])["fields"]
     assert [(part["bottom"] - part["top"], part["right"] - part["left"]) for part, *_ in found] == \
         [field for field, _ in fields]
 
 
 def test_a_map_of_c3_sees_the_maps_of_table_i(modules, rng):
-    eye = drawn_at_random("LeNet5_1998", (1, 28, 28), {}, rng)
+    eye = draw_network("LeNet5_1998", (1, 28, 28), {}, rng)
     c3 = [stage["layer"] for stage in eye.stages].index("C3")
     units = [{"stage": c3, "map": k, "row": 2, "column": 3} for k in range(16)]
-    found = modules.evaluate(SCRIPT, [*plain(eye), numpy.zeros(784).tolist(), units])["fields"]
+    found = modules.evaluate(
+        SCRIPT, [*pack_values(eye), numpy.zeros(784).tolist(), units])["fields"]
     seen = [parts[c3 - 1].get("maps") or range(6) for parts in found]  # the last one sees all
     assert list(map(set, seen)) == list(map(set, TABLE_I))
     assert [parts[c3 - 2].get("maps") for parts in found] == \
         [parts[c3 - 1].get("maps") for parts in found]
 
 
-def expressions_of(eye):
+def list_expressions(eye):
     from lenet.networks import stages_of
 
     return [stage.expression for stage in stages_of(eye.model, eye.image_shape)]

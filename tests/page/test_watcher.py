@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy
 import pytest
 from conftest import REPOSITORY, environment
-from served import browser, served, trained  # noqa: F401
-from test_server import a_seven, connect, is_answer, of_drawing, receive_until
+from served import browser, serve_page, trained_run  # noqa: F401
+from test_server import connect, draw_seven, is_answer, pack_drawing, receive_until
 
 from lenet.networks import parameters
 from lenet.page.eye import load_eye
@@ -28,12 +28,12 @@ A_WHILE = 120000  # milliseconds, against hanging
 
 
 @pytest.fixture
-def copied(trained, tmp_path):  # noqa: F811
+def run_copy(trained_run, tmp_path):  # noqa: F811
     """A copy of the run, to be changed."""
-    return shutil.copytree(trained[0], tmp_path / "run")
+    return shutil.copytree(trained_run[0], tmp_path / "run")
 
 
-def with_noise(path, rng):
+def add_noise(path, rng):
     """Write the parameters of a run anew, a little changed."""
     model = str(path / "model.safetensors")
     arrays, metadata = parameters.read(model)
@@ -43,53 +43,53 @@ def with_noise(path, rng):
     return arrays
 
 
-def test_new_parameters_without_compiling_again(copied, rng, mnist_arrays):
-    eye = load_eye(str(copied))
-    function, watcher = eye.function, Watcher(str(copied), eye)
+def test_new_parameters_without_compiling_again(run_copy, rng, mnist_arrays):
+    eye = load_eye(str(run_copy))
+    function, watcher = eye.function, Watcher(str(run_copy), eye)
     assert watcher.news() == {} and len(watcher.rows) == 4
-    arrays = with_noise(copied, rng)
+    arrays = add_noise(run_copy, rng)
     assert watcher.news() == {"parameters": True} and watcher.news() == {}
     numpy.testing.assert_array_equal(eye.values()["layer0.W"], arrays["layer0.W"])
     assert eye.function is function
     image = mnist_arrays[2][0][0]
     numpy.testing.assert_allclose(
-        eye.see(image)[-1], Predictor(str(copied)).probabilities(image[None])[0], atol=1e-6)
+        eye.see(image)[-1], Predictor(str(run_copy)).probabilities(image[None])[0], atol=1e-6)
 
 
-def test_a_run_that_changes_into_another_network(copied, trained):  # noqa: F811
-    eye = load_eye(str(copied))
-    watcher, before = Watcher(str(copied), eye), eye.values()["layer0.W"].copy()
-    model = str(copied / "model.safetensors")
+def test_a_run_that_changes_into_another_network(run_copy, trained_run):  # noqa: F811
+    eye = load_eye(str(run_copy))
+    watcher, before = Watcher(str(run_copy), eye), eye.values()["layer0.W"].copy()
+    model = str(run_copy / "model.safetensors")
     arrays, metadata = parameters.read(model)
     other = json.loads(metadata["network"])
     other["architecture"]["activation"] = "relu"  # of the same parameters
     parameters.write(model, arrays, {"network": json.dumps(other)})
     assert "another network now" in watcher.news()["line"]
     numpy.testing.assert_array_equal(eye.values()["layer0.W"], before)
-    shutil.copy(os.path.join(trained[0], "model.safetensors"), model)
+    shutil.copy(os.path.join(trained_run[0], "model.safetensors"), model)
     assert watcher.news() == {"parameters": True}
-    shutil.rmtree(copied)
+    shutil.rmtree(run_copy)
     assert "has disappeared" in watcher.news()["line"] and watcher.news() == {}
-    os.makedirs(copied)
-    (copied / "model.safetensors").write_bytes(b"damaged")
+    os.makedirs(run_copy)
+    (run_copy / "model.safetensors").write_bytes(b"damaged")
     assert "no intact file" in watcher.news()["line"]
 
 
-def test_a_run_that_is_not_validated_yet(copied):
-    os.unlink(copied / "model.safetensors")
-    last = parameters.read(str(copied / "last.safetensors"))[0]
-    numpy.testing.assert_array_equal(load_eye(str(copied)).values()["layer2.W"], last["layer2.W"])
+def test_a_run_that_is_not_validated_yet(run_copy):
+    os.unlink(run_copy / "model.safetensors")
+    last = parameters.read(str(run_copy / "last.safetensors"))[0]
+    numpy.testing.assert_array_equal(load_eye(str(run_copy)).values()["layer2.W"], last["layer2.W"])
 
 
-def test_a_training_is_watched_to_its_second_epoch(browser, trained, tmp_path):  # noqa: F811
+def test_a_training_is_watched_to_its_second_epoch(browser, trained_run, tmp_path):  # noqa: F811
     """Its curves grow and its answer to the drawing changes while it trains."""
-    _, dataset = trained
+    _, dataset = trained_run
     run = str(tmp_path / "run")
     train = [sys.executable, os.path.join(REPOSITORY, "scripts", "convolutional_mlp.py"),
              "--dataset", dataset, "--nkerns", "4", "6", "--n-hidden", "20", "--batch-size", "50"]
     subprocess.run([*train, "--n-epochs", "1", "--output", run], env=environment(), check=True,
                    capture_output=True)
-    with served(run) as (address, _):
+    with serve_page(run) as (address, _):
         page = browser.new_page()
         page.goto(address)
         page.wait_for_selector("#curves .chart")
@@ -122,9 +122,9 @@ def test_a_training_is_watched_to_its_second_epoch(browser, trained, tmp_path): 
         page.close()
 
 
-def test_a_training_from_the_page(browser, trained):  # noqa: F811
-    _, dataset = trained
-    with served("--train", "--dataset", dataset) as (address, _):
+def test_a_training_from_the_page(browser, trained_run):  # noqa: F811
+    _, dataset = trained_run
+    with serve_page("--train", "--dataset", dataset) as (address, _):
         page = browser.new_page()
         page.goto(address)
         page.wait_for_selector("#begin")
@@ -155,8 +155,8 @@ def test_a_training_from_the_page(browser, trained):  # noqa: F811
         page.close()
 
 
-def test_a_new_training_while_one_is_paused(trained):  # noqa: F811
-    training = Training(trained[1])
+def test_a_new_training_while_one_is_paused(trained_run):  # noqa: F811
+    training = Training(trained_run[1])
 
     def wait_for(status):
         end = time.monotonic() + A_WHILE / 1000
@@ -180,10 +180,10 @@ def test_a_new_training_while_one_is_paused(trained):  # noqa: F811
     training.stop()
 
 
-def test_the_network_that_is_trained_answers(trained):  # noqa: F811
+def test_the_network_that_is_trained_answers(trained_run):  # noqa: F811
     async def ask(address):
         connection = await connect(address)
-        await connection.write_message(of_drawing(a_seven()), binary=True)
+        await connection.write_message(pack_drawing(draw_seven()), binary=True)
         nothing = await receive_until(connection, lambda m: "nothing" in m)
         refused = []
         for request in ({"train": {"learning_rate": "0.1"}}, {"train": {"batch_size": 0}},
@@ -194,16 +194,16 @@ def test_the_network_that_is_trained_answers(trained):  # noqa: F811
             "first_filters": 3, "second_filters": 4, "batch_size": 100}}))
         hello = await receive_until(connection, lambda m: m.get("hello", {}).get("networks"))
         # The drawing's answer changes with the parameters, and is that of some of them.
-        await connection.write_message(of_drawing(a_seven()), binary=True)
+        await connection.write_message(pack_drawing(draw_seven()), binary=True)
         first = await receive_until(connection, is_answer)
         answers = [first["values"][-10:]]
         while len(answers) < 20 and (answers[-1] == answers[0]).all():
             await receive_until(connection, lambda m: m.get("kind") == "parameters")
-            await connection.write_message(of_drawing(a_seven()), binary=True)
+            await connection.write_message(pack_drawing(draw_seven()), binary=True)
             answers.append((await receive_until(connection, is_answer))["values"][-10:])
         return nothing, refused, hello["hello"], answers
 
-    with served("--train", "--dataset", trained[1]) as (address, _):
+    with serve_page("--train", "--dataset", trained_run[1]) as (address, _):
         with ThreadPoolExecutor(1) as thread:  # this one has playwright's loop
             nothing, refused, hello, answers = thread.submit(asyncio.run, ask(address)).result()
     assert "start the training" in nothing["nothing"]
