@@ -137,7 +137,7 @@ def test_shape_without_computing():
 # --- in a graph ---------------------------------------------------------------------------
 
 
-def convolved(maps, channels, size, filters, **options):
+def convolve(maps, channels, size, filters, **options):
     """Inputs, and a convolution and both its gradients."""
     x, w, g = T.tensor4("x"), T.tensor4("w"), T.tensor4("g")
     y = conv2d(x, w, input_shape=(None, channels) + size, filter_shape=(maps, channels) + filters,
@@ -157,7 +157,7 @@ def op_names(function):
     ((120, 16, (5, 5), (5, 5)), {"Dot22": 3}),
     ((7, 3, (4, 6), (4, 6)), {"Dot22": 3})])
 def test_layers_of_lenet(layer, found, flip, rng):
-    inputs, outputs = convolved(*layer, filter_flip=flip)
+    inputs, outputs = convolve(*layer, filter_flip=flip)
     mode = theano.compile.get_default_mode()
     function = theano.function(inputs, outputs)
     plain = theano.function(inputs, outputs, mode=mode.excluding("lenet_ops"))
@@ -173,14 +173,14 @@ def test_layers_of_lenet(layer, found, flip, rng):
 @pytest.mark.skipif(os.environ.get("LENET_OPS") == "0", reason="no rewrites")
 def test_sizes_may_be_constants_of_theano():
     size, three = (T.constant(12), 12), T.constant(3)
-    inputs, outputs = convolved(three, 2, size, (three, 3))
+    inputs, outputs = convolve(three, 2, size, (three, 3))
     assert "Convolution" in op_names(theano.function(inputs, outputs))
 
 
 def test_images_of_another_size_than_given(rng):
     """Filters that cover the images given do not cover these."""
     x, w, _ = draw(rng, theano.config.floatX, (2, 1, 12, 12, 3, 6, 6))
-    inputs, outputs = convolved(3, 1, (6, 6), (6, 6))
+    inputs, outputs = convolve(3, 1, (6, 6), (6, 6))
     function = theano.function(inputs[:2], outputs[:1])
     if os.environ.get("LENET_OPS") == "0":
         assert function(x, w)[0].shape == (2, 3, 7, 7)
@@ -197,6 +197,6 @@ def test_images_of_another_size_than_given(rng):
     ((6, 3, (14, 14), (5, 5)), {"border_mode": "half"}),
     ((6, 3, (14, 14), (5, 5)), {"subsample": (2, 1)})])
 def test_convolutions_that_are_left(layer, options):
-    function = theano.function(*convolved(*layer, **options))
+    function = theano.function(*convolve(*layer, **options))
     assert "Convolution" not in op_names(function)
     assert OF_THEANO <= set(op_names(function))

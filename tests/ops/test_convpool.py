@@ -72,7 +72,7 @@ def ops_of(function):
     return [type(node.op).__name__ for node in function.maker.fgraph.toposort()]
 
 
-def close(found, expected, dtype):
+def assert_close(found, expected, dtype):
     expected = numpy.asarray(expected)
     assert found.shape == expected.shape
     scale = numpy.abs(expected).max() if expected.size else 0
@@ -92,14 +92,14 @@ def random_shape(rng, window):
     return (n, c, h, w), (m, c, fh, fw)
 
 
-def distinct(rng, shape, dtype):
+def draw_distinct(rng, shape, dtype):
     """Small multiples of 1/64: sums of products are exact, so that ties are ties everywhere."""
     return (rng.randint(-64, 65, shape) / 64.).astype(dtype)
 
 
-def arguments(rng, xs, ws, window, dtype):
+def draw_arguments(rng, xs, ws, window, dtype):
     zs = (xs[0], ws[0]) + tuple((xs[i] - ws[i] + 1) // window[i - 2] for i in (2, 3))
-    return [distinct(rng, shape, dtype) for shape in (xs, ws, zs)]
+    return [draw_distinct(rng, shape, dtype) for shape in (xs, ws, zs)]
 
 
 WINDOWS = {"float32": [(r, c) for r in range(1, 5) for c in range(1, 5)] + [(5, 6)],
@@ -114,9 +114,9 @@ def test_random_shapes(dtype):
         function = ops_function(dtype, window, flip)
         for _ in range(3):
             xs, ws = random_shape(rng, window)
-            x, w, gz = arguments(rng, xs, ws, window, dtype)
+            x, w, gz = draw_arguments(rng, xs, ws, window, dtype)
             for found, expected in zip(function(x, w, gz), reference(x, w, window, flip, gz)):
-                close(found, expected, dtype)
+                assert_close(found, expected, dtype)
 
 
 @pytest.mark.parametrize("dtype,window,channels", [
@@ -136,7 +136,7 @@ def test_unfused_graph(dtype, window, channels):
     assert "ConvPool" not in ops_of(without)
     xs, ws = (19, channels, 13, 12), (7, channels, 4, 3)
     for case in range(24):
-        x, w, gz = arguments(rng, xs, ws, window, dtype)
+        x, w, gz = draw_arguments(rng, xs, ws, window, dtype)
         if case % 2:  # ties
             x *= rng.rand(*x.shape) > .8
         for array in (x, w, gz)[:case % 4]:
@@ -162,7 +162,7 @@ def test_strided_and_broadcast_inputs(dtype):
     rng = numpy.random.RandomState(3)
     window = (2, 2)
     function = ops_function(dtype, window, True)
-    x, w, gz = arguments(rng, (18, 3, 11, 12), (9, 3, 4, 5), window, dtype)
+    x, w, gz = draw_arguments(rng, (18, 3, 11, 12), (9, 3, 4, 5), window, dtype)
     expected = function(x, w, gz)
     variants = [lambda a: numpy.asfortranarray(a),
                 lambda a: numpy.flip(numpy.ascontiguousarray(numpy.flip(a))),
@@ -174,7 +174,7 @@ def test_strided_and_broadcast_inputs(dtype):
     ones = numpy.ones((), dtype)
     wide = [numpy.broadcast_to(ones, a.shape) for a in (x, w, gz)]
     for found, value in zip(function(*wide), reference(*wide[:2], window, True, wide[2])):
-        close(found, value, dtype)
+        assert_close(found, value, dtype)
 
 
 def test_empty_minibatch_and_no_window():
@@ -227,7 +227,7 @@ def test_perform_is_the_kernel():
         z, record = ConvPool((2, 3), False, record=True)(x, w)
         outputs = [z, record] + ConvPoolGrad((2, 3), False, wrt)(x, w, gz, record,
                                                                  return_list=True)
-        values = arguments(rng, (5, 3, 9, 11), (4, 3, 3, 4), (2, 3), "float32")
+        values = draw_arguments(rng, (5, 3, 9, 11), (4, 3, 3, 4), (2, 3), "float32")
         results = [theano.function([x, w, gz], outputs, mode=theano.Mode(linker, None))(*values)
                    for linker in ("py", "cvm")]
         for found, expected in zip(*results):
@@ -248,17 +248,17 @@ def test_two_functions_from_two_threads():
     jobs = []
     for window in ((2, 2), (3, 2)):
         function = ops_function("float32", window, True)
-        values = arguments(rng, (67, 5, 16, 17), (13, 5, 4, 3), window, "float32")
+        values = draw_arguments(rng, (67, 5, 16, 17), (13, 5, 4, 3), window, "float32")
         jobs.append((function, values, function(*values)))
     failures = []
 
-    def work(function, values, expected):
+    def check_calls(function, values, expected):
         for _ in range(20):
             for found, value in zip(function(*values), expected):
                 if not numpy.array_equal(found, value):
                     failures.append(function)
 
-    threads = [threading.Thread(target=work, args=job) for job in jobs]
+    threads = [threading.Thread(target=check_calls, args=job) for job in jobs]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -6,7 +6,7 @@ import numpy
 import pytest
 import theano
 import theano.tensor as T
-from ops.test_rewrites import compiled, names, optimized
+from ops.test_rewrites import compile_both, op_names, optimize
 from theano.tensor.nnet import conv2d
 from theano.tensor.signal.pool import pool_2d
 
@@ -52,15 +52,15 @@ def network(layer, function):
     return inputs, [z] + T.grad((z * weights.reshape(z.shape)).sum(), list(inputs))
 
 
-def made(rng, scale=1):
+def make_values(rng, scale=1):
     shapes = (5, 2, 9, 10), (4, 2, 3, 2), (4,)
     return [(scale * rng.randn(*shape)).astype(FLOATX) for shape in shapes]
 
 
 def assert_same(inputs, outputs, *values, scales=(1,)):
     """The graph is fused, and gives the numbers of Theano's own for ``values`` of these scales."""
-    with_ops, without = compiled(inputs, outputs)
-    found = names(node.op for node in with_ops.maker.fgraph.toposort())
+    with_ops, without = compile_both(inputs, outputs)
+    found = op_names(node.op for node in with_ops.maker.fgraph.toposort())
     for name in ("ConvPool", "ConvPoolGrad", "ConvPoolBiasGrad"):
         assert found.count(name) == 1
     assert not {"Pool", "MaxPoolGrad", "CorrMM"} & set(found)
@@ -72,19 +72,19 @@ def assert_same(inputs, outputs, *values, scales=(1,)):
 @pytest.mark.parametrize("function", ACTIVATIONS.values(), ids=ACTIVATIONS)
 def test_as_lasagne_writes_it(function, rng):
     scales = 1, 30
-    assert_same(*network(lasagne, function), *[made(rng, scale) for scale in scales],
+    assert_same(*network(lasagne, function), *[make_values(rng, scale) for scale in scales],
                 scales=scales)
 
 
 @pytest.mark.parametrize("name", ["tanh", "relu", "maximum"])
 def test_as_keras_writes_it(name, rng):
-    assert_same(*network(keras, ACTIVATIONS[name]), keras_values(*made(rng)))
+    assert_same(*network(keras, ACTIVATIONS[name]), keras_values(*make_values(rng)))
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_ties_all_receive_the_gradient(name, rng):
     """Where images are empty, all elements of a window are equal: the bias gets each of them."""
-    x, w, b = made(rng)
+    x, w, b = make_values(rng)
     x[:, :, :6] = 0
     x[:, :, :, 7:] = 0
     inputs, outputs = network(lasagne, ACTIVATIONS[name])
@@ -103,7 +103,7 @@ def test_units_that_are_off():
     w, b = numpy.ones((1, 1, 1, 1), FLOATX), numpy.zeros(1, FLOATX)
     inputs = T.tensor4(), T.tensor4(), T.vector()
     z = lasagne(*inputs, T.nnet.relu)
-    gradients = [function(x, w, b) for function in compiled(inputs, T.grad(z.sum(), inputs[0]))]
+    gradients = [function(x, w, b) for function in compile_both(inputs, T.grad(z.sum(), inputs[0]))]
     numpy.testing.assert_array_equal(gradients[0], gradients[1])
     numpy.testing.assert_array_equal(
         gradients[0][0, 0], [[0, 0, .5, 0, .5, .5], [0, 0, 0, 0, .5, .5]])
@@ -120,7 +120,7 @@ def test_rounding_that_makes_elements_equal(name):
     inputs = T.ftensor4(), T.ftensor4()
     z = pool_2d(ACTIVATIONS[name](conv2d(*inputs)), (2, 2), ignore_border=True)
     outputs = [z, T.grad(z.sum(), inputs[0])]
-    (z1, ours), (z2, theirs) = (function(x, w) for function in compiled(inputs, outputs))
+    (z1, ours), (z2, theirs) = (function(x, w) for function in compile_both(inputs, outputs))
     assert z1 == z2 == 1
     assert ours[0, 0, 0, 1] == 0
     # what is missing is the slope there
@@ -145,7 +145,7 @@ def test_what_is_left(layer):
     inputs = T.tensor4(), T.tensor4(), T.vector()
     z = layer(*inputs)
     for outputs in (z, T.grad(z.sum(), inputs[:2])):
-        assert names(optimized(inputs, outputs)).count("ConvPool") == 0
+        assert op_names(optimize(inputs, outputs)).count("ConvPool") == 0
 
 
 def test_unpooled_maps_that_are_used_elsewhere():
@@ -155,10 +155,10 @@ def test_unpooled_maps_that_are_used_elsewhere():
     for outputs in ([z, y], [z, (y ** 2).sum()], T.grad(z.sum() + (y ** 2).sum(), [w, b]),
                     [z, pool_2d(y, (3, 3), ignore_border=True)], [z, T.grad(z.sum(), y)],
                     [T.grad(T.grad(z.sum(), w).sum(), x)]):
-        assert "ConvPool" not in names(optimized(inputs, outputs))
+        assert "ConvPool" not in op_names(optimize(inputs, outputs))
 
 
 def test_fewer_elements_pass_through_the_activation():
     inputs, outputs = network(lasagne, T.tanh)
-    order = names(optimized(inputs, outputs[0]))
+    order = op_names(optimize(inputs, outputs[0]))
     assert order.index("ConvPool") < order.index("Activation")

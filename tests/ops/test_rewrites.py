@@ -21,25 +21,25 @@ FLOATX = theano.config.floatX
 OURS = {"ConvPool", "ConvPoolGrad", "Activation", "ActivationGrad"}
 
 
-def optimized(inputs, outputs, *excluding):
+def optimize(inputs, outputs, *excluding):
     """The classes of a graph's ops after Theano's optimisations, without compiling any."""
     mode = theano.Mode("py", theano.compile.mode.OPT_FAST_RUN.excluding(*excluding))
     function = theano.function(inputs, outputs, mode=mode, on_unused_input="ignore")
     return [node.op for node in function.maker.fgraph.toposort()]
 
 
-def compiled(inputs, outputs):
+def compile_both(inputs, outputs):
     """Functions with the ops and without."""
     mode = theano.compile.get_default_mode()
     return [theano.function(inputs, outputs, mode=mode.excluding(*excluded))
             for excluded in ((), ("lenet_ops",))]
 
 
-def names(ops):
+def op_names(ops):
     return [type(op).__name__ for op in ops]
 
 
-def parameters():
+def make_parameters():
     return T.tensor4("x"), T.tensor4("w"), T.vector("b")
 
 
@@ -70,13 +70,13 @@ def test_whole_network(function):
     inputs, cost, weights = lenet_like(function)
     gradients = T.grad(cost, weights)
     with_ops = theano.function(inputs, [cost] + gradients)
-    found = names(node.op for node in with_ops.maker.fgraph.toposort())
+    found = op_names(node.op for node in with_ops.maker.fgraph.toposort())
     assert [found.count(name) for name in sorted(OURS)] == [3, 3, 2, 2]
     assert not {"Pool", "MaxPoolGrad", "CorrMM", "CorrMM_gradWeights",
                 "CorrMM_gradInputs"} & set(found)
     mode = theano.compile.get_default_mode().excluding("lenet_ops")
     without = theano.function(inputs, [cost] + gradients, mode=mode)
-    assert not OURS & set(names(node.op for node in without.maker.fgraph.toposort()))
+    assert not OURS & set(op_names(node.op for node in without.maker.fgraph.toposort()))
     rng = numpy.random.RandomState(2)
     values = rng.rand(21, 196).astype(FLOATX), rng.randint(0, 10, 21).astype("int32")
     for a, b in zip(with_ops(*values), without(*values)):
@@ -85,77 +85,77 @@ def test_whole_network(function):
 
 def test_gradient_of_the_first_images_is_not_computed():
     inputs, cost, weights = lenet_like()
-    wrt = sorted(op.wrt for op in optimized(inputs, T.grad(cost, weights))
+    wrt = sorted(op.wrt for op in optimize(inputs, T.grad(cost, weights))
                  if type(op).__name__ == "ConvPoolGrad")
     assert wrt == [("filters",), ("filters", "images")]
 
 
 def test_evaluation_writes_no_record():
     inputs, cost, _ = lenet_like()
-    assert [op.record for op in optimized(inputs, cost)
+    assert [op.record for op in optimize(inputs, cost)
             if type(op).__name__ == "ConvPool"] == [False, False]
 
 
 def test_excluded_and_fast_compile():
     inputs, cost, weights = lenet_like()
     gradients = T.grad(cost, weights)
-    assert not OURS & set(names(optimized(inputs, gradients, "lenet_ops")))
+    assert not OURS & set(op_names(optimize(inputs, gradients, "lenet_ops")))
     function = theano.function(inputs, gradients, mode=theano.Mode("py", "fast_compile"))
-    assert not OURS & set(names(node.op for node in function.maker.fgraph.toposort()))
+    assert not OURS & set(op_names(node.op for node in function.maker.fgraph.toposort()))
 
 
-def pooled(x, w, window=(2, 2), conv=None, **pool):
+def pool(x, w, window=(2, 2), conv=None, **pool):
     return pool_2d(conv2d(x, w, **(conv or {})), window, **dict({"ignore_border": True}, **pool))
 
 
 @pytest.mark.parametrize("make", [
-    lambda x, w: pooled(x, w, (3, 1)),
-    lambda x, w: pooled(x, w, stride=(2, 2), pad=(0, 0)),
-    lambda x, w: pooled(x, w, conv={"border_mode": (0, 0)}),
-    lambda x, w: pooled(x, w, conv={"filter_flip": False}),
-    lambda x, w: pooled(x, w, conv={"border_mode": "full"}),
-    lambda x, w: pooled(x, w, conv={"border_mode": "half"}),
-    lambda x, w: pooled(x, w, conv={"border_mode": (1, 0)}),
-    lambda x, w: pooled(x, w, conv={"input_shape": (None, 3, 12, 9), "filter_shape": (2, 3, 5, 4)},
-                        ignore_border=False),
-    lambda x, w: pooled(x, w, (4, 8))])
+    lambda x, w: pool(x, w, (3, 1)),
+    lambda x, w: pool(x, w, stride=(2, 2), pad=(0, 0)),
+    lambda x, w: pool(x, w, conv={"border_mode": (0, 0)}),
+    lambda x, w: pool(x, w, conv={"filter_flip": False}),
+    lambda x, w: pool(x, w, conv={"border_mode": "full"}),
+    lambda x, w: pool(x, w, conv={"border_mode": "half"}),
+    lambda x, w: pool(x, w, conv={"border_mode": (1, 0)}),
+    lambda x, w: pool(x, w, conv={"input_shape": (None, 3, 12, 9), "filter_shape": (2, 3, 5, 4)},
+                      ignore_border=False),
+    lambda x, w: pool(x, w, (4, 8))])
 def test_patterns_that_are_fused(make):
-    x, w, _ = parameters()
-    assert "ConvPool" in names(optimized([x, w], make(x, w)))
-    found = names(optimized([x, w], T.grad(make(x, w).sum(), [x, w])))
+    x, w, _ = make_parameters()
+    assert "ConvPool" in op_names(optimize([x, w], make(x, w)))
+    found = op_names(optimize([x, w], T.grad(make(x, w).sum(), [x, w])))
     assert found.count("ConvPoolGrad") == 1 and "MaxPoolGrad" not in found
 
 
 @pytest.mark.parametrize("make", [
-    lambda x, w: pooled(x, w, ignore_border=False),
-    lambda x, w: pooled(x, w, conv={"input_shape": (None, 3, 12, 8), "filter_shape": (2, 3, 5, 4)},
-                        ignore_border=False),
-    lambda x, w: pooled(x, w, stride=(1, 2)),
-    lambda x, w: pooled(x, w, pad=(1, 0)),
-    lambda x, w: pooled(x, w, mode="sum"),
-    lambda x, w: pooled(x, w, mode="average_exc_pad"),
-    lambda x, w: pooled(x, w, (6, 6)),
-    lambda x, w: pooled(x, w, conv={"subsample": (2, 1)}),
-    lambda x, w: pooled(x, w, conv={"filter_dilation": (2, 2)}),
-    lambda x, w: pooled(x, w, conv={"num_groups": 2}),
+    lambda x, w: pool(x, w, ignore_border=False),
+    lambda x, w: pool(x, w, conv={"input_shape": (None, 3, 12, 8), "filter_shape": (2, 3, 5, 4)},
+                      ignore_border=False),
+    lambda x, w: pool(x, w, stride=(1, 2)),
+    lambda x, w: pool(x, w, pad=(1, 0)),
+    lambda x, w: pool(x, w, mode="sum"),
+    lambda x, w: pool(x, w, mode="average_exc_pad"),
+    lambda x, w: pool(x, w, (6, 6)),
+    lambda x, w: pool(x, w, conv={"subsample": (2, 1)}),
+    lambda x, w: pool(x, w, conv={"filter_dilation": (2, 2)}),
+    lambda x, w: pool(x, w, conv={"num_groups": 2}),
     lambda x, w: pool_2d(x, (2, 2), ignore_border=True).sum() + w.sum(),
     lambda x, w: conv2d(x, w)])
 def test_patterns_that_are_left(make):
-    x, w, _ = parameters()
-    assert not {"ConvPool", "ConvPoolGrad"} & set(names(optimized([x, w], make(x, w))))
+    x, w, _ = make_parameters()
+    assert not {"ConvPool", "ConvPoolGrad"} & set(op_names(optimize([x, w], make(x, w))))
     gradients = T.grad(make(x, w).sum(), [x, w])
-    assert not {"ConvPool", "ConvPoolGrad"} & set(names(optimized([x, w], gradients)))
+    assert not {"ConvPool", "ConvPoolGrad"} & set(op_names(optimize([x, w], gradients)))
 
 
 @pytest.mark.parametrize("border_mode", ["valid", "full", "half", (2, 1), ((1, 0), (0, 2))])
 @pytest.mark.parametrize("shapes", [
     {}, {"input_shape": (None, 2, 9, 8), "filter_shape": (4, 2, 3, 4)}])
 def test_border_of_a_convolution(border_mode, shapes):
-    x, w, _ = parameters()
-    z = pooled(x, w, (3, 2), conv=dict(shapes, border_mode=border_mode))
+    x, w, _ = make_parameters()
+    z = pool(x, w, (3, 2), conv=dict(shapes, border_mode=border_mode))
     outputs = [z] + T.grad((z ** 2).sum(), [x, w])
-    with_ops, without = compiled([x, w], outputs)
-    assert "ConvPoolGrad" in names(node.op for node in with_ops.maker.fgraph.toposort())
+    with_ops, without = compile_both([x, w], outputs)
+    assert "ConvPoolGrad" in op_names(node.op for node in with_ops.maker.fgraph.toposort())
     rng = numpy.random.RandomState(5)
     values = [rng.randn(*shape).astype(FLOATX) for shape in ((3, 2, 9, 8), (4, 2, 3, 4))]
     for a, b in zip(with_ops(*values), without(*values)):
@@ -163,36 +163,36 @@ def test_border_of_a_convolution(border_mode, shapes):
 
 
 def test_unpooled_maps_used_elsewhere():
-    x, w, _ = parameters()
+    x, w, _ = make_parameters()
     maps = conv2d(x, w)
     z = pool_2d(maps, (2, 2), ignore_border=True)
     for outputs in ([z, maps], [z, maps.sum()], T.grad((z.sum() + (maps ** 2).sum()), [x, w]),
                     [z, pool_2d(maps, (3, 3), ignore_border=True)],
                     [T.grad(z.sum(), maps)]):
-        assert "ConvPool" not in names(optimized([x, w], outputs))
+        assert "ConvPool" not in op_names(optimize([x, w], outputs))
 
 
 def test_activation_patterns():
-    x, _, b = parameters()
+    x, _, b = make_parameters()
     m = T.matrix("m")
     wide = b.dimshuffle("x", 0, "x", "x")
     for expression, bias in ((T.tanh(x + wide), True), (T.tanh(wide + x), True),
                              (T.nnet.sigmoid(m + b), True), (T.tanh(m), False),
                              (T.tanh(x + b), False), (T.tanh(m + b.dimshuffle(0, "x")), False)):
-        ops = [op for op in optimized([x, b, m], expression)
+        ops = [op for op in optimize([x, b, m], expression)
                if type(op).__name__ == "Activation"]
         assert [op.bias for op in ops] == [bias]
     for expression in (T.tanh(T.scalar()), T.tanh(T.imatrix().astype("int8")), T.sin(m)):
         inputs = [v for v in theano.gof.graph.inputs([expression])
                   if not isinstance(v, theano.Constant)]
-        assert "Activation" not in names(optimized(inputs, expression))
+        assert "Activation" not in op_names(optimize(inputs, expression))
 
 
 def test_reshaped_activation_is_computed_once():
-    x, _, b = parameters()
+    x, _, b = make_parameters()
     y = T.tanh(x + b.dimshuffle("x", 0, "x", "x"))
     cost = T.dot(y.flatten(2), T.ones((y.size // y.shape[0], 3))).sum()
-    found = names(optimized([x, b], [cost] + T.grad(cost, [x, b])))
+    found = op_names(optimize([x, b], [cost] + T.grad(cost, [x, b])))
     assert found.count("Activation") == found.count("ActivationGrad") == 1
 
 
@@ -219,8 +219,8 @@ def gates(i, f, o, g, c):
     lambda x, c, *_: T.grad((c * T.tanh(2 * x)).sum(), x)])
 def test_theano_makes_one_loop_of_longer_expressions(make):
     inputs = T.matrices(5)
-    assert names(optimized(inputs, make(*inputs))) == \
-        names(optimized(inputs, make(*inputs), "lenet_ops"))
+    assert op_names(optimize(inputs, make(*inputs))) == \
+        op_names(optimize(inputs, make(*inputs), "lenet_ops"))
 
 
 @pytest.mark.parametrize("make, activations", [
@@ -228,7 +228,7 @@ def test_theano_makes_one_loop_of_longer_expressions(make):
     (lambda x, b: gates(*[x[:, 3 * n:3 * n + 3] for n in range(4)], x[:, 12:]), 5)])
 def test_slow_loops_are_broken(make, activations):
     x, b = T.matrix("x"), T.vector("b")
-    found = names(optimized([x, b], make(x, b)))
+    found = op_names(optimize([x, b], make(x, b)))
     assert found.count("Activation") == activations
     rng = numpy.random.RandomState(4)
     values = [rng.randn(*shape).astype(FLOATX) for shape in ((7, 15), (15,))]
@@ -241,14 +241,14 @@ def test_slow_loops_are_broken(make, activations):
 def test_no_more_loops_where_a_value_is_used_twice():
     inputs = x, c = T.matrices("x", "c")
     gradient = T.grad((c * T.nnet.sigmoid(x) ** 3).sum(), x)
-    assert len(optimized(inputs, gradient)) == len(optimized(inputs, gradient, "lenet_ops"))
+    assert len(optimize(inputs, gradient)) == len(optimize(inputs, gradient, "lenet_ops"))
 
 
 def test_gradient_of_a_bias_costs_no_loop():
     m, x = T.matrix("m"), T.matrix("x")
     b = T.vector("b")
     y = T.tanh(T.dot(x, x) + b)
-    found = names(optimized([m, x, b], [y] + T.grad((m * y * y).sum(), [x, b])))
+    found = op_names(optimize([m, x, b], [y] + T.grad((m * y * y).sum(), [x, b])))
     assert "Sum" not in found and "ActivationGrad" in found
 
 
@@ -259,8 +259,8 @@ def test_scaled_activation_and_its_gradients(function):
     inputs = [x, g, b, c]
     y = 1.7 * function(0.6 * (x * c.dimshuffle("x", 0, "x", "x") + b.dimshuffle("x", 0, "x", "x")))
     outputs = [y] + T.grad(None, [x, b, c], known_grads={y: g})
-    with_ops, without = compiled(inputs, outputs)
-    found = names(node.op for node in with_ops.maker.fgraph.toposort())
+    with_ops, without = compile_both(inputs, outputs)
+    found = op_names(node.op for node in with_ops.maker.fgraph.toposort())
     # one gradient for x and b, and one for c, in which c's factor is summed as well
     assert [found.count(name) for name in ("Activation", "ActivationGrad", "Sum")] == [1, 2, 0]
     rng = numpy.random.RandomState(5)
@@ -273,7 +273,7 @@ def test_activations_of_other_scales_are_no_slope():
     x = T.matrix("x")
     for other in (1 - T.nnet.sigmoid(2 * x), T.nnet.sigmoid(-2 * x), T.nnet.sigmoid(2 * x)):
         outputs = [T.nnet.sigmoid(x), T.nnet.sigmoid(x) * other * x, T.nnet.sigmoid(2 * x)]
-        with_ops, without = compiled([x], outputs)
+        with_ops, without = compile_both([x], outputs)
         value = numpy.random.RandomState(6).randn(4, 5).astype(FLOATX)
         for a, b in zip(with_ops(value), without(value)):
             numpy.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)

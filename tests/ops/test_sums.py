@@ -8,7 +8,7 @@ import theano.tensor as T
 from lenet.ops.sums import local_sum_by_product
 
 
-def rewritten(x, y):
+def rewrite(x, y):
     """The graph of y after the rewrite, and the names of its ops."""
     graph = theano.gof.FunctionGraph([x], [y], clone=True)
     theano.gof.opt.EquilibriumOptimizer([local_sum_by_product], max_use_ratio=10).optimize(graph)
@@ -22,7 +22,7 @@ def rewritten(x, y):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_sums_of_a_minibatch(rng, axes, shape, dtype):
     x = T.TensorType(dtype, (False,) * len(shape))()
-    graph, names = rewritten(x, x.sum(axis=axes))
+    graph, names = rewrite(x, x.sum(axis=axes))
     assert "Sum" not in names and "Dot" in names
     values = rng.normal(size=shape).astype(dtype)
     mode = theano.Mode("py", "fast_compile")
@@ -33,7 +33,7 @@ def test_sums_of_a_minibatch(rng, axes, shape, dtype):
 
 def test_the_broadcast_of_the_sum_stays():
     x = T.TensorType("float32", (False, True))()
-    graph, _ = rewritten(x, x.sum(axis=0))
+    graph, _ = rewrite(x, x.sum(axis=0))
     assert graph.outputs[0].broadcastable == (True,)
 
 
@@ -44,4 +44,4 @@ def test_the_broadcast_of_the_sum_stays():
 ])
 def test_other_sums_are_left_alone(y):
     x = T.fmatrix()
-    assert "Dot" not in rewritten(x, y(x))[1]
+    assert "Dot" not in rewrite(x, y(x))[1]

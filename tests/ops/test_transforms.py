@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def results(x, w, gz, record):
+def compute(x, w, gz, record):
     """z and, with a record, the gradient of the filters by the ops."""
     images, filters, gradient = types(str(x.dtype), "x", "w", "gz")
     if not record:
@@ -42,7 +42,7 @@ def direct_sum(x, w):
 
 
 @pytest.fixture(scope="module")
-def trained():
+def trained_values():
     """500 images, their maps of layer 0, and the filters of both layers after two epochs."""
     images, labels = load_arrays(os.path.join(REPOSITORY, "data", "mnist.pkl.gz"))[0]
     images = numpy.asarray(images, "float32")
@@ -59,8 +59,8 @@ def trained():
             "layer 1": (maps, model.layer1.W.get_value())}
 
 
-def cases(trained):
-    yield from trained.values()
+def cases(trained_values):
+    yield from trained_values.values()
     rng = numpy.random.RandomState(8)
     for width in range(2, 8):
         for channels in 1, 6, 20:
@@ -69,24 +69,24 @@ def cases(trained):
                    rng.randn(9, channels, 3, width).astype("float32"))
 
 
-def test_errors_are_at_most_three_times_those_of_a_direct_sum(trained):
+def test_errors_are_at_most_three_times_those_of_a_direct_sum(trained_values):
     """Root of the mean square, against sums in float64."""
-    for x, w in cases(trained):
+    for x, w in cases(trained_values):
         exact = reference(x, w, (2, 2), True)
         own = direct_sum(x, w).max(axis=(3, 5)) - exact
         for record in False, True:
             gz = numpy.zeros(exact.shape, "float32")
-            error = results(x, w, gz, record)[0] - exact
+            error = compute(x, w, gz, record)[0] - exact
             assert (error ** 2).mean() <= 9 * (own ** 2).mean(), (x.shape, w.shape, record)
 
 
-def test_winners_of_real_windows(trained):
+def test_winners_of_real_windows(trained_values):
     """In at most one of 100,000 windows of layer 1 is the maximum elsewhere than in float64."""
     images, filters = types("float32", "x", "w")
     pooled = theano.function([images, filters], ConvPool((2, 2), record=True)(images, filters))
     # As in training, which keeps the ties of layer 0: flat places stay flat.
-    maps = numpy.tanh(pooled(*trained["layer 0"])[0])
-    weights = trained["layer 1"][1]
+    maps = numpy.tanh(pooled(*trained_values["layer 0"])[0])
+    weights = trained_values["layer 1"][1]
     _, record = pooled(maps, weights)
 
     patches = sliding_window_view(maps.astype("float64"), (5, 5), axis=(2, 3))
