@@ -55,31 +55,31 @@ def run(machine, *arguments, flags="", **changes):
 def train(machine, *arguments, **changes):
     """What small_lenet.py prints; each array is allocated by itself, so that the emulator sees any
     access outside it."""
-    return output(run(machine, os.path.join(HERE, "small_lenet.py"), *arguments,
-                      flags=",gpuarray.preallocate=-1", **changes))
+    return read_output(run(machine, os.path.join(HERE, "small_lenet.py"), *arguments,
+                           flags=",gpuarray.preallocate=-1", **changes))
 
 
-def output(process):
+def read_output(process):
     assert process.returncode == 0, process.stderr
     return json.loads(process.stdout.splitlines()[-1])
 
 
 @pytest.fixture(scope="module")
-def on_cpu():
-    return output(run_python(os.path.join(HERE, "small_lenet.py")))
+def cpu_output():
+    return read_output(run_python(os.path.join(HERE, "small_lenet.py")))
 
 
 @pytest.fixture(scope="module")
-def on_device(machine):
+def device_output(machine):
     return train(machine)
 
 
-def test_training_agrees_with_the_cpu(on_device, on_cpu):
-    assert on_device["device"] == "cuda"
-    numpy.testing.assert_allclose(on_device["costs"], on_cpu["costs"], rtol=TOLERANCE)
-    for found, expected in zip(on_device["params"], on_cpu["params"]):
+def test_training_agrees_with_the_cpu(device_output, cpu_output):
+    assert device_output["device"] == "cuda"
+    numpy.testing.assert_allclose(device_output["costs"], cpu_output["costs"], rtol=TOLERANCE)
+    for found, expected in zip(device_output["params"], cpu_output["params"]):
         numpy.testing.assert_allclose(found, expected, rtol=TOLERANCE, atol=TOLERANCE)
-    assert on_device["errors"] == on_cpu["errors"]
+    assert device_output["errors"] == cpu_output["errors"]
 
 
 def test_a_layer_and_its_gradients_over_random_shapes(machine):
@@ -120,7 +120,7 @@ def test_the_tutorials_errors(n_epochs, validation, noise):
                  marks=pytest.mark.skipif(NO_PYGPU, reason="the package pygpu is not installed"))
     for nvrtc in NVRTC for which in (min, max)
 ] or [pytest.param(None, marks=pytest.mark.skip("no NVRTC of CUDA is installed"))])
-def compiled(request, tmp_path_factory):
+def compiled_kernels(request, tmp_path_factory):
     """(version of CUDA, capability, names of the kernels, files of PTX) of a training whose kernels
     were compiled by a real NVRTC; libgpuarray stops at the first that cannot be. They are launched
     on the emulator, where they do nothing."""
@@ -135,23 +135,23 @@ def compiled(request, tmp_path_factory):
         EMULATOR_DRIVER="{}0{}0".format(*nvrtc.version), EMULATOR_PTX=str(ptx),
         EMULATOR_CAPABILITY="{}{}".format(*capability), HOME=str(folder),
         THEANO_FLAGS="device=gpu,force_device=True,floatX=float32")
-    assert output(process)["device"] == "cuda"
+    assert read_output(process)["device"] == "cuda"
     launched = {line.split()[1] for line in log.read_text().splitlines()
                 if line.startswith("launch")}
     return nvrtc.version, capability, launched, sorted(ptx.iterdir())
 
 
-def test_nvrtc_compiles_every_kernel_of_a_training(compiled):
-    _, capability, launched, files = compiled
+def test_nvrtc_compiles_every_kernel_of_a_training(compiled_kernels):
+    _, capability, launched, files = compiled_kernels
     assert {"image_columns", "column_images", "max_pool2d_kernel"} <= launched
     for file in files:
         assert ".target sm_{}{}".format(*capability) in file.read_text()
 
 
 @pytest.mark.skipif(not PTXAS, reason="no ptxas of CUDA is installed")
-def test_ptxas_takes_every_kernel_of_a_training(compiled, tmp_path):
+def test_ptxas_takes_every_kernel_of_a_training(compiled_kernels, tmp_path):
     """As the driver does with what NVRTC gives: machine code of the device, or of later ones."""
-    version, capability, _, files = compiled
+    version, capability, _, files = compiled_kernels
     if version > ptxas_version():
         pytest.skip(f"NVRTC of CUDA {libraries.format_version(version)} is newer than ptxas")
     least = 10 * capability[0] + capability[1]
@@ -168,47 +168,47 @@ def ptxas_version():
     return tuple(int(n) for n in re.search(rb"release (\d+)\.(\d+)", text).groups())
 
 
-def test_the_order_of_threads_does_not_matter(machine, on_device):
+def test_the_order_of_threads_does_not_matter(machine, device_output):
     found = train(machine, EMULATOR_ORDER="reverse")
-    assert found["costs"] == on_device["costs"] and found["params"] == on_device["params"]
+    assert found["costs"] == device_output["costs"] and found["params"] == device_output["params"]
 
 
-def test_copies_are_waited_for(machine, on_device):
+def test_copies_are_waited_for(machine, device_output):
     """Where the driver does not; only our build of libgpuarray does it itself."""
     if OWN_PYGPU:
-        assert train(machine, EMULATOR_HOST_PAGES="1")["costs"] == on_device["costs"]
+        assert train(machine, EMULATOR_HOST_PAGES="1")["costs"] == device_output["costs"]
     else:
         process = run(machine, "-m", "lenet.gpu.first", EMULATOR_HOST_PAGES="1")
         assert process.returncode == 2
         assert "may not wait for copies" in process.stderr
 
 
-def test_datasets_and_parameters_lie_on_the_device(on_device):
-    assert set(on_device["types"]) == {"GpuArrayType"}
+def test_datasets_and_parameters_lie_on_the_device(device_output):
+    assert set(device_output["types"]) == {"GpuArrayType"}
 
 
-def test_no_minibatch_is_sent_from_the_host(on_device):
+def test_no_minibatch_is_sent_from_the_host(device_output):
     # One number: the size of the minibatch, which the gradient is divided by. The number of the
     # minibatch is an argument of the op that takes a slice.
-    assert on_device["to_device"] == [["TensorType(float32, scalar)"], [], []]
+    assert device_output["to_device"] == [["TensorType(float32, scalar)"], [], []]
 
 
-def test_a_minibatch_is_one_product_a_layer_and_direction(on_device):
-    train, validate, _ = on_device["ops"]
+def test_a_minibatch_is_one_product_a_layer_and_direction(device_output):
+    train, validate, _ = device_output["ops"]
     names = ["GpuImageColumns", "GpuColumnImages", "Argmax"]
     assert [train.count(name) for name in names] == [2, 1, 0]
     assert [validate.count(name) for name in names] == [2, 0, 0]
-    assert not [op for ops in on_device["ops"] for op in ops if op.startswith("GpuCorrMM")]
+    assert not [op for ops in device_output["ops"] for op in ops if op.startswith("GpuCorrMM")]
 
 
-def test_only_the_cost_is_summed_by_theanos_kernel(on_device):
-    assert on_device["ops"][0].count("GpuCAReduceCuda") == 1  # and the biases by products
+def test_only_the_cost_is_summed_by_theanos_kernel(device_output):
+    assert device_output["ops"][0].count("GpuCAReduceCuda") == 1  # and the biases by products
 
 
-def test_chunks_are_sent_to_the_device(machine, on_cpu):
+def test_chunks_are_sent_to_the_device(machine, cpu_output):
     found = train(machine, 0.03)
     assert set(found["types"]) == {"GpuArrayType"}
-    numpy.testing.assert_allclose(found["costs"], on_cpu["costs"], rtol=TOLERANCE)
+    numpy.testing.assert_allclose(found["costs"], cpu_output["costs"], rtol=TOLERANCE)
 
 
 def test_the_doctor_is_content(machine):
@@ -248,7 +248,8 @@ print(json.dumps(f(x, gradient).tolist()))
 
 def test_the_gradient_of_pooling_by_sums(machine, rng):
     x, gradient = rng.rand(2, 3, 4, 6), rng.rand(2, 3, 2, 2).round(4)
-    found = output(run(machine, "-c", SUMS_OF_WINDOWS, json.dumps([x.tolist(), gradient.tolist()])))
+    values = json.dumps([x.tolist(), gradient.tolist()])
+    found = read_output(run(machine, "-c", SUMS_OF_WINDOWS, values))
     numpy.testing.assert_allclose(found, numpy.kron(gradient, numpy.ones((2, 3))), rtol=TOLERANCE)
 
 

@@ -173,7 +173,7 @@ def test_headers_in_the_virtual_environment_are_shown_to_the_compiler(tmp_path, 
 
 
 @pytest.fixture
-def all_is_there(machine, monkeypatch):
+def full_machine(machine, monkeypatch):
     """The emulator's machine, on which what needs pygpu is taken as found."""
     class Pygpu:
         __version__, __file__ = "0.7.6", str(machine / "pygpu" / "__init__.py")
@@ -189,7 +189,7 @@ def examine(device="cuda0", compiler=None):
     return doctor.report(doctor.examine(device, "/nonexistent", compiler))
 
 
-def test_ready(all_is_there, emulator, capsys):
+def test_ready(full_machine, emulator, capsys):
     assert examine() == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == [
@@ -208,7 +208,7 @@ def test_ready(all_is_there, emulator, capsys):
      "next: pip install 'nvidia-cuda-nvrtc-cu12<12.10' 'nvidia-cublas-cu12<12.10'"),
     ("EMULATOR_HOST_PAGES", "1", "may not wait for copies", "next: scripts/build_pygpu.sh"),
 ])
-def test_what_is_missing_ends_with_one_command(all_is_there, monkeypatch, capsys, variable, value,
+def test_what_is_missing_ends_with_one_command(full_machine, monkeypatch, capsys, variable, value,
                                                words, command):
     monkeypatch.setenv(variable, value)
     assert examine() == 1
@@ -218,7 +218,7 @@ def test_what_is_missing_ends_with_one_command(all_is_there, monkeypatch, capsys
     assert any(line.startswith("pygpu        0.7.6") for line in lines)
 
 
-def test_without_a_driver_the_rest_is_still_looked_at(all_is_there, monkeypatch, capsys):
+def test_without_a_driver_the_rest_is_still_looked_at(full_machine, monkeypatch, capsys):
     monkeypatch.setattr(driver, "FILE", "libnone.so.1")
     assert examine() == 1
     lines = capsys.readouterr().out.splitlines()
@@ -228,6 +228,6 @@ def test_without_a_driver_the_rest_is_still_looked_at(all_is_there, monkeypatch,
     assert lines[-1].startswith("next: sudo apt-get install nvidia-driver  # ")
 
 
-def test_no_compiler(all_is_there, capsys):
+def test_no_compiler(full_machine, capsys):
     assert examine(compiler="/nonexistent/g++") == 1
     assert capsys.readouterr().out.splitlines()[-1] == "next: sudo apt-get install g++"

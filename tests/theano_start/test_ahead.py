@@ -31,7 +31,7 @@ print(by_main_thread.count(True), by_main_thread.count(False))
 """
 
 
-def compiled(home, processors=2, output="-x"):
+def compile_graph(home, processors=2, output="-x"):
     process = run_python("-c", COMPILE % (processors, output), HOME=str(home))
     assert (process.returncode, process.stderr) == (0, "")
     values, counts = process.stdout.splitlines()
@@ -41,18 +41,18 @@ def compiled(home, processors=2, output="-x"):
 @pytest.mark.skipif(processors.control_group_quota() is not None, reason="processors are limited")
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="affinity is Linux's")
 def test_the_modules_are_those_of_theano_alone(tmp_path):
-    alone, counts = compiled(tmp_path / "1", processors=1)
+    alone, counts = compile_graph(tmp_path / "1", processors=1)
     assert counts[0] >= 3 and counts[1] == 0
-    side_by_side, (by_theano, by_others) = compiled(tmp_path / "2")
+    side_by_side, (by_theano, by_others) = compile_graph(tmp_path / "2")
     assert side_by_side == alone
     assert by_others >= 3 and by_theano <= 1  # one constant, worked out before the graph is ready
     # What is on disk is not compiled again.
-    assert compiled(tmp_path / "2")[1] == [0, 0]
-    by_theano, by_others = compiled(tmp_path / "2", output="x[::2]")[1]
+    assert compile_graph(tmp_path / "2")[1] == [0, 0]
+    by_theano, by_others = compile_graph(tmp_path / "2", output="x[::2]")[1]
     assert by_theano == 0 and 1 <= by_others < counts[0]
 
 
-def graph():
+def make_graph():
     x = T.matrix()
     return theano.gof.FunctionGraph([x], [T.cosh(x) * 2])
 
@@ -69,7 +69,7 @@ def test_what_g_plus_plus_refuses_is_left_for_theano(empty_cache, tmp_path):
         raise RuntimeError("no")
 
     folders = []
-    modules = ahead.GraphModules(graph(), compile_str, processors=2)
+    modules = ahead.GraphModules(make_graph(), compile_str, processors=2)
     modules.start()
     assert len(modules.results) >= 2
     for name, options in list(modules.results):
@@ -80,7 +80,7 @@ def test_what_g_plus_plus_refuses_is_left_for_theano(empty_cache, tmp_path):
 
 
 def test_a_module_is_taken_once(empty_cache, tmp_path):
-    modules = ahead.GraphModules(graph(), ahead.GCC_compiler.compile_str, processors=2)
+    modules = ahead.GraphModules(make_graph(), ahead.GCC_compiler.compile_str, processors=2)
     modules.start()
     name, options = list(modules.results)[0]
     assert modules.take(name, eval(options), str(tmp_path)) is not None
@@ -102,7 +102,7 @@ def test_an_operation_without_c_code_is_left_for_theano(empty_cache):
 
 
 def test_one_processor_compiles_nothing_ahead(tmp_path):
-    modules = ahead.GraphModules(graph(), None, processors=1)
+    modules = ahead.GraphModules(make_graph(), None, processors=1)
     assert modules.take("any", ([], [], [], []), str(tmp_path)) is None
     assert modules.pool is None
     modules.close()
@@ -113,7 +113,7 @@ def test_nowhere_to_write(monkeypatch, tmp_path):
         raise OSError("no room")
 
     monkeypatch.setattr(ahead.tempfile, "TemporaryDirectory", refuse)
-    modules = ahead.GraphModules(graph(), None, processors=2)
+    modules = ahead.GraphModules(make_graph(), None, processors=2)
     assert modules.take("any", ([], [], [], []), str(tmp_path)) is None
     modules.close()
 

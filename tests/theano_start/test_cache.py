@@ -31,13 +31,13 @@ print(len(names), T.DimShuffle((False, False), (1, 0)).c_code_cache_version())
 
 
 def test_a_second_process_compiles_nothing(tmp_path):
-    def compiled(seed):
+    def compile_with_seed(seed):
         process = run_python("-c", COMPILE, HOME=str(tmp_path), PYTHONHASHSEED=seed)
         assert process.returncode == 0, process.stderr
         number, _, version = process.stdout.partition(" ")
         return int(number), version
 
-    (first, version), (second, same_version) = compiled("1"), compiled("2")
+    (first, version), (second, same_version) = compile_with_seed("1"), compile_with_seed("2")
     assert first > 0 and second == 0
     assert version == same_version and "(" in version
 

@@ -25,7 +25,7 @@ print(json.dumps({n: str(operator.attrgetter(n)(theano.config)) for n in names})
 """ % (list(USER_VALUES) + ["device", "compiledir"],)
 
 
-def settings(tmp_path, theanorc="", **changes):
+def read_settings(tmp_path, theanorc="", **changes):
     """Theano's settings after ``import lenet`` with this .theanorc in an empty home."""
     (tmp_path / ".theanorc").write_text(theanorc)
     process = run_python("-c", PRINT_SETTINGS, HOME=str(tmp_path), **changes)
@@ -33,7 +33,7 @@ def settings(tmp_path, theanorc="", **changes):
     return json.loads(process.stdout), process.stderr
 
 
-def in_theanorc(values):
+def format_theanorc(values):
     """The text of a .theanorc that says this."""
     sections = {}
     for name, value in values.items():
@@ -43,7 +43,7 @@ def in_theanorc(values):
 
 
 def test_defaults(tmp_path):
-    found, stderr = settings(tmp_path, OMP_NUM_THREADS="2")
+    found, stderr = read_settings(tmp_path, OMP_NUM_THREADS="2")
     assert found["floatX"] == "float32"
     assert found["openmp"] == "True"
     assert "-march=native" in found["gcc.cxxflags"] and "-O3" in found["gcc.cxxflags"]
@@ -55,7 +55,7 @@ def test_defaults(tmp_path):
 
 @pytest.mark.parametrize("names", HALVES)
 def test_each_setting_of_the_theanorc_overrides_our_default(tmp_path, names):
-    found, _ = settings(tmp_path, in_theanorc({name: USER_VALUES[name] for name in names}))
+    found, _ = read_settings(tmp_path, format_theanorc({name: USER_VALUES[name] for name in names}))
     defaults = dict(default_settings(), base_compiledir=str(tmp_path / ".theano"))
     for name in USER_VALUES:
         assert found[name] == (USER_VALUES if name in names else defaults)[name]
@@ -65,15 +65,15 @@ def test_each_setting_of_the_theanorc_overrides_our_default(tmp_path, names):
 def test_each_theano_flag_overrides_the_theanorc(tmp_path, names):
     flags = {name: {"floatX": "float32", "openmp": "True"}.get(name, USER_VALUES[name] + "2")
              for name in names}
-    found, _ = settings(tmp_path, in_theanorc(USER_VALUES), THEANO_FLAGS=",".join(
+    found, _ = read_settings(tmp_path, format_theanorc(USER_VALUES), THEANO_FLAGS=",".join(
         f"{name}={flag}" for name, flag in flags.items()))
     for name in USER_VALUES:
         assert found[name] == dict(USER_VALUES, **flags)[name]
 
 
 def test_theanorc_named_by_the_environment(tmp_path):
-    (tmp_path / "mine").write_text(in_theanorc({"floatX": "float64"}))
-    found, _ = settings(tmp_path, THEANORC=str(tmp_path / "mine"))
+    (tmp_path / "mine").write_text(format_theanorc({"floatX": "float64"}))
+    found, _ = read_settings(tmp_path, THEANORC=str(tmp_path / "mine"))
     assert found["floatX"] == "float64"
 
 

@@ -8,7 +8,7 @@ from lenet.theano_start import supported
 from lenet.theano_start.refusal import SetupError
 
 
-def refused(check, *words):
+def check_refusal(check, *words):
     with pytest.raises(SetupError) as error:
         check()
     line, = str(error.value).splitlines()
@@ -23,17 +23,17 @@ def version(*numbers):
 
 def test_a_python_that_is_too_old(monkeypatch):
     monkeypatch.setattr(supported.sys, "version_info", version(3, 7))
-    refused(supported.check_python, "Python 3.7", "3.8 or later", "environment")
+    check_refusal(supported.check_python, "Python 3.7", "3.8 or later", "environment")
 
 
 def test_another_python(monkeypatch):
     monkeypatch.setattr(supported.platform, "python_implementation", lambda: "PyPy")
-    refused(supported.check_python, "PyPy", "CPython", "environment")
+    check_refusal(supported.check_python, "PyPy", "CPython", "environment")
 
 
 def test_32_bits(monkeypatch):
     monkeypatch.setattr(supported.struct, "calcsize", lambda kind: 4)
-    refused(supported.check_python, "32-bit", "64", "environment")
+    check_refusal(supported.check_python, "32-bit", "64", "environment")
 
 
 def test_a_python_of_tomorrow_is_let_through(monkeypatch, capsys):
@@ -48,7 +48,7 @@ def test_a_numpy_that_is_too_old(number, monkeypatch):
 
     monkeypatch.setattr(numpy, "__version__", number)
     monkeypatch.setattr(supported.missing, "command_for", lambda module: f"install {module}")
-    refused(supported.check_numpy, "NumPy " + number, "1.21 or later; type `install numpy`")
+    check_refusal(supported.check_numpy, "NumPy " + number, "1.21 or later; type `install numpy`")
 
 
 def test_a_numpy_of_tomorrow_is_let_through(monkeypatch, capsys):
@@ -61,11 +61,11 @@ def test_a_numpy_of_tomorrow_is_let_through(monkeypatch, capsys):
 
 def test_no_numpy(monkeypatch):
     monkeypatch.setattr(supported.importlib.util, "find_spec", lambda name: None)
-    refused(supported.check_numpy, "the package numpy is not installed; type `")
+    check_refusal(supported.check_numpy, "the package numpy is not installed; type `")
 
 
 @pytest.fixture
-def theano_at(tmp_path, monkeypatch):
+def make_theano(tmp_path, monkeypatch):
     """A function that makes a folder ``theano`` with these files, the only one to be found."""
 
     def make(**files):
@@ -82,27 +82,27 @@ def theano_at(tmp_path, monkeypatch):
     return make
 
 
-def test_the_release(theano_at):
-    theano_at(__init__="", _version='{"version": "1.0.5"}')
+def test_the_release(make_theano):
+    make_theano(__init__="", _version='{"version": "1.0.5"}')
     supported.check_theano()
 
 
-def test_another_theano(theano_at):
-    theano_at(__init__="", _version='{"version": "1.1.2"}')
-    refused(supported.check_theano, "another Theano, 1.1.2", "not Theano 1.0.5",
-            "Theano-PyMC", "type `")
+def test_another_theano(make_theano):
+    make_theano(__init__="", _version='{"version": "1.1.2"}')
+    check_refusal(supported.check_theano, "another Theano, 1.1.2", "not Theano 1.0.5",
+                  "Theano-PyMC", "type `")
 
 
-def test_half_a_theano(theano_at):
-    folder = theano_at(__init__="")
-    refused(supported.check_theano, str(folder), "incomplete", "uninstall")
+def test_half_a_theano(make_theano):
+    folder = make_theano(__init__="")
+    check_refusal(supported.check_theano, str(folder), "incomplete", "uninstall")
 
 
-def test_a_folder_that_an_uninstallation_left(theano_at):
-    folder = theano_at(configdefaults="")
-    refused(supported.check_theano, str(folder), "only a part", "remove that folder")
+def test_a_folder_that_an_uninstallation_left(make_theano):
+    folder = make_theano(configdefaults="")
+    check_refusal(supported.check_theano, str(folder), "only a part", "remove that folder")
 
 
 def test_no_theano(monkeypatch):
     monkeypatch.setattr(supported.importlib.util, "find_spec", lambda name: None)
-    refused(supported.check_theano, "the package Theano is not installed; type `")
+    check_refusal(supported.check_theano, "the package Theano is not installed; type `")

@@ -5,7 +5,7 @@ import types
 
 import pytest
 from conftest import assert_refused, run_python
-from test_settings import in_theanorc, settings
+from test_settings import format_theanorc, read_settings
 
 from lenet.theano_start import device
 from lenet.theano_start.settings import UserSettings
@@ -17,7 +17,7 @@ without_gpu = pytest.mark.skipif(NO_GPU is None, reason="this machine has a GPU"
 @without_gpu
 @pytest.mark.parametrize("old, new", [("gpu", "cuda"), ("gpu0", "cuda0"), ("gpu1", "cuda1")])
 def test_device_gpu_is_translated_and_falls_back_to_the_cpu(tmp_path, old, new):
-    found, stderr = settings(tmp_path, THEANO_FLAGS=f"device={old},openmp=False")
+    found, stderr = read_settings(tmp_path, THEANO_FLAGS=f"device={old},openmp=False")
     assert (found["device"], found["openmp"]) == ("cpu", "False")
     assert stderr.splitlines() == [
         f"lenet: device={old} is called device={new} since Theano 1.0",
@@ -27,7 +27,7 @@ def test_device_gpu_is_translated_and_falls_back_to_the_cpu(tmp_path, old, new):
 
 @without_gpu
 def test_device_gpu_in_the_theanorc(tmp_path):
-    found, stderr = settings(tmp_path, in_theanorc({"device": "gpu"}))
+    found, stderr = read_settings(tmp_path, format_theanorc({"device": "gpu"}))
     assert found["device"] == "cpu" and "device=cuda" in stderr
 
 

@@ -18,19 +18,19 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 FLOATX = theano.config.floatX
 
 
-def reference(floatX):
+def read_reference(floatX):
     with open(os.path.join(HERE, f"dtypes_{floatX}.txt")) as file:
         return file.read().splitlines()
 
 
 def test_types_are_those_of_numpy_1():
-    assert list(dtype_table.lines()) == reference(FLOATX)
+    assert list(dtype_table.lines()) == read_reference(FLOATX)
 
 
 def test_types_are_those_of_numpy_1_with_the_other_floats():
     other = {"float32": "float64", "float64": "float32"}[FLOATX]
     process = run_python(dtype_table.__file__, THEANO_FLAGS="floatX=" + other)
-    assert process.stdout.splitlines() == reference(other)
+    assert process.stdout.splitlines() == read_reference(other)
 
 
 def lowest_bits(number, dtype):
@@ -63,7 +63,7 @@ def test_numbers_that_are_refused(make):
 MODES = theano.Mode("cvm", "fast_run"), theano.Mode("py", None)
 
 
-def compiled_and_interpreted(inputs, outputs):
+def compile_and_interpret(inputs, outputs):
     """The same function in C and in Python."""
     return [theano.function(inputs, outputs, mode=mode) for mode in MODES]
 
@@ -71,8 +71,8 @@ def compiled_and_interpreted(inputs, outputs):
 def test_axis_that_means_all():
     x = T.matrix("x")
     value = numpy.arange(12, dtype=FLOATX).reshape(3, 4)[::-1]
-    for function in compiled_and_interpreted([x], [T.cumsum(x), T.cumsum(x, axis=1), T.max(x),
-                                                   T.argmax(x), T.argmax(x, axis=0)]):
+    for function in compile_and_interpret([x], [T.cumsum(x), T.cumsum(x, axis=1), T.max(x),
+                                                T.argmax(x), T.argmax(x, axis=0)]):
         results = function(value)
         for result, expected in zip(results, [value.cumsum(), value.cumsum(1), 11, 3,
                                               [0, 0, 0, 0]]):
@@ -85,7 +85,7 @@ def test_complex_numbers():
     expressions = [x + y, x - 2 * y, x * y, x / y, -x, abs(x), x.real, x.imag, T.conj(x),
                    T.cast(x, "complex64")]
     expected = [a + b, a - 2 * b, a * b, a / b, -a, abs(a), a.real, a.imag, a.conj(), a]
-    for function in compiled_and_interpreted([x, y], expressions):
+    for function in compile_and_interpret([x, y], expressions):
         for result, value in zip(function(a, b), expected):
             numpy.testing.assert_allclose(result, value, rtol=1e-6)
 
