@@ -46,20 +46,20 @@ NETWORKS = {
 }
 
 
-def randomized(model, rng):
+def randomize(model, rng):
     for param in model.params:
         shape = param.get_value(borrow=True).shape
         param.set_value(rng.uniform(-0.3, 0.3, shape).astype(theano.config.floatX))
     return model
 
 
-def made(name, rng):
-    return randomized(NETWORKS[name](rng, T.matrix("x")), rng)
+def make_network(name, rng):
+    return randomize(NETWORKS[name](rng, T.matrix("x")), rng)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_comes_back(name, rng, tmp_path):
-    model, path = made(name, rng), str(tmp_path / "a.safetensors")
+    model, path = make_network(name, rng), str(tmp_path / "a.safetensors")
     networks.save_model(path, model, DIGITS, SHAPE, "resize")
     saved = networks.load_model(path)
     assert (saved.class_names, saved.image_shape, saved.preparation) == (DIGITS, SHAPE, "resize")
@@ -78,12 +78,12 @@ def test_a_network_comes_back(name, rng, tmp_path):
 
 
 def test_the_names_of_the_parameters(rng):
-    assert list(networks.named_params(made("LeNet", rng))) == [
+    assert list(networks.named_params(make_network("LeNet", rng))) == [
         "layer0.W", "layer0.b", "layer1.W", "layer1.b", "layer2.W", "layer2.b", "layer3.W",
         "layer3.b"]
-    assert list(networks.named_params(made("perceptron", rng))) == [
+    assert list(networks.named_params(make_network("perceptron", rng))) == [
         "layer0.W", "layer0.b", "layer1.W", "layer1.b"]
-    assert list(networks.named_params(made("paper of 1998", rng))) == [
+    assert list(networks.named_params(make_network("paper of 1998", rng))) == [
         "C1.W", "C1.b", "S2.coefficient", "S2.b", "C3.W", "C3.b", "S4.coefficient", "S4.b",
         "C5.W", "C5.b", "F6.W", "F6.b"]
 
@@ -100,13 +100,13 @@ def test_a_file_names_only_what_is_not_the_tutorials(rng):
                           "head": "rbf", "loss": "discriminative"},
     }
     for name, architecture in expected.items():
-        found = json.dumps(networks.architecture_of(made(name, rng)))
+        found = json.dumps(networks.architecture_of(make_network(name, rng)))
         assert found == json.dumps(architecture)  # in this order, so the bytes are the same
 
 
 def test_dropout_of_an_earlier_version_is_read_as_it_was_used(rng, tmp_path):
     """It multiplied the hidden units by 1 - dropout, here by 0.75."""
-    model, path = made("perceptron", rng), str(tmp_path / "a.safetensors")
+    model, path = make_network("perceptron", rng), str(tmp_path / "a.safetensors")
     architecture = dict(networks.architecture_of(model), dropout=0.25)
     parameters.write(path, parameters.values(networks.named_params(model)), {
         "network": json.dumps({"architecture": architecture, "class_names": DIGITS,
@@ -123,15 +123,15 @@ def test_dropout_of_an_earlier_version_is_read_as_it_was_used(rng, tmp_path):
 
 
 def test_maps_and_filters(rng):
-    model = made("LeNet", rng)
+    model = make_network("LeNet", rng)
     assert [name for name, _ in networks.feature_maps(model)] == ["layer0", "layer1", "layer2"]
     assert [(name, param.get_value().shape) for name, param in networks.filters(model)] == [
         ("layer0.W", (2, 1, 5, 5)), ("layer1.W", (3, 2, 5, 5))]
-    assert networks.filters(made("perceptron", rng)) == []
+    assert networks.filters(make_network("perceptron", rng)) == []
 
 
 def test_the_same_network_makes_the_same_file(rng, tmp_path):
-    model = made("LeNet", rng)
+    model = make_network("LeNet", rng)
     for name in "ab":
         networks.save_model(str(tmp_path / name), model, DIGITS, SHAPE, "digit")
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
@@ -146,14 +146,14 @@ def test_the_folder_of_a_run_stands_for_its_best_parameters(tmp_path):
 
 
 @pytest.fixture
-def saved(rng, tmp_path):
+def saved_path(rng, tmp_path):
     """The path of a small LeNet's file."""
     path = str(tmp_path / "a.safetensors")
-    networks.save_model(path, made("LeNet", rng), DIGITS, SHAPE, "digit")
+    networks.save_model(path, make_network("LeNet", rng), DIGITS, SHAPE, "digit")
     return path
 
 
-def changed(path, change):
+def change_file(path, change):
     """Change what a file says of its network."""
     arrays, metadata = parameters.read(path)
     network = json.loads(metadata["network"])
@@ -194,11 +194,11 @@ def changed(path, change):
     (lambda n: n.update(image_shape=[3, 16, 16]), "has shape"),
     (lambda n: n.update(preparation="eval"), "expected one of digit, resize"),
 ])
-def test_a_file_that_describes_something_else(change, match, saved):
-    changed(saved, change)
+def test_a_file_that_describes_something_else(change, match, saved_path):
+    change_file(saved_path, change)
     with pytest.raises(DataError, match=match) as error:
-        networks.load_model(saved)
-    assert saved in str(error.value) and "\n" not in str(error.value)
+        networks.load_model(saved_path)
+    assert saved_path in str(error.value) and "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("layers", [
@@ -208,37 +208,37 @@ def test_a_file_that_describes_something_else(change, match, saved):
     [{"kind": "FullyConnectedLayer", "n_in": 256, "n_out": 4, "activation_fn": "system"},
      {"kind": "SoftmaxLayer", "n_in": 4, "n_out": 10}],
 ])
-def test_layers_that_are_none(layers, saved):
-    changed(saved, lambda n: n.update(architecture={"kind": "Network", "layers": layers}))
+def test_layers_that_are_none(layers, saved_path):
+    change_file(saved_path, lambda n: n.update(architecture={"kind": "Network", "layers": layers}))
     with pytest.raises(DataError, match="does not describe a network"):
-        networks.load_model(saved)
+        networks.load_model(saved_path)
 
 
-def test_a_network_of_another_kind(saved):
-    assert isinstance(networks.load_model(saved, kind="LeNet5").model, LeNet5)
+def test_a_network_of_another_kind(saved_path):
+    assert isinstance(networks.load_model(saved_path, kind="LeNet5").model, LeNet5)
     with pytest.raises(DataError, match="of the kind LeNet5; expected Network"):
-        networks.load_model(saved, kind="Network")
+        networks.load_model(saved_path, kind="Network")
 
 
 def test_parameters_that_are_not_finite(rng, tmp_path):
-    model, path = made("LeNet", rng), str(tmp_path / "a")
+    model, path = make_network("LeNet", rng), str(tmp_path / "a")
     model.layer2.b.set_value(numpy.full(5, math.nan, theano.config.floatX))
     networks.save_model(path, model, DIGITS, SHAPE, "digit")
     with pytest.raises(DataError, match="layer2.b has a value that is NaN"):
         networks.load_model(path)
 
 
-def test_a_dataset_of_other_images_or_classes(saved):
-    network = networks.load_model(saved)
+def test_a_dataset_of_other_images_or_classes(saved_path):
+    network = networks.load_model(saved_path)
     networks.check_images(network, Datasets([], SHAPE, DIGITS, "digit"))
     for shape, names in (((1, 28, 28), DIGITS), (SHAPE, ["cat", "dog"])):
         with pytest.raises(DataError, match="the network was trained for"):
             networks.check_images(network, Datasets([], shape, names, "digit"))
 
 
-def test_a_thousand_damaged_files(saved, rng):
+def test_a_thousand_damaged_files(saved_path, rng):
     """Bytes changed, cut and inserted, most of them in the header: refused, or still a network."""
-    with open(saved, "rb") as file:
+    with open(saved_path, "rb") as file:
         content = file.read()
     header = 8 + int.from_bytes(content[:8], "little")
     refusals = 0
@@ -255,7 +255,7 @@ def test_a_thousand_damaged_files(saved, rng):
                 del damaged[place:place + rng.randint(1, 40)]
             else:
                 damaged[place:place] = bytes(rng.randint(0, 256, rng.randint(1, 9), dtype="uint8"))
-        path = os.path.join(os.path.dirname(saved), "damaged")
+        path = os.path.join(os.path.dirname(saved_path), "damaged")
         with open(path, "wb") as file:
             file.write(damaged)
         try:

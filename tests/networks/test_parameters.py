@@ -14,50 +14,50 @@ from lenet.networks import parameters
 METADATA = {"network": "small"}
 
 
-def shared(rng):
+def make_shared(rng):
     return {"layer0.w": theano.shared(rng.randn(3, 2).astype("float32")),
             "layer0.b": theano.shared(rng.randn(2).astype("float32"))}
 
 
-def values(params):
+def get_values(params):
     return {name: param.get_value() for name, param in params.items()}
 
 
 @pytest.fixture
-def saved(rng, tmp_path):
+def saved_file(rng, tmp_path):
     """(parameters, path of the file that has them)"""
-    params = shared(rng)
+    params = make_shared(rng)
     path = str(tmp_path / "network.safetensors")
     parameters.write(path, parameters.values(params), METADATA)
     return params, path
 
 
-def test_what_was_saved_is_loaded_to_the_last_bit(saved, rng):
-    params, path = saved
-    loaded = shared(rng)
+def test_what_was_saved_is_loaded_to_the_last_bit(saved_file, rng):
+    params, path = saved_file
+    loaded = make_shared(rng)
     arrays, metadata = parameters.read(path)
     parameters.fill(loaded, arrays, path)
     assert metadata == METADATA
-    for name, value in values(params).items():
+    for name, value in get_values(params).items():
         assert loaded[name].get_value().tobytes() == value.tobytes()
 
 
-def test_the_same_parameters_make_the_same_file(saved, tmp_path):
-    params, path = saved
-    parameters.write(str(tmp_path / "again"), values(params), METADATA)
+def test_the_same_parameters_make_the_same_file(saved_file, tmp_path):
+    params, path = saved_file
+    parameters.write(str(tmp_path / "again"), get_values(params), METADATA)
     assert (tmp_path / "again").read_bytes() == open(path, "rb").read()
 
 
-def test_other_programs_can_read_it(saved):
-    params, path = saved
+def test_other_programs_can_read_it(saved_file):
+    params, path = saved_file
     arrays = safetensors.numpy.load_file(path)
     numpy.testing.assert_array_equal(arrays["layer0.w"], params["layer0.w"].get_value())
 
 
-def refused(path, rng, match):
+def check_refusal(path, rng, match):
     """Loading is refused, in one line that names the file, and changes no parameter."""
-    params = shared(rng)
-    before = values(params)
+    params = make_shared(rng)
+    before = get_values(params)
     with pytest.raises(DataError, match=match) as error:
         parameters.fill(params, parameters.read(path)[0], path)
     assert path in str(error.value)
@@ -66,11 +66,11 @@ def refused(path, rng, match):
 
 
 def test_a_missing_file(rng, tmp_path):
-    refused(str(tmp_path / "none"), rng, "not found")
+    check_refusal(str(tmp_path / "none"), rng, "not found")
 
 
 def test_a_folder(rng, tmp_path):
-    refused(str(tmp_path), rng, "cannot be read|no intact file")
+    check_refusal(str(tmp_path), rng, "cannot be read|no intact file")
 
 
 @pytest.mark.parametrize("content", [
@@ -79,14 +79,14 @@ def test_a_folder(rng, tmp_path):
 ])
 def test_a_file_of_another_kind(content, rng, tmp_path):
     (tmp_path / "other").write_bytes(content)
-    refused(str(tmp_path / "other"), rng, "no intact file of parameters")
+    check_refusal(str(tmp_path / "other"), rng, "no intact file of parameters")
 
 
 @pytest.mark.parametrize("length", [4, 60, -1])
-def test_a_truncated_file(length, saved, rng, tmp_path):
-    content = open(saved[1], "rb").read()
+def test_a_truncated_file(length, saved_file, rng, tmp_path):
+    content = open(saved_file[1], "rb").read()
     (tmp_path / "part").write_bytes(content[:length])
-    refused(str(tmp_path / "part"), rng, "no intact file of parameters")
+    check_refusal(str(tmp_path / "part"), rng, "no intact file of parameters")
 
 
 @pytest.mark.parametrize("change, match", [
@@ -99,11 +99,11 @@ def test_a_truncated_file(length, saved, rng, tmp_path):
     (lambda arrays: arrays.update({"layer0.b": numpy.array([numpy.inf, 1])}), "infinite"),
 ])
 def test_parameters_that_do_not_fit(change, match, rng, tmp_path):
-    arrays = values(shared(rng))
+    arrays = get_values(make_shared(rng))
     change(arrays)
     path = str(tmp_path / "foreign")
     safetensors.numpy.save_file(arrays, path, METADATA)
-    refused(path, rng, match)
+    check_refusal(path, rng, match)
 
 
 def test_a_type_that_numpy_lacks(rng, tmp_path):
@@ -111,24 +111,25 @@ def test_a_type_that_numpy_lacks(rng, tmp_path):
               b'"layer0.b":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}')
     header += b" " * (-len(header) % 8)
     (tmp_path / "bf16").write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
-    refused(str(tmp_path / "bf16"), rng, "no intact file|another network|of type")
+    check_refusal(str(tmp_path / "bf16"), rng, "no intact file|another network|of type")
 
 
-def test_a_file_of_double_precision_is_converted(saved, rng):
-    params, path = saved
+def test_a_file_of_double_precision_is_converted(saved_file, rng):
+    params, path = saved_file
     safetensors.numpy.save_file(
-        {name: value.astype("float64") for name, value in values(params).items()}, path, METADATA
+        {name: value.astype("float64") for name, value in get_values(params).items()},
+        path, METADATA
     )
-    loaded = shared(rng)
+    loaded = make_shared(rng)
     parameters.fill(loaded, parameters.read(path)[0], path)
     assert loaded["layer0.w"].get_value().dtype == "float32"
-    numpy.testing.assert_array_equal(values(loaded)["layer0.w"], values(params)["layer0.w"])
+    numpy.testing.assert_array_equal(get_values(loaded)["layer0.w"], get_values(params)["layer0.w"])
 
 
-def test_a_file_that_cannot_be_written_is_left_alone(saved, tmp_path):
+def test_a_file_that_cannot_be_written_is_left_alone(saved_file, tmp_path):
     with pytest.raises(DataError, match="cannot be written"):
-        parameters.write(str(tmp_path / "none" / "file"), values(saved[0]), METADATA)
+        parameters.write(str(tmp_path / "none" / "file"), get_values(saved_file[0]), METADATA)
     (tmp_path / "folder").mkdir()
     with pytest.raises(DataError, match="cannot be written"):
-        parameters.write(str(tmp_path / "folder"), values(saved[0]), METADATA)
+        parameters.write(str(tmp_path / "folder"), get_values(saved_file[0]), METADATA)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["folder", "network.safetensors"]

@@ -27,29 +27,29 @@ LENET = ["convolutional_mlp.py", "--nkerns", 3, 4, "--n-hidden", 10, "--batch-si
 NETWORK3 = ["network3.py", "--dropout", 0.5, "--mini-batch-size", 20, "--epochs", 3]
 
 
-def path_of(name):
+def script_path(name):
     return os.path.join(REPOSITORY, "scripts", name)
 
 
-def command(n, name, *arguments, before=()):
+def make_command(n, name, *arguments, before=()):
     """The command line of a training on ``n`` ranks; one needs no mpiexec."""
-    python = [sys.executable, *before, path_of(name)]
+    python = [sys.executable, *before, script_path(name)]
     if n > 1:
-        python = [MPIEXEC, "-n", n, sys.executable, "-m", "mpi4py", *before, path_of(name)]
+        python = [MPIEXEC, "-n", n, sys.executable, "-m", "mpi4py", *before, script_path(name)]
     return [str(word) for word in [*python, *arguments]]
 
 
 def run(n, *arguments, before=(), **changes):
-    return finished(command(n, *arguments, before=before), **changes)
+    return run_to_end(make_command(n, *arguments, before=before), **changes)
 
 
-def finished(words, cwd=None, **changes):
+def run_to_end(words, cwd=None, **changes):
     changes.setdefault("OMP_NUM_THREADS", "1")
     return subprocess.run(list(map(str, words)), env=environment(**changes), cwd=cwd, text=True,
                           capture_output=True, timeout=300)
 
 
-def contents(folder):
+def read_contents(folder):
     """The arrays of a run, as bytes, and its log without the seconds."""
     arrays = {}
     for name in ("model", "last"):
@@ -89,9 +89,9 @@ def test_parameters_are_equal_bit_by_bit_on_1_2_and_4_ranks(tmp_path, alone, tra
         assert process.returncode == 0, process.stderr
         # Only rank 0 prints, and what one process prints.
         assert process.stdout.splitlines() == expected
-        assert contents(tmp_path / str(n)) == contents(folder)
+        assert read_contents(tmp_path / str(n)) == read_contents(folder)
     epochs = {LENET[0]: 2, NETWORK3[0]: 3}[training[0]]
-    assert len(contents(folder)[1]) == 1 + epochs and len(expected) > epochs
+    assert len(read_contents(folder)[1]) == 1 + epochs and len(expected) > epochs
 
 
 @needs_mpi
@@ -103,7 +103,7 @@ def test_layers_that_do_not_learn_are_resumed_on_all_ranks(tmp_path, alone, smal
     run(1, *training, "--n-epochs", 1, "--output", part)
     process = run(2, LENET[0], "--resume", part, "--n-epochs", 2)
     assert process.returncode == 0, process.stderr
-    assert contents(part) == contents(whole)
+    assert read_contents(part) == read_contents(whole)
 
 
 TOGETHER = """
@@ -131,7 +131,7 @@ print(*range(world.rank, 10))
 
 @needs_mpi
 def test_three_ranks_add_up_share_and_agree():
-    process = finished([MPIEXEC, "-n", 3, sys.executable, "-m", "mpi4py", "-c", TOGETHER])
+    process = run_to_end([MPIEXEC, "-n", 3, sys.executable, "-m", "mpi4py", "-c", TOGETHER])
     assert process.returncode == 0, process.stderr
     assert process.stdout == "0 1 2 3 4 5 6 7 8 9\n"
 
@@ -183,7 +183,7 @@ def test_a_rank_is_killed_and_the_run_resumed_on_other_numbers(tmp_path, alone, 
         options = [options[0], "--resume", tmp_path / "killed"]
     process = run(last, *options)
     assert process.returncode == 0, process.stderr
-    assert contents(tmp_path / "killed") == contents(undisturbed)
+    assert read_contents(tmp_path / "killed") == read_contents(undisturbed)
 
 
 # Runs a script in the folder 0 or 1, with the variables RANK0_* or RANK1_* as its own.
@@ -200,8 +200,8 @@ os.execv(sys.executable, [sys.executable, "-m", "mpi4py", *sys.argv[1:]])
 
 def run_differing(*arguments, **changes):
     """Run a script on two ranks, as ``BY_RANK`` says."""
-    return finished([MPIEXEC, "-n", 2, sys.executable, "-c", BY_RANK, path_of(arguments[0]),
-                     *arguments[1:]], **changes)
+    return run_to_end([MPIEXEC, "-n", 2, sys.executable, "-c", BY_RANK, script_path(arguments[0]),
+                       *arguments[1:]], **changes)
 
 
 @needs_mpi
@@ -239,8 +239,8 @@ def test_threads_are_a_fact_of_a_rank(monkeypatch):
 
 @needs_mpi
 def test_ranks_with_other_options_are_refused(small_dataset):
-    one = [sys.executable, "-m", "mpi4py", path_of("mlp.py"), "--shards", "2", "--seed"]
-    process = finished([MPIEXEC, "-n", 1, *one, 3, ":", "-n", 1, *one, 4])
+    one = [sys.executable, "-m", "mpi4py", script_path("mlp.py"), "--shards", "2", "--seed"]
+    process = run_to_end([MPIEXEC, "-n", 1, *one, 3, ":", "-n", 1, *one, 4])
     assert_refused(process, 2, "--seed 4", "expected mlp.py --shards 2 --seed 3")
 
 
@@ -295,10 +295,10 @@ def begin(words, **changes):
     for line in mpiexec.stdout:
         if line.startswith("Training mini-batch"):
             break
-    return mpiexec, ranks_of(mpiexec.pid)
+    return mpiexec, find_ranks(mpiexec.pid)
 
 
-def ranks_of(pid):
+def find_ranks(pid):
     """The processes of Python among the descendants of a process, the oldest first."""
     parents = {}
     for entry in filter(str.isdigit, os.listdir("/proc")):
@@ -314,7 +314,7 @@ def ranks_of(pid):
 
 def wait_for_the_end(processes):
     """Wait until processes have gone, or are waiting for init to take notice of it."""
-    def runs(process):
+    def is_running(process):
         try:
             with open(f"/proc/{process}/stat") as stat:
                 return stat.read().rpartition(")")[2].split()[0] != "Z"
@@ -322,7 +322,7 @@ def wait_for_the_end(processes):
             return False
 
     end = time.monotonic() + 60
-    while any(map(runs, processes)):
+    while any(map(is_running, processes)):
         assert time.monotonic() < end
         time.sleep(0.05)
 
@@ -330,8 +330,8 @@ def wait_for_the_end(processes):
 @needs_mpi
 @pytest.mark.parametrize("stopped", [0, 1])
 def test_a_rank_that_hangs_ends_all_after_the_timeout(small_dataset, stopped):
-    mpiexec, processes = begin(command(2, *NETWORK3[:-1], 10 ** 6, "--dataset", small_dataset,
-                                       "--shards", 2, "--timeout", 0.5, before=["-c", KILLED]),
+    mpiexec, processes = begin(make_command(2, *NETWORK3[:-1], 10 ** 6, "--dataset", small_dataset,
+                                            "--shards", 2, "--timeout", 0.5, before=["-c", KILLED]),
                                KILL_RANK=str(stopped), KILL_STEPS="9", KILL_SECONDS="hang")
     _, err = mpiexec.communicate(timeout=120)
     assert mpiexec.returncode == 1
@@ -342,8 +342,8 @@ def test_a_rank_that_hangs_ends_all_after_the_timeout(small_dataset, stopped):
 @needs_mpi
 @pytest.mark.parametrize("to_mpiexec", [True, False])
 def test_sigterm_ends_all_ranks_after_the_minibatch(tmp_path, small_dataset, to_mpiexec):
-    mpiexec, processes = begin(command(2, *NETWORK3[:-1], 10 ** 6, "--dataset", small_dataset,
-                                       "--shards", 2, "--output", tmp_path / "run"))
+    mpiexec, processes = begin(make_command(2, *NETWORK3[:-1], 10 ** 6, "--dataset", small_dataset,
+                                            "--shards", 2, "--output", tmp_path / "run"))
     os.kill(mpiexec.pid if to_mpiexec else processes[0], signal.SIGTERM)
     _, err = mpiexec.communicate(timeout=120)
     assert mpiexec.returncode == 128 + signal.SIGTERM
@@ -400,15 +400,15 @@ BY_CABLE = {"UCX_TLS": "tcp,self", "UCX_NET_DEVICES": "eth0"}
 @needs_mpi
 def test_two_hosts_give_the_parameters_of_one(tmp_path, alone, two_hosts):
     (script, *options), folder, _ = alone(*LENET)
-    process = finished([*two_hosts, sys.executable, "-m", "mpi4py", path_of(script), *options,
-                        "--output", tmp_path / "two"], **BY_CABLE)
+    process = run_to_end([*two_hosts, sys.executable, "-m", "mpi4py", script_path(script), *options,
+                          "--output", tmp_path / "two"], **BY_CABLE)
     assert process.returncode == 0, process.stderr
-    assert contents(tmp_path / "two") == contents(folder)
+    assert read_contents(tmp_path / "two") == read_contents(folder)
 
 
 @needs_mpi
 def test_a_cut_cable_ends_both_hosts_after_the_timeout(tmp_path, small_dataset, two_hosts):
-    words = [*two_hosts, sys.executable, "-m", "mpi4py", path_of("network3.py"), "--epochs",
+    words = [*two_hosts, sys.executable, "-m", "mpi4py", script_path("network3.py"), "--epochs",
              10 ** 6, "--dataset", small_dataset, "--shards", 2, "--timeout", 1]
     mpiexec, processes = begin(words, **BY_CABLE)
     subprocess.run(["ip", "-n", "lenet10.91.0.2", "link", "set", "eth0", "down"], check=True)

@@ -18,7 +18,7 @@ from lenet.runs.log import read_log
 from lenet.runs.run import Run
 
 
-def a_run(folder, dataset, epochs=1, eta=0.5, layers=None, n_pixels=784, n_out=10):
+def train_run(folder, dataset, epochs=1, eta=0.5, layers=None, n_pixels=784, n_out=10):
     """Train a logistic regression, by default, and keep it in a folder."""
     datasets = load_data(str(dataset))
     network = Network(layers or [SoftmaxLayer(n_pixels, n_out)], 10, seed=3)
@@ -31,10 +31,10 @@ def a_run(folder, dataset, epochs=1, eta=0.5, layers=None, n_pixels=784, n_out=1
 @pytest.fixture
 def runs(tmp_path, small_dataset):
     """Three runs: two logistic regressions, one of them hardly trained, and a perceptron."""
-    return [a_run(tmp_path / "long", small_dataset, 3),
-            a_run(tmp_path / "short", small_dataset, 1, 0.001),
-            a_run(tmp_path / "hidden", small_dataset, 1,
-                  layers=[FullyConnectedLayer(784, 12), SoftmaxLayer(12, 10)])]
+    return [train_run(tmp_path / "long", small_dataset, 3),
+            train_run(tmp_path / "short", small_dataset, 1, 0.001),
+            train_run(tmp_path / "hidden", small_dataset, 1,
+                      layers=[FullyConnectedLayer(784, 12), SoftmaxLayer(12, 10)])]
 
 
 def test_what_tells_runs_apart(runs, small_sets, tmp_path):
@@ -105,7 +105,7 @@ def test_the_command(runs, script, tmp_path):
 
 
 def test_runs_that_agree(runs, tmp_path, small_dataset):
-    twin = a_run(tmp_path / "twin", small_dataset, 3)
+    twin = train_run(tmp_path / "twin", small_dataset, 3)
     _, differences = compare([runs[0], twin], str(tmp_path / "new"))
     assert [(len(d.indices), d.file) for d in differences] == [(0, None)] * 2
     assert os.listdir(tmp_path / "new") == ["curves.png"]
@@ -120,10 +120,10 @@ def test_runs_that_cannot_be_compared(runs, small_sets, tmp_path, script, rng):
     shoes = write_arrays(str(tmp_path / "shoes"), shoes, ["shoe", "bag"])
     large = [(rng.randint(0, 256, (20, 1, 30, 30)).astype("uint8"), numpy.arange(20) % 10)] * 3
     large = write_arrays(str(tmp_path / "large"), large, [str(n) for n in range(10)])
-    others = [(a_run(tmp_path / "a", changed), "trained on other examples"),
-              (a_run(tmp_path / "b", fewer), "sets of sizes [100, 100, 100]"),
-              (a_run(tmp_path / "c", shoes, n_out=2), "classes ['shoe', 'bag']"),
-              (a_run(tmp_path / "d", large, n_pixels=900), "images of shape (1, 30, 30)"),
+    others = [(train_run(tmp_path / "a", changed), "trained on other examples"),
+              (train_run(tmp_path / "b", fewer), "sets of sizes [100, 100, 100]"),
+              (train_run(tmp_path / "c", shoes, n_out=2), "classes ['shoe', 'bag']"),
+              (train_run(tmp_path / "d", large, n_pixels=900), "images of shape (1, 30, 30)"),
               (tmp_path / "a" / "model.safetensors", "holds no run"),
               (tmp_path / "none", "holds no run")]
     for other, words in others:

@@ -130,9 +130,9 @@ def test_a_picture_needs_no_dataset(tmp_path, small_sets, script):
         assert_refused(script("look.py", *options, *wrong), 1, "the classes", "--dataset")
 
 
-def test_by_command(script, saved, small_dataset, tmp_path):
+def test_by_command(script, saved_path, small_dataset, tmp_path):
     output = tmp_path / "pictures"
-    process = script("look.py", saved, "--output", output, "--dataset", small_dataset)
+    process = script("look.py", saved_path, "--output", output, "--dataset", small_dataset)
     assert process.returncode == 0, process.stderr
     assert process.stdout.splitlines() == [
         str(output / name) for name in ("network.png", "weights.png", "confusion.png",
@@ -149,31 +149,31 @@ def test_weights_are_columns(rng):
 
 
 @pytest.fixture
-def saved(tmp_path):
+def saved_path(tmp_path):
     model = LogisticRegression(T.matrix("x"), 784, 10)
     networks.save_model(str(tmp_path / "model"), model, NAMES, (1, 28, 28), "digit")
     return str(tmp_path / "model")
 
 
-def test_a_damaged_log_is_found_before_anything_is_drawn(saved, tmp_path, small_dataset):
+def test_a_damaged_log_is_found_before_anything_is_drawn(saved_path, tmp_path, small_dataset):
     (tmp_path / "RUN").mkdir()
-    os.rename(saved, str(tmp_path / "RUN" / "model.safetensors"))
+    os.rename(saved_path, str(tmp_path / "RUN" / "model.safetensors"))
     (tmp_path / "RUN" / "log.csv").write_text(LOG[:-12])
     with pytest.raises(DataError, match="no log of a run"):
         look.look(str(tmp_path / "RUN"), str(tmp_path / "out"), small_dataset)
     assert not (tmp_path / "out").exists()
 
 
-def test_what_is_refused(saved, tmp_path, small_dataset, small_sets):
+def test_what_is_refused(saved_path, tmp_path, small_dataset, small_sets):
     output = str(tmp_path / "out")
     for index in (-1, 120):
         with pytest.raises(UsageError, match=f"index {index}; expected 0 to 119"):
-            look.look(saved, output, small_dataset, index=index)
+            look.look(saved_path, output, small_dataset, index=index)
     with pytest.raises(DataError, match="none.png: not found"):
-        look.look(saved, output, small_dataset, image=str(tmp_path / "none.png"))
+        look.look(saved_path, output, small_dataset, image=str(tmp_path / "none.png"))
     small = write_dataset(tmp_path / "other.pkl.gz", [[x[:, :256], y] for x, y in small_sets])
     with pytest.raises(DataError, match=r"shape \(1, 16, 16\), but .* \(1, 28, 28\)"):
-        look.look(saved, output, small)
+        look.look(saved_path, output, small)
     assert not os.path.exists(output)
     with pytest.raises(DataError, match="cannot be made"):
-        look.look(saved, saved, small_dataset)  # a file in the place of the folder
+        look.look(saved_path, saved_path, small_dataset)  # a file in the place of the folder

@@ -11,7 +11,7 @@ from lenet.errors import UsageError
 from lenet.reports.summary import build_by_name, format_table, measure_fields, summarize_network
 
 
-def rows_of(kind, image_shape=(1, 28, 28), **arguments):
+def summarize(kind, image_shape=(1, 28, 28), **arguments):
     return summarize_network(build_by_name(kind, image_shape, **arguments), image_shape)
 
 
@@ -20,7 +20,7 @@ def column(rows, name):
 
 
 def test_lenet5_of_1998_has_the_papers_figures():
-    rows = rows_of("LeNet5_1998")
+    rows = summarize("LeNet5_1998")
     assert column(rows, "layer") == ["C1", "S2", "C3", "S4", "C5", "F6", "output"]
     # Section II.B; the sums are those of its last sentence.
     parameters = [156, 12, 1516, 32, 48120, 10164, 0]
@@ -35,12 +35,12 @@ def test_lenet5_of_1998_has_the_papers_figures():
 
 
 def test_figures_of_the_texts():
-    book = rows_of("Network")
+    book = summarize("Network")
     assert (book[0].parameters, book[2].parameters) == (520, 288100)
     assert (book[0].output, book[1].output) == ((20, 24, 24), (20, 12, 12))
-    assert rows_of("MLP", n_hidden=30)[0].parameters == 23550
+    assert summarize("MLP", n_hidden=30)[0].parameters == 23550
     # 16 maps that see all 6 maps below, 5 x 5 of each: 16 * 6 * 25.
-    assert rows_of("LeNet5_1998", connections="full")[2].weights == 2400
+    assert summarize("LeNet5_1998", connections="full")[2].weights == 2400
 
 
 @pytest.mark.parametrize("kind, arguments", [
@@ -60,7 +60,7 @@ def test_every_kind(kind, arguments):
     assert rows[-1].output == values[-1].shape[1:] == (10,)
 
 
-def seen(unit, steps):
+def find_seen(unit, steps):
     """(first, last) line of pixels that a unit sees through (window, stride) of each step."""
     first = last = unit
     for window, stride in reversed(steps):
@@ -70,15 +70,15 @@ def seen(unit, steps):
 
 def test_sizes_that_differ_in_rows_and_columns():
     image_shape, filters, windows = (3, 40, 29), (5, 3), (2, 3)
-    rows = rows_of("LeNet5", image_shape, nkerns=(2, 3), filter_size=filters, poolsize=windows,
-                   n_hidden=4, n_out=7)
+    rows = summarize("LeNet5", image_shape, nkerns=(2, 3), filter_size=filters, poolsize=windows,
+                     n_hidden=4, n_out=7)
     # (40 - 4, 29 - 2) = (36, 27) -> (18, 9) -> (18 - 4, 9 - 2) = (14, 7) -> (7, 2)
     shapes = [(2, 36, 27), (2, 18, 9), (3, 14, 7), (3, 7, 2), (4,), (7,)]
     assert column(rows, "output") == shapes
     for number in range(4):
         for axis in (0, 1):
             steps = [(filters[axis], 1), (windows[axis], windows[axis])] * 2
-            (first, last), (following, _) = (seen(unit, steps[:number + 1]) for unit in (0, 1))
+            (first, last), (following, _) = (find_seen(unit, steps[:number + 1]) for unit in (0, 1))
             assert rows[number].field[axis] == last - first + 1
             assert rows[number].stride[axis] == following - first
     # Each unit of a map counts one by one: its window in each map below, and a bias.
@@ -115,7 +115,7 @@ def test_dead_units_see_what_others_see():
 
 
 def test_the_table():
-    rows = rows_of("LeNet5_1998")
+    rows = summarize("LeNet5_1998")
     lines = format_table(rows, 10).splitlines()
     assert lines[1].split() == ["C1", "convolution", *"6 x 28 x 28".split(), "150", "156",
                                 "122,304", "117,600", *"5 x 5".split(), *"1 x 1".split(),
@@ -126,7 +126,7 @@ def test_the_table():
 
 def test_images_that_only_the_arguments_suit():
     # (6, 6) -> (5, 5) -> (5, 5) -> (4, 4) -> (4, 4)
-    rows = rows_of("LeNet5", (1, 6, 6), filter_size=(2, 2), poolsize=(1, 1))
+    rows = summarize("LeNet5", (1, 6, 6), filter_size=(2, 2), poolsize=(1, 1))
     assert column(rows, "output") == [(20, 5, 5), (50, 4, 4), (500,), (10,)]
 
 

@@ -32,7 +32,7 @@ def small_network():
     return Network([FullyConnectedLayer(784, 12, p_dropout=0.3), SoftmaxLayer(12, 10)], 10, seed=3)
 
 
-def trained(dataset, run=None, epochs=3, network=None):
+def train_network(dataset, run=None, epochs=3, network=None):
     network = network or small_network()
     datasets = load_data(dataset)
     train, validation, test = datasets
@@ -41,7 +41,7 @@ def trained(dataset, run=None, epochs=3, network=None):
     return network, result
 
 
-def values(network):
+def get_values(network):
     return {name: param.get_value() for name, param in networks.named_params(network).items()}
 
 
@@ -51,7 +51,7 @@ def assert_same(found, expected):
         assert found[name].tobytes() == expected[name].tobytes(), name
 
 
-def without_seconds(rows):
+def drop_seconds(rows):
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
 
@@ -62,30 +62,30 @@ def three_epochs(mnist_arrays, tmp_path_factory):
     dataset = write_dataset(home / "small.pkl.gz", [
         (x[:n], y[:n]) for (x, y), n in zip(mnist_arrays, (250, 130, 120))])
     folder = str(home / "kept")
-    return (folder,) + trained(dataset, Run.create(folder, {"a": 1}))
+    return (folder,) + train_network(dataset, Run.create(folder, {"a": 1}))
 
 
 @pytest.fixture
-def kept(three_epochs, tmp_path):
+def kept_run(three_epochs, tmp_path):
     """The same, in a folder that a test may change."""
     return (shutil.copytree(three_epochs[0], str(tmp_path / "kept")), *three_epochs[1:])
 
 
-def test_keeping_changes_nothing(kept, small_dataset):
-    _, network, result = kept
-    alone, alone_result = trained(small_dataset)
-    assert_same(values(network), values(alone))
+def test_keeping_changes_nothing(kept_run, small_dataset):
+    _, network, result = kept_run
+    alone, alone_result = train_network(small_dataset)
+    assert_same(get_values(network), get_values(alone))
     assert (result.best_iteration, result.test_error) == (
         alone_result.best_iteration, alone_result.test_error)
 
 
-def test_what_a_run_holds(kept):
-    folder, network, result = kept
+def test_what_a_run_holds(kept_run):
+    folder, network, result = kept_run
     assert sorted(os.listdir(folder)) == [
         ".lock", "curves.png", "last.safetensors", "log.csv", "model.safetensors"]
     arrays, metadata = parameters.read(os.path.join(folder, "last.safetensors"))
     random = arrays.pop("random0")
-    assert_same(arrays, values(network))
+    assert_same(arrays, get_values(network))
     state, = find_random_states(network.layers[-1].cost(network))
     assert_same({"random0": random}, {"random0": state.get_value()})
     assert json.loads(metadata["state"])["settings"] == {"a": 1}
@@ -94,18 +94,18 @@ def test_what_a_run_holds(kept):
         assert file.read(8) == b"\x89PNG\r\n\x1a\n"
 
 
-def test_the_dataset_of_a_run(kept, small_dataset, tmp_path):
-    assert runs.dataset_of(kept[0], "other") == "other"  # begun without a command
+def test_the_dataset_of_a_run(kept_run, small_dataset, tmp_path):
+    assert runs.dataset_of(kept_run[0], "other") == "other"  # begun without a command
     folder = str(tmp_path / "run")
-    trained(small_dataset, Run.create(folder, {"dataset": small_dataset}), epochs=1)
+    train_network(small_dataset, Run.create(folder, {"dataset": small_dataset}), epochs=1)
     for path in (folder, os.path.join(folder, "model.safetensors")):
         assert runs.dataset_of(path, "other") == small_dataset
     for path in (str(tmp_path), str(tmp_path / "none")):
         assert runs.dataset_of(path, "other") == "other"
 
 
-def test_the_log_has_a_row_for_each_validation(kept):
-    folder, _, result = kept
+def test_the_log_has_a_row_for_each_validation(kept_run):
+    folder, _, result = kept_run
     with open(os.path.join(folder, "log.csv")) as file:
         assert file.readline() == "iteration,epoch,cost,validation,test,seconds\n"
     rows = read_log(os.path.join(folder, "log.csv"))
@@ -124,7 +124,7 @@ def test_the_cost_is_the_mean_since_the_row_before(small_dataset, tmp_path):
     costs = []
     run.minibatch_ends = lambda result: (costs.append(result.cost),
                                          Run.minibatch_ends(run, result))
-    trained(small_dataset, run, epochs=2)
+    train_network(small_dataset, run, epochs=2)
     assert [row["cost"] for row in run.rows] == pytest.approx(
         [numpy.mean(costs[:25]), numpy.mean(costs[25:])], rel=1e-12)
 
@@ -141,12 +141,12 @@ def test_a_training_that_diverges_leaves_its_best_parameters(small_dataset, tmp_
     run.validated(1, 25, 0.5)
     run.improved(1, 25, 0.4)
     run.iteration_ends(result)
-    best = values(network)
+    best = get_values(network)
     for param in network.params:
         param.set_value(param.get_value() * numpy.nan)
     result.stopped = "diverged"
     run.training_ends(result)
-    assert_same(values(networks.load_model(folder).model), best)
+    assert_same(get_values(networks.load_model(folder).model), best)
     row, = read_log(os.path.join(folder, "log.csv"))
     assert (row["validation"], row["test"]) == (0.5, 0.4)
 
@@ -154,11 +154,11 @@ def test_a_training_that_diverges_leaves_its_best_parameters(small_dataset, tmp_
 def test_the_best_parameters_are_those_of_the_best_epoch(small_dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(runs, "LARGEST_SHARE", math.inf)
     folder = str(tmp_path / "run")
-    _, result = trained(small_dataset, Run.create(folder, {}), epochs=8)
+    _, result = train_network(small_dataset, Run.create(folder, {}), epochs=8)
     best_epoch = (result.best_iteration + 1) // 25
-    network, _ = trained(small_dataset, epochs=best_epoch)
+    network, _ = train_network(small_dataset, epochs=best_epoch)
     saved = networks.load_model(folder)
-    assert_same(values(saved.model), values(network))
+    assert_same(get_values(saved.model), get_values(network))
     validation = load_data(small_dataset)[1]
     assert 1 - saved.model.accuracy(validation) == pytest.approx(
         result.best_validation_error, abs=1e-12)
@@ -174,34 +174,35 @@ def stop(run, stop_after):
 
 
 def test_an_interrupted_run_ends_as_if_it_had_not_been(small_dataset, tmp_path):
-    whole, whole_result = trained(small_dataset, Run.create(str(tmp_path / "whole"), {}), epochs=4)
+    run = Run.create(str(tmp_path / "whole"), {})
+    whole, whole_result = train_network(small_dataset, run, epochs=4)
     folder = str(tmp_path / "run")
     # In the first epoch, at the end of one, in the third; each time in a new network.
     for stop_after in (7, 25, 61):
         run = Run.create(folder, {}) if stop_after == 7 else Run.resume(folder)
         stop(run, stop_after)
         with pytest.raises(Interrupted, match="--resume %s" % folder):
-            trained(small_dataset, run, epochs=4)
-    network, result = trained(small_dataset, Run.resume(folder), epochs=4)
-    assert_same(values(network), values(whole))
+            train_network(small_dataset, run, epochs=4)
+    network, result = train_network(small_dataset, Run.resume(folder), epochs=4)
+    assert_same(get_values(network), get_values(whole))
     assert vars(result) == vars(whole_result)
     logs = [read_log(str(tmp_path / name / "log.csv")) for name in ("run", "whole")]
-    assert without_seconds(logs[0]) == without_seconds(logs[1])
+    assert drop_seconds(logs[0]) == drop_seconds(logs[1])
     models_ = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("run", "whole")]
     assert models_[0] == models_[1]
 
 
-def test_a_finished_run_is_only_reported(kept, small_dataset):
-    folder, network, result = kept
-    again, again_result = trained(small_dataset, Run.resume(folder))
-    assert_same(values(again), values(network))
+def test_a_finished_run_is_only_reported(kept_run, small_dataset):
+    folder, network, result = kept_run
+    again, again_result = train_network(small_dataset, Run.resume(folder))
+    assert_same(get_values(again), get_values(network))
     assert vars(again_result) == dict(vars(result), cost=again_result.cost)
 
 
-def test_a_finished_run_goes_on_to_more_epochs(kept, small_dataset):
-    again, _ = trained(small_dataset, Run.resume(kept[0]), epochs=5)
-    whole, _ = trained(small_dataset, epochs=5)
-    assert_same(values(again), values(whole))
+def test_a_finished_run_goes_on_to_more_epochs(kept_run, small_dataset):
+    again, _ = train_network(small_dataset, Run.resume(kept_run[0]), epochs=5)
+    whole, _ = train_network(small_dataset, epochs=5)
+    assert_same(get_values(again), get_values(whole))
 
 
 def test_patience_that_ran_out_stays_so(tmp_path, small_dataset):
@@ -224,7 +225,7 @@ def test_patience_that_ran_out_stays_so(tmp_path, small_dataset):
 KILLED = """
 import math, os, sys
 from lenet.runs import run as runs
-from test_run import trained
+from test_run import train_network
 
 
 class Told(runs.Run):
@@ -236,14 +237,14 @@ class Told(runs.Run):
 runs.LARGEST_SHARE = math.inf  # save after every minibatch: most kills hit a file being written
 folder, dataset = sys.argv[1:]
 begun = os.path.exists(folder + "/last.safetensors")
-trained(dataset, Told.resume(folder) if begun else Told.create(folder, {}), epochs=40)
+train_network(dataset, Told.resume(folder) if begun else Told.create(folder, {}), epochs=40)
 """
 
 
 @pytest.mark.parametrize("times", [1, pytest.param(20, marks=pytest.mark.campaign)])
 def test_killed_at_any_instant(times, small_sets, tmp_path, rng):
     dataset = write_dataset(tmp_path / "set.pkl.gz", small_sets)
-    network, result = trained(dataset, Run.create(str(tmp_path / "whole"), {}), epochs=40)
+    network, result = train_network(dataset, Run.create(str(tmp_path / "whole"), {}), epochs=40)
     folder = tmp_path / "run"
     tests = os.path.dirname(os.path.abspath(__file__))
     paths = os.pathsep.join([tests, os.path.dirname(tests)])
@@ -263,19 +264,19 @@ def test_killed_at_any_instant(times, small_sets, tmp_path, rng):
         _, metadata = parameters.read(str(folder / "last.safetensors"))
         reached.append(json.loads(metadata["state"])["result"]["iteration"])
     assert reached == sorted(set(reached))  # each went on where the one before was killed
-    again, again_result = trained(dataset, Run.resume(str(folder)), epochs=40)
-    assert_same(values(again), values(network))
+    again, again_result = train_network(dataset, Run.resume(str(folder)), epochs=40)
+    assert_same(get_values(again), get_values(network))
     assert vars(again_result) == vars(result)
     logs = [read_log(str(tmp_path / name / "log.csv")) for name in ("run", "whole")]
-    assert without_seconds(logs[0]) == without_seconds(logs[1])
+    assert drop_seconds(logs[0]) == drop_seconds(logs[1])
     assert sorted(os.listdir(str(folder))) == sorted(os.listdir(str(tmp_path / "whole")))
 
 
 # --- refused ---------------------------------------------------------------------------------
 
 
-def test_two_processes_on_one_run(kept):
-    folder = kept[0]
+def test_two_processes_on_one_run(kept_run):
+    folder = kept_run[0]
     first = Run.resume(folder)
     with pytest.raises(DataError, match="%s: in use by process %d" % (folder, os.getpid())):
         Run.resume(folder)
@@ -283,9 +284,9 @@ def test_two_processes_on_one_run(kept):
     Run.resume(folder).lock.close()
 
 
-def test_folders_that_hold_something(kept, tmp_path):
+def test_folders_that_hold_something(kept_run, tmp_path):
     with pytest.raises(UsageError, match="holds a run already; go on with --resume"):
-        Run.create(kept[0], {})
+        Run.create(kept_run[0], {})
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.tex").write_text("")
     with pytest.raises(UsageError, match="holds thesis.tex; expected a new or an empty folder"):
@@ -300,8 +301,8 @@ def test_folders_that_cannot_be_made(tmp_path):
             Run.create(str(tmp_path / folder), {})
 
 
-def test_a_disk_that_is_full_leaves_the_old_files(kept, small_dataset):
-    folder = kept[0]
+def test_a_disk_that_is_full_leaves_the_old_files(kept_run, small_dataset):
+    folder = kept_run[0]
     before = {name: open(os.path.join(folder, name), "rb").read() for name in os.listdir(folder)}
     run = Run.resume(folder)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -309,7 +310,7 @@ def test_a_disk_that_is_full_leaves_the_old_files(kept, small_dataset):
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, hard))
     try:
         with pytest.raises(DataError, match="safetensors: cannot be written .File too large"):
-            trained(small_dataset, run, epochs=6)
+            train_network(small_dataset, run, epochs=6)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     after = {name: open(os.path.join(folder, name), "rb").read() for name in os.listdir(folder)}
@@ -317,7 +318,7 @@ def test_a_disk_that_is_full_leaves_the_old_files(kept, small_dataset):
     for name in ("model.safetensors", "last.safetensors", "curves.png"):
         assert after[name] == before[name]
     run.lock.close()
-    trained(small_dataset, Run.resume(folder), epochs=6)
+    train_network(small_dataset, Run.resume(folder), epochs=6)
 
 
 def test_folders_without_a_run(tmp_path):
@@ -326,13 +327,13 @@ def test_folders_without_a_run(tmp_path):
             Run.resume(str(tmp_path / folder))
 
 
-def test_a_run_of_another_network(kept, small_dataset):
+def test_a_run_of_another_network(kept_run, small_dataset):
     other = Network([FullyConnectedLayer(784, 13), SoftmaxLayer(13, 10)], 10)
     with pytest.raises(DataError, match='a run of the network .*"n_out": 12.*; expected'):
-        trained(small_dataset, Run.resume(kept[0]), network=other)
+        train_network(small_dataset, Run.resume(kept_run[0]), network=other)
 
 
-def test_another_dataset_of_the_same_size(kept, small_sets, tmp_path):
+def test_another_dataset_of_the_same_size(kept_run, small_sets, tmp_path):
     for change in ("labels", "images", "order"):
         sets = [[x.copy(), y.copy()] for x, y in small_sets]
         if change == "labels":
@@ -341,22 +342,22 @@ def test_another_dataset_of_the_same_size(kept, small_sets, tmp_path):
             sets[1][0][7, 300] += 0.5
         else:
             sets[0] = [part[::-1] for part in sets[0]]
-        run = Run.resume(kept[0])
+        run = Run.resume(kept_run[0])
         with pytest.raises(DataError, match="begun with other examples.*--dataset"):
-            trained(write_dataset(tmp_path / "other.pkl.gz", sets), run)
+            train_network(write_dataset(tmp_path / "other.pkl.gz", sets), run)
         run.lock.close()
-    trained(write_dataset(tmp_path / "same.pkl.gz", small_sets), Run.resume(kept[0]))
+    train_network(write_dataset(tmp_path / "same.pkl.gz", small_sets), Run.resume(kept_run[0]))
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\x08"])
-def test_the_best_parameters_are_lost(kept, content):
-    path = os.path.join(kept[0], "model.safetensors")
+def test_the_best_parameters_are_lost(kept_run, content):
+    path = os.path.join(kept_run[0], "model.safetensors")
     os.unlink(path)
     if content is not None:
         with open(path, "wb") as file:
             file.write(content)
     with pytest.raises(DataError, match="the best parameters of the run are lost.*bring"):
-        Run.resume(kept[0])
+        Run.resume(kept_run[0])
 
 
 @pytest.mark.parametrize("damage", [
@@ -368,18 +369,18 @@ def test_the_best_parameters_are_lost(kept, content):
     lambda state: state["result"].update(best_validation_error=math.nan),
     lambda state: state["result"].update(best_validation_error=None),
 ])
-def test_a_damaged_state(kept, damage):
-    path = os.path.join(kept[0], "last.safetensors")
+def test_a_damaged_state(kept_run, damage):
+    path = os.path.join(kept_run[0], "last.safetensors")
     arrays, metadata = parameters.read(path)
     state = json.loads(metadata["state"])
     damage(state)
     parameters.write(path, arrays, dict(metadata, state=json.dumps(state)))
     with pytest.raises(DataError, match="no state of a run"):
-        Run.resume(kept[0])
+        Run.resume(kept_run[0])
 
 
-def test_a_log_that_lost_rows(kept):
-    path = os.path.join(kept[0], "log.csv")
+def test_a_log_that_lost_rows(kept_run):
+    path = os.path.join(kept_run[0], "log.csv")
     with open(path) as file:
         lines = file.readlines()
     for text, match in (("".join(lines[:-1]), "2 rows in log.csv, but 3"),
@@ -390,4 +391,4 @@ def test_a_log_that_lost_rows(kept):
         with open(path, "w") as file:
             file.write(text)
         with pytest.raises(DataError, match=match):
-            Run.resume(kept[0])
+            Run.resume(kept_run[0])

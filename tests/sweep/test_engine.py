@@ -30,13 +30,13 @@ SWEEP = os.path.join(REPOSITORY, "scripts", "sweep.py")
 RATES, SIZES = ("0.5", "0.02", "1e300", "0.1"), ("50", "25")
 
 
-def grid(dataset, rates, sizes, *options):
+def make_command(dataset, rates, sizes, *options):
     """The command line of a study in which the trials with the rate 1e300 diverge."""
     return ["--script", "logistic_sgd", "--dataset", dataset, "--learning-rate", *rates,
             "--batch-size", *sizes, *options]
 
 
-def logs(dataset, rates, sizes, n_epochs, tmp_path):
+def train_alone(dataset, rates, sizes, n_epochs, tmp_path):
     """The logs of these trials, trained one by one in this process: {name: rows}."""
     found = {}
     for rate, size in itertools.product(rates, sizes):
@@ -50,7 +50,7 @@ def logs(dataset, rates, sizes, n_epochs, tmp_path):
     return found
 
 
-def python(*arguments):
+def start_python(*arguments):
     return subprocess.Popen(
         [sys.executable, *map(str, arguments)], text=True, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, env=environment(PYTHONPATH=os.pathsep.join(sys.path),
@@ -67,7 +67,7 @@ def wait_for(condition, process):
         time.sleep(0.05)
 
 
-def table_of(study):
+def read_table(study):
     try:
         with open(os.path.join(study, "table.csv"), newline="") as file:
             return list(csv.DictReader(file))
@@ -80,15 +80,16 @@ class Cluster:
 
     def __init__(self, folder):
         path = folder / "scheduler.json"
-        self.scheduler = python("-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1",
-                                "--port", 0, "--dashboard-address", "127.0.0.1:0",
-                                "--scheduler-file", path)
+        self.scheduler = start_python("-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1",
+                                      "--port", 0, "--dashboard-address", "127.0.0.1:0",
+                                      "--scheduler-file", path)
         wait_for(path.exists, self.scheduler)
         self.address = json.loads(path.read_text())["address"]
         path.unlink()
         self.workers = [
-            python("-m", "distributed.cli.dask_worker", self.address, "--no-nanny", "--nthreads",
-                   1, "--dashboard-address", "127.0.0.1:0", "--local-directory", folder)
+            start_python("-m", "distributed.cli.dask_worker", self.address, "--no-nanny",
+                         "--nthreads", 1, "--dashboard-address", "127.0.0.1:0",
+                         "--local-directory", folder)
             for _ in range(2)]
 
     def __enter__(self):
@@ -102,19 +103,19 @@ class Cluster:
 
 def test_a_worker_is_killed_then_the_scheduler_then_all_is_started_again(small_dataset, tmp_path):
     study = str(tmp_path / "study")
-    command = [SWEEP, study, *grid(small_dataset, RATES[:3], SIZES, "--n-epochs", "3"),
+    command = [SWEEP, study, *make_command(small_dataset, RATES[:3], SIZES, "--n-epochs", "3"),
                "--scheduler"]
     with Cluster(tmp_path) as cluster:
-        sweep = python(*command, cluster.address)
-        wait_for(lambda: len(table_of(study)) >= 1, sweep)
+        sweep = start_python(*command, cluster.address)
+        wait_for(lambda: len(read_table(study)) >= 1, sweep)
         cluster.workers[0].kill()
-        wait_for(lambda: len(table_of(study)) >= 3, sweep)
+        wait_for(lambda: len(read_table(study)) >= 3, sweep)
         cluster.scheduler.kill()
         _, errors = sweep.communicate(timeout=300)
         assert sweep.returncode == 1
         assert errors == ("sweep.py: the scheduler has gone, or has forgotten the trials; start "
                           "it, and this command again\n")
-    before = {row["trial"]: row for row in table_of(study)}
+    before = {row["trial"]: row for row in read_table(study)}
     assert 3 <= len(before) < 6
 
     def times():
@@ -124,13 +125,13 @@ def test_a_worker_is_killed_then_the_scheduler_then_all_is_started_again(small_d
 
     trained_before = times()
     with Cluster(tmp_path) as cluster:
-        sweep = python(*command, cluster.address)
+        sweep = start_python(*command, cluster.address)
         output, errors = sweep.communicate(timeout=300)
     assert sweep.returncode == 0, errors
     assert times() == trained_before
 
     expected = []
-    for name, rows in logs(small_dataset, RATES[:3], SIZES, 3, tmp_path).items():
+    for name, rows in train_alone(small_dataset, RATES[:3], SIZES, 3, tmp_path).items():
         _, rate, size = re.split("=|_batch-size=", name)
         best = min([row["validation"] for row in rows], default=math.inf)
         test = [str(row["test"]) for row in rows if row["validation"] == best][:1]
@@ -138,7 +139,7 @@ def test_a_worker_is_killed_then_the_scheduler_then_all_is_started_again(small_d
             "0", "", "", "diverged", "the cost is nan at iteration 1; try a smaller learning rate"]
         expected.append([name, rate, size, *ended])
     expected.sort(key=lambda row: float(row[4] or "inf"))
-    found = [list(row.values()) for row in table_of(study)]
+    found = [list(row.values()) for row in read_table(study)]
     assert found == expected
     assert [line.split()[0] for line in output.splitlines()[-6:]] == [row[0] for row in expected]
     with open(os.path.join(study, "table.png"), "rb") as file:
@@ -147,17 +148,17 @@ def test_a_worker_is_killed_then_the_scheduler_then_all_is_started_again(small_d
 
 def test_halving_picks_the_same_trials_after_a_kill(small_dataset, tmp_path):
     study = str(tmp_path / "study")
-    command = [SWEEP, study, *grid(small_dataset, RATES, SIZES[:1], "--n-epochs", "4",
-                                   "--halving", "--workers", "2")]
-    sweep = python(*command)
-    wait_for(lambda: len(table_of(study)) >= 1, sweep)
+    command = [SWEEP, study, *make_command(small_dataset, RATES, SIZES[:1], "--n-epochs", "4",
+                                           "--halving", "--workers", "2")]
+    sweep = start_python(*command)
+    wait_for(lambda: len(read_table(study)) >= 1, sweep)
     sweep.kill()
     sweep.communicate()
-    sweep = python(*command)
+    sweep = start_python(*command)
     _, printed = sweep.communicate(timeout=300)
     assert sweep.returncode == 0, printed
 
-    found = logs(small_dataset, RATES, SIZES[:1], 4, tmp_path)
+    found = train_alone(small_dataset, RATES, SIZES[:1], 4, tmp_path)
     errors = numpy.array([[row["validation"] for row in rows] or 4 * [math.inf]
                           for rows in found.values()])
     # The better 2 of 4 trials go on after an epoch, the better one of these after 2; of equal ones,
@@ -166,18 +167,18 @@ def test_halving_picks_the_same_trials_after_a_kill(small_dataset, tmp_path):
     one = two[numpy.argsort(errors[two, :2].min(axis=1), kind="stable")[:1]]
     epochs = numpy.where(numpy.isfinite(errors[:, 0]), 1, 0)
     epochs[two], epochs[one] = 2, 4
-    rows = {row["trial"]: row for row in table_of(study)}
+    rows = {row["trial"]: row for row in read_table(study)}
     for name, n, row_errors in zip(found, epochs, errors):
         assert int(rows[name]["epochs"]) == n
         assert rows[name]["validation"] == (str(row_errors[:n].min()) if n else "")
         assert rows[name]["stopped"] == {4: "n_epochs", 0: "diverged"}.get(n, "halving")
-    assert [row["epochs"] for row in table_of(study)] == ["4", "2", "1", "0"]
+    assert [row["epochs"] for row in read_table(study)] == ["4", "2", "1", "0"]
 
 
 def test_ctrl_c_saves_and_stops(small_dataset, tmp_path):
     study = str(tmp_path / "study")
-    sweep = python(SWEEP, study, "--script", "logistic_sgd", "--dataset", small_dataset,
-                   "--batch-size", "1", "--n-epochs", "100000", "--workers", "1")
+    sweep = start_python(SWEEP, study, "--script", "logistic_sgd", "--dataset", small_dataset,
+                         "--batch-size", "1", "--n-epochs", "100000", "--workers", "1")
     state = os.path.join(study, "trial", "last.safetensors")
     wait_for(lambda: os.path.exists(state), sweep)
     sweep.send_signal(signal.SIGINT)

@@ -11,7 +11,7 @@ OPTIONS = {"--seed": ["1", "2"], "--learning-rate": ["0.3", "0.1", "0.01"],
            "--nkerns": ["20,50", "6,16"], "--momentum": ["0", "0.9"]}
 
 
-def rows_of(options, rng):
+def make_rows(options, rng):
     """A row for each point of the grid, in any order; the first one has diverged."""
     rows = [dict(zip(options, values), validation=error) for values, error in zip(
         itertools.product(*options.values()), rng.uniform(0.01, 0.5, 99))]
@@ -20,13 +20,13 @@ def rows_of(options, rng):
     return rows
 
 
-def first(n):
+def take_options(n):
     return dict(itertools.islice(OPTIONS.items(), n))
 
 
 @pytest.mark.parametrize("n, n_maps", [(1, 1), (2, 1), (3, 2)])
 def test_maps(n, n_maps, rng):
-    options, rows = first(n), rows_of(first(n), rng)
+    options, rows = take_options(n), make_rows(take_options(n), rng)
     figure = picture.draw(options, rows)
     maps = [axes for axes in figure.axes if axes.images]
     assert len(maps) == n_maps
@@ -52,7 +52,7 @@ def test_maps(n, n_maps, rng):
 
 @pytest.mark.parametrize("n, dropped", [(4, 0), (2, 1)])
 def test_coordinates(n, dropped, rng):
-    options, rows = first(n), rows_of(first(n), rng)[dropped:]
+    options, rows = take_options(n), make_rows(take_options(n), rng)[dropped:]
     axes, = picture.draw(options, rows).axes
     lines = [line.get_ydata() for line in axes.lines if len(line.get_xdata()) == n + 1]
     done = [row for row in rows if row["validation"] is not None]
@@ -69,8 +69,8 @@ def test_coordinates(n, dropped, rng):
 
 def test_nothing_but_failures(rng):
     for n in (2, 4):
-        rows = [dict(row, validation=None) for row in rows_of(first(n), rng)]
-        picture.draw(first(n), rows)
+        rows = [dict(row, validation=None) for row in make_rows(take_options(n), rng)]
+        picture.draw(take_options(n), rows)
 
 
 def test_no_options(tmp_path):

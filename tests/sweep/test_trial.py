@@ -31,7 +31,7 @@ class Channel:
             return "stop"
 
 
-def state_of(folder, dataset="none", n_epochs=3, rate="0.5"):
+def make_state(folder, dataset="none", n_epochs=3, rate="0.5"):
     return types.SimpleNamespace(
         script="logistic_sgd", folder=str(folder / "trial"), cwd=str(folder), threads=1,
         device=None, epochs_name="n_epochs", n_epochs=n_epochs,
@@ -60,7 +60,7 @@ def test_a_stopped_trial_goes_on_and_a_finished_one_is_not_trained_again(
     n_epochs = 300
     run = Run.create(str(tmp_path / "alone"), {})
     _, expected = sgd_optimization_mnist(0.5, n_epochs, small_dataset, 50, observers=[run])
-    state = state_of(tmp_path, small_dataset, n_epochs)
+    state = make_state(tmp_path, small_dataset, n_epochs)
     channel = Channel(once_saved=True)
     assert trial.experiment(state, channel) is None
     assert channel.saved >= 1 and 1 <= state.epochs_done <= n_epochs
@@ -80,7 +80,7 @@ def test_a_stopped_trial_goes_on_and_a_finished_one_is_not_trained_again(
 
 
 def test_what_a_script_says_ends_the_trial(small_dataset, tmp_path):
-    row = trial.experiment(state_of(tmp_path, small_dataset, rate="0"), Channel())
+    row = trial.experiment(make_state(tmp_path, small_dataset, rate="0"), Channel())
     assert (row["stopped"], row["validation"]) == ("failed", None)
     assert row["reason"].startswith("learning rate 0.0; expected")
 
@@ -88,7 +88,7 @@ def test_what_a_script_says_ends_the_trial(small_dataset, tmp_path):
 def test_what_diverges(pretend, tmp_path):
     pretend("sys.exit('logistic_sgd.py: the cost is inf at iteration 7; "
             "try a smaller learning rate')")
-    row = trial.experiment(state_of(tmp_path), Channel())
+    row = trial.experiment(make_state(tmp_path), Channel())
     assert row == {"epochs": 0, "validation": None, "test": None, "stopped": "diverged",
                    "reason": "the cost is inf at iteration 7; try a smaller learning rate"}
 
@@ -98,7 +98,7 @@ def test_what_diverges(pretend, tmp_path):
     ("sys.stderr.write('interrupted\\n'); sys.exit(130)", "interrupted")])
 def test_a_trial_that_dies_three_times_has_failed(deed, reason, pretend, tmp_path):
     pretend("print('begun', flush=True)\n" + deed)
-    row = trial.experiment(state_of(tmp_path), Channel())
+    row = trial.experiment(make_state(tmp_path), Channel())
     assert (row["stopped"], row["reason"]) == ("failed", reason)
     assert (tmp_path / "trial.txt").read_text().count("begun") == 3
 
@@ -109,21 +109,21 @@ def test_a_trial_that_dies_twice_has_not_failed(pretend, tmp_path, monkeypatch):
             "open('done', 'w')")
     monkeypatch.setattr(trial, "read_result", lambda state: {"epochs": 3} if os.path.exists(
         str(tmp_path / "done")) else None)
-    assert trial.experiment(state_of(tmp_path), Channel()) == {"epochs": 3}
+    assert trial.experiment(make_state(tmp_path), Channel()) == {"epochs": 3}
 
 
 def test_a_run_that_was_killed_before_its_first_state_is_begun_again(pretend, tmp_path):
     (tmp_path / "trial").mkdir()
     (tmp_path / "trial" / "log.csv").write_text("iteration,")
     pretend("print(sys.argv[-2], os.listdir('.')); sys.exit(1)")
-    row = trial.experiment(state_of(tmp_path), Channel())
+    row = trial.experiment(make_state(tmp_path), Channel())
     assert row["reason"].startswith("--output ['")
     assert "'trial'" not in row["reason"]
 
 
 def test_threads_and_device(pretend, tmp_path, monkeypatch):
     pretend("print(os.environ['OMP_NUM_THREADS'], os.environ.get('THEANO_FLAGS')); sys.exit(1)")
-    state = state_of(tmp_path)
+    state = make_state(tmp_path)
     monkeypatch.delenv("THEANO_FLAGS", raising=False)
     assert trial.experiment(state, Channel())["reason"] == "1 None"
     state.threads, state.device = 3, "gpu1"
@@ -135,15 +135,15 @@ def test_threads_and_device(pretend, tmp_path, monkeypatch):
 WORKER = """
 import sys, types
 sys.path.insert(0, sys.argv[1])
-from test_trial import Channel, state_of
+from test_trial import Channel, make_state
 from lenet.sweep import trial
 import pathlib
 trial.find_script = lambda name: sys.argv[2] + "/logistic_sgd.py"
-trial.experiment(state_of(pathlib.Path(sys.argv[2])), Channel())
+trial.experiment(make_state(pathlib.Path(sys.argv[2])), Channel())
 """
 
 
-def killed_worker(tmp_path):
+def kill_worker(tmp_path):
     """Kill a worker whose training has written its number to a file; return that number."""
     worker = subprocess.Popen(
         [sys.executable, "-c", WORKER, os.path.dirname(__file__), str(tmp_path)],
@@ -154,7 +154,7 @@ def killed_worker(tmp_path):
     return int((tmp_path / "pid").read_text())
 
 
-def alive(pid):
+def is_alive(pid):
     try:
         with open(f"/proc/{pid}/stat") as file:
             return file.read().rpartition(")")[2].split()[0] != "Z"
@@ -167,30 +167,30 @@ WRITE_PID = "open('new', 'w').write(str(os.getpid())); os.rename('new', 'pid')\n
 
 def test_a_training_ends_with_its_worker(pretend, tmp_path):
     pretend(WRITE_PID + "time.sleep(1000)")
-    pid = killed_worker(tmp_path)
-    wait_for(lambda: not alive(pid))
+    pid = kill_worker(tmp_path)
+    wait_for(lambda: not is_alive(pid))
 
 
 def test_an_orphan_is_waited_for(pretend, tmp_path):
     pretend("signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + WRITE_PID
             + "while not os.path.exists('go'): time.sleep(0.05)")
-    orphan = killed_worker(tmp_path)
-    assert trial.experiment(state_of(tmp_path), Channel(calls=2)) is None  # the lock is not free
+    orphan = kill_worker(tmp_path)
+    assert trial.experiment(make_state(tmp_path), Channel(calls=2)) is None  # the lock is not free
     pretend("sys.exit('next')")
 
-    class LetsItGo(Channel):
+    class ReleasingChannel(Channel):
         def switch(self):
-            assert alive(orphan) or self.asked
+            assert is_alive(orphan) or self.asked
             (tmp_path / "go").write_text("")
             return super().switch()
 
-    channel = LetsItGo()
-    assert trial.experiment(state_of(tmp_path), channel)["reason"] == "next"
-    assert channel.asked and not alive(orphan)
+    channel = ReleasingChannel()
+    assert trial.experiment(make_state(tmp_path), channel)["reason"] == "next"
+    assert channel.asked and not is_alive(orphan)
 
 
 def test_a_trial_is_no_rank_of_the_worker(pretend, tmp_path, monkeypatch):
     monkeypatch.setenv("PMI_SIZE", "4")
     monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "4")
     pretend("print([name for name in os.environ if 'SIZE' in name]); sys.exit(1)")
-    assert trial.experiment(state_of(tmp_path), Channel())["reason"] == "[]"
+    assert trial.experiment(make_state(tmp_path), Channel())["reason"] == "[]"

@@ -24,7 +24,7 @@ def sets(rng):
     ]
 
 
-def compiled(sets, batch_size, learning_rate=0.5):
+def compile_training(sets, batch_size, learning_rate=0.5):
     x, y = T.matrix("x"), T.ivector("y")
     model = LogisticRegression(x, n_in=3, n_out=2)
     datasets = [shared_dataset(pair) for pair in sets]
@@ -40,7 +40,7 @@ def fraction_wrong(model, pair):
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 5, 7, 11])
 def test_every_validation_and_test_example_counts(sets, batch_size, rng):
-    model, functions = compiled(sets, batch_size)
+    model, functions = compile_training(sets, batch_size)
     for _ in range(3):
         model.W.set_value(rng.randn(3, 2).astype(theano.config.floatX))
         assert functions.validation_error() == fraction_wrong(model, sets[1])
@@ -48,11 +48,11 @@ def test_every_validation_and_test_example_counts(sets, batch_size, rng):
 
 
 def test_the_rest_of_the_training_set_is_dropped(sets):
-    assert compiled(sets, 4)[1].n_train_batches == 2  # 11 = 4 + 4 + 3
+    assert compile_training(sets, 4)[1].n_train_batches == 2  # 11 = 4 + 4 + 3
 
 
 def test_a_step_on_a_minibatch(sets):
-    model, functions = compiled(sets, 4, learning_rate=0.5)
+    model, functions = compile_training(sets, 4, learning_rate=0.5)
     x, y = sets[0][0][4:8], sets[0][1][4:8]  # minibatch 1
     # With zero parameters both classes have probability 1/2, and the cost is log 2.
     assert functions.train_minibatch(1) == pytest.approx(numpy.log(2))
@@ -69,13 +69,13 @@ def test_a_step_on_a_minibatch(sets):
 )
 def test_minibatches_that_cannot_be(sets, batch_size, words):
     with pytest.raises(UsageError, match=words):
-        compiled(sets, batch_size)
+        compile_training(sets, batch_size)
 
 
 @pytest.mark.parametrize("rate", [0, -1, math.nan, math.inf])
 def test_rates_that_cannot_work(sets, rate):
     with pytest.raises(UsageError, match="learning rate"):
-        compiled(sets, 4, rate)
+        compile_training(sets, 4, rate)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5])
