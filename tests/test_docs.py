@@ -16,14 +16,14 @@ def read(page):
         return file.read()
 
 
-def anchors(page):
+def list_anchors(page):
     """The headings of a page as links name them: "The result" -> "the-result"."""
     text = re.sub(r"^```.*?^```", "", read(page), flags=re.M | re.S)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
             for heading in re.findall(r"^#+ (.*)", text, re.M)}
 
 
-def dead_links(page):
+def find_dead_links(page):
     dead = []
     for link in re.findall(r"\]\(([^)]+)\)", read(page)):
         if re.match(r"https?:", link):
@@ -31,14 +31,14 @@ def dead_links(page):
         path, _, anchor = link.partition("#")
         target = os.path.normpath(os.path.join(os.path.dirname(page), path)) if path else page
         if not os.path.exists(os.path.join(REPOSITORY, target)) or \
-                anchor and anchor not in anchors(target):
+                anchor and anchor not in list_anchors(target):
             dead.append(link)
     return dead
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_links(page):
-    assert dead_links(page) == []
+    assert find_dead_links(page) == []
 
 
 @pytest.mark.parametrize("page", PAGES)

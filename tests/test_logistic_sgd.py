@@ -18,7 +18,7 @@ def layer(rng):
     return layer
 
 
-def probabilities(layer, x):
+def compute_probabilities(layer, x):
     scores = numpy.exp(x.dot(layer.W.get_value()) + layer.b.get_value())
     return scores / scores.sum(axis=1, keepdims=True)
 
@@ -32,7 +32,7 @@ def test_parameters_are_zero_at_first():
 
 def test_probabilities_and_predictions(layer, rng):
     x = rng.randn(5, 7).astype(theano.config.floatX)
-    expected = probabilities(layer, x)
+    expected = compute_probabilities(layer, x)
     p, predicted = theano.function([layer.input], [layer.p_y_given_x, layer.y_pred])(x)
     numpy.testing.assert_allclose(p, expected, rtol=1e-5)  # float32 has about 7 digits
     assert predicted.tolist() == expected.argmax(axis=1).tolist()
@@ -41,7 +41,7 @@ def test_probabilities_and_predictions(layer, rng):
 @pytest.mark.parametrize("dtype", ["int32", "int64", "uint8"])
 def test_cost_is_the_mean_and_errors_the_fraction(layer, rng, dtype):
     x = rng.randn(6, 7).astype(theano.config.floatX)
-    p = probabilities(layer, x)
+    p = compute_probabilities(layer, x)
     labels = p.argmax(axis=1)
     labels[:2] = (labels[:2] + 1) % 4  # two of six are wrong
     y = T.vector("y", dtype)
@@ -61,7 +61,7 @@ def test_the_gradient_is_predicted_minus_true(layer, rng):
     W, b = theano.function(
         [layer.input, y], T.grad(layer.negative_log_likelihood(y), layer.params)
     )(x, labels)
-    difference = probabilities(layer, x) - numpy.eye(4)[labels]
+    difference = compute_probabilities(layer, x) - numpy.eye(4)[labels]
     numpy.testing.assert_allclose(W, x.T.dot(difference) / 6, rtol=1e-4, atol=1e-6)
     numpy.testing.assert_allclose(b, difference.mean(axis=0), rtol=1e-4, atol=1e-6)
 

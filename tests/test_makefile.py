@@ -36,40 +36,40 @@ def make(tmp_path):
     return run
 
 
-def refused(process, missing, package):
+def check_refusal(process, missing, package):
     lines = process.stderr.splitlines()
     assert process.returncode == 2 and len(lines) == 1, process.stderr
     assert missing in lines[0] and "sudo apt-get install " + package in lines[0]
 
 
 def test_no_python(make):
-    refused(make(), "no Python from 3.8 on found", "python3 python3-dev python3-venv")
+    check_refusal(make(), "no Python from 3.8 on found", "python3 python3-dev python3-venv")
 
 
 def test_a_python_that_does_not_suit(make):
-    refused(make(python3=OLD_PYTHON), "no Python from 3.8 on found", "python3")
+    check_refusal(make(python3=OLD_PYTHON), "no Python from 3.8 on found", "python3")
 
 
 @pytest.mark.parametrize("name", ["python3_14", "python3_11", "python3_8", "python3"])
 def test_no_compiler(make, name):
-    refused(make(**{name: REAL_PYTHON}), "no C++ compiler found", "g++")
+    check_refusal(make(**{name: REAL_PYTHON}), "no C++ compiler found", "g++")
 
 
 def test_uv_brings_a_python(make):
     process = make(python3=OLD_PYTHON, uv="echo %s\n" % sys.executable)
-    refused(process, "no C++ compiler found", "g++")
+    check_refusal(process, "no C++ compiler found", "g++")
 
 
-def without(module):
+def hide_module(module):
     """A Python whose answer is empty when it is asked about this module."""
     return 'case "$2" in *%s*) exit 0;; esac\n%s' % (module, REAL_PYTHON)
 
 
 def test_no_headers(make):
     version = "python%d.%d" % sys.version_info[:2]
-    refused(make(python3=without("sysconfig"), gxx=""), "C headers", version + "-dev")
+    check_refusal(make(python3=hide_module("sysconfig"), gxx=""), "C headers", version + "-dev")
 
 
 def test_no_venv(make):
     version = "python%d.%d" % sys.version_info[:2]
-    refused(make(python3=without("ensurepip"), gxx=""), "module venv", version + "-venv")
+    check_refusal(make(python3=hide_module("ensurepip"), gxx=""), "module venv", version + "-venv")

@@ -54,7 +54,7 @@ def sgd(net, datasets, epochs=1, eta=0.5, **options):
                    **options)
 
 
-def randomized(net, rng):
+def randomize(net, rng):
     for param in net.params:
         param.set_value(rng.randn(*param.get_value().shape).astype("float32"))
 
@@ -76,7 +76,7 @@ def numpy_output(net, images, p_dropout):
 @pytest.mark.parametrize("p_dropout", [0.0, 0.3])
 def test_output_is_that_of_the_scaled_inputs(p_dropout, rng):
     net = small_network(p_dropout=p_dropout)
-    randomized(net, rng)
+    randomize(net, rng)
     images = rng.rand(7, 36).astype("float32")  # any number, not just mini_batch_size
     output = theano.function([net.x], net.output)(images)
     numpy.testing.assert_allclose(output, numpy_output(net, images, p_dropout), rtol=1e-4)
@@ -84,7 +84,7 @@ def test_output_is_that_of_the_scaled_inputs(p_dropout, rng):
 
 def test_without_dropout_training_has_the_same_output(rng):
     net = small_network()
-    randomized(net, rng)
+    randomize(net, rng)
     outputs = theano.function([net.x], [net.output, net.output_dropout])(
         rng.rand(5, 36).astype("float32"))
     numpy.testing.assert_array_equal(*outputs)
@@ -105,7 +105,7 @@ def test_dropout_leaves_out_a_fraction_and_others_each_time():
 def test_training_uses_the_mask(rng):
     layer = FullyConnectedLayer(n_in=6, n_out=4, p_dropout=0.5)
     net = Network([layer, SoftmaxLayer(4, 2)], 3)
-    randomized(net, rng)
+    randomize(net, rng)
     w, b = (param.get_value() for param in layer.params)
     f = theano.function([net.x], [layer.inpt_dropout, layer.output_dropout])
     masked, output = f(rng.rand(3, 6).astype("float32"))
@@ -143,7 +143,7 @@ def test_a_step_with_regularization(rng):
     x, y = rng.rand(6, 4).astype("float32"), rng.randint(0, 3, 6)
     data = shared_dataset((x, y))
     net = Network([SoftmaxLayer(4, 3)], 3)
-    randomized(net, rng)
+    randomize(net, rng)
     w, b = (param.get_value().astype("float64") for param in net.params)
     eta, lmbda, num_training_batches = 0.5, 4.0, 2
     net.SGD(data, 1, 3, eta, data, data, lmbda=lmbda)
@@ -158,13 +158,13 @@ def test_a_step_with_regularization(rng):
 
 
 def test_two_runs_agree_to_the_last_bit_and_the_seed_matters(datasets):
-    def trained(seed):
+    def train(seed):
         net = small_network(p_dropout=0.3, seed=seed)
         sgd(net, datasets, epochs=2)
         return [param.get_value().tobytes() for param in net.params]
 
-    assert trained(1) == trained(1)
-    assert trained(1) != trained(2)
+    assert train(1) == train(1)
+    assert train(1) != train(2)
 
 
 def test_the_lines_of_the_book(datasets, capsys, monkeypatch):
@@ -202,7 +202,7 @@ def test_training_learns_and_every_example_counts(datasets, capsys):
 
 def test_error_locations(datasets, rng):
     net = small_network()
-    randomized(net, rng)
+    randomize(net, rng)
     locations, predictions = get_error_locations(net, datasets[2])
     x, y = (part.eval() for part in datasets[2])
     expected = numpy_output(net, x, 0).argmax(axis=1)
@@ -214,7 +214,7 @@ def test_error_locations(datasets, rng):
 
 def test_error_locations_of_a_set_in_chunks(datasets, rng):
     net = small_network()
-    randomized(net, rng)
+    randomize(net, rng)
     in_chunks = ChunkedSet(*(part.eval() for part in datasets[2]), Window(0.2))
     for found, expected in zip(get_error_locations(net, in_chunks),
                                get_error_locations(net, datasets[2])):
@@ -247,14 +247,14 @@ def test_sets_that_are_plain_pairs(datasets):
 
 def test_parameters_are_saved_as_in_the_book(rng, tmp_path):
     path, net, other = str(tmp_path / "params.pkl"), small_network(), small_network()
-    randomized(net, rng)
+    randomize(net, rng)
     network3.save(net.layers, path)
     with open(path, "rb") as file:
         for param in net.params:
             numpy.testing.assert_array_equal(pickle.load(file), param.get_value())
     # The book's save, which ran with float64.
     for dtype in ("float32", "float64"):
-        randomized(other, rng)
+        randomize(other, rng)
         with open(path, "wb") as file:
             for param in other.params:
                 pickle.dump(param.get_value().astype(dtype), file, 2)
@@ -263,7 +263,7 @@ def test_parameters_are_saved_as_in_the_book(rng, tmp_path):
             numpy.testing.assert_array_equal(found.get_value(), param.get_value())
 
 
-def pickles(*values):
+def join_pickles(*values):
     return b"".join(pickle.dumps(value) for value in values)
 
 
@@ -271,12 +271,12 @@ W, B = numpy.ones((4, 3)), numpy.ones(3)
 
 
 @pytest.mark.parametrize("content, words", [
-    (pickles(W), r"holds \[\(4, 3\)\]; expected .* \[\(4, 3\), \(3,\)\]"),
-    (pickles(W, B, W), r"holds \[\(4, 3\), \(3,\), \(4, 3\)\]"),
-    (pickles(W.T, B), r"holds \[\(3, 4\), \(3,\)\]"),
-    (pickles(W, "b"), r"holds \[\(4, 3\), 'str'\]"),
-    (pickles(W, B)[:-5], "params.pkl: (truncated|refused)"),
-    (pickles(W, os.system), "refused: it names .*system"),
+    (join_pickles(W), r"holds \[\(4, 3\)\]; expected .* \[\(4, 3\), \(3,\)\]"),
+    (join_pickles(W, B, W), r"holds \[\(4, 3\), \(3,\), \(4, 3\)\]"),
+    (join_pickles(W.T, B), r"holds \[\(3, 4\), \(3,\)\]"),
+    (join_pickles(W, "b"), r"holds \[\(4, 3\), 'str'\]"),
+    (join_pickles(W, B)[:-5], "params.pkl: (truncated|refused)"),
+    (join_pickles(W, os.system), "refused: it names .*system"),
     (None, "cannot be read"),
 ])
 def test_parameters_that_cannot_be_loaded(content, words, tmp_path):

@@ -13,7 +13,7 @@ from lenet.pooling import POOLINGS, StochasticPoolLayer, draw_windows
 SHAPE = (2, 3, 7, 6)  # 7 x 6 leaves a border at windows of 2 x 2, and at 3 x 3 with stride 2
 
 
-def by_windows(x, window, stride, of_window):
+def map_windows(x, window, stride, of_window):
     """``of_window(numbers, image, map, row, column)`` for each window that lies inside a map."""
     rows, columns = ((x.shape[2 + k] - window[k]) // stride[k] + 1 for k in (0, 1))
     out = numpy.empty(x.shape[:2] + (rows, columns))
@@ -37,25 +37,25 @@ def check(function, x, expected, rtol=1e-9):
 @pytest.mark.parametrize("window, stride", [((2, 2), (2, 2)), ((3, 2), (3, 2)), ((3, 3), (2, 1))])
 def test_max(rng, window, stride):
     x = rng.randn(*SHAPE)
-    expected = by_windows(x, window, stride, lambda numbers, *place: numbers.max())
+    expected = map_windows(x, window, stride, lambda numbers, *place: numbers.max())
     check(lambda input: pooling.max_pool(input, window, stride), x, expected)
 
 
 def test_without_a_stride_windows_do_not_overlap(rng):
     x = rng.randn(*SHAPE)
-    expected = by_windows(x, (3, 2), (3, 2), lambda numbers, *place: numbers.max())
+    expected = map_windows(x, (3, 2), (3, 2), lambda numbers, *place: numbers.max())
     check(lambda input: pooling.max_pool(input, (3, 2)), x, expected)
 
 
 def test_mean(rng):
     x = rng.randn(*SHAPE)
-    expected = by_windows(x, (2, 2), (2, 2), lambda numbers, *place: sum(numbers) / 4)
+    expected = map_windows(x, (2, 2), (2, 2), lambda numbers, *place: sum(numbers) / 4)
     check(pooling.mean_pool, x, expected)
 
 
 def test_overlapping_max(rng):
     x = rng.randn(*SHAPE)
-    expected = by_windows(x, (3, 3), (2, 2), lambda numbers, *place: numbers.max())
+    expected = map_windows(x, (3, 3), (2, 2), lambda numbers, *place: numbers.max())
     check(pooling.overlapping_max_pool, x, expected)
 
 
@@ -66,7 +66,7 @@ def test_windows_that_do_not_overlap_are_refused():
 
 def test_l2(rng):
     x = rng.randn(*SHAPE)
-    expected = by_windows(x, (2, 2), (2, 2), lambda numbers, *place: numpy.linalg.norm(numbers))
+    expected = map_windows(x, (2, 2), (2, 2), lambda numbers, *place: numpy.linalg.norm(numbers))
     check(lambda input: pooling.l2_pool(input, epsilon=1e-14), x, expected)
 
 
@@ -86,7 +86,7 @@ def test_stochastic_takes_the_number_that_the_draw_falls_on(rng):
         point = uniform[place] * numbers.sum()
         return next((a for k, a in enumerate(numbers) if point < numbers[:k + 1].sum()), 0)
 
-    expected = by_windows(x, (2, 2), (2, 2), chosen)
+    expected = map_windows(x, (2, 2), (2, 2), chosen)
     assert expected[0, 0, 0, 0] == 0
     input = T.dtensor4()
     output, gradient = theano.function(
@@ -121,7 +121,7 @@ def test_stochastic_mean(rng):
     def weighted(numbers, *place):
         return sum(numbers * numbers / numbers.sum()) if numbers.any() else 0
 
-    expected = by_windows(x, (2, 2), (2, 2), weighted)
+    expected = map_windows(x, (2, 2), (2, 2), weighted)
     input = T.dtensor4()
     output = theano.function([input], pooling.stochastic_pool_mean(input))(x)
     numpy.testing.assert_allclose(output, expected)
@@ -170,7 +170,7 @@ def test_deformation(rng):
             for i in (-1, 0, 1) for j in (-1, 0, 1)
         )
 
-    expected = by_windows(x, (3, 3), (2, 1), of_window)
+    expected = map_windows(x, (3, 3), (2, 1), of_window)
     check(lambda input: pooling.deformation_pool(input, T.constant(c), penalties, (2, 1)),
           x, expected)
     # The factors of the penalties have a gradient, too: they can be learned.

@@ -37,7 +37,7 @@ HEIGHTS = {room: -height for height, rooms in enumerate(ROOMS) for room in rooms
 STARTS = ("lenet",)
 
 
-def modules():
+def list_modules():
     """Each module's path from the top of the repository, and what it imports of the package: pairs
     of a line number and a dotted name."""
     for top in ("lenet", "scripts"):
@@ -46,10 +46,10 @@ def modules():
                 if file.endswith(".py"):
                     path = os.path.join(folder, file)
                     with open(path, encoding="utf-8") as opened:
-                        yield os.path.relpath(path, REPOSITORY), imports_in(opened.read())
+                        yield os.path.relpath(path, REPOSITORY), find_imports(opened.read())
 
 
-def imports_in(source):
+def find_imports(source):
     for node in ast.walk(ast.parse(source)):
         names = []
         if isinstance(node, ast.Import):
@@ -69,14 +69,14 @@ def room_of(path):
 
 
 def test_every_file_is_in_a_room():
-    rooms = {room_of(path) for path, _ in modules()} - {"__init__", "__main__", "lenet"}
+    rooms = {room_of(path) for path, _ in list_modules()} - {"__init__", "__main__", "lenet"}
     assert rooms - set(HEIGHTS) == set()
     assert set(HEIGHTS) - rooms == set()
 
 
 def test_no_arrow_goes_up_or_sideways():
     upward = []
-    for path, imports in modules():
+    for path, imports in list_modules():
         here = room_of(path)
         for line, name in imports:
             there = name.split(".")[1]
@@ -90,7 +90,7 @@ def test_no_arrow_goes_up_or_sideways():
 SERVICES = ("MPI", "rank", "ranks", "shard", "shards", "chunk", "chunks", "resume", "resumed")
 
 
-def reading_path():
+def read_path():
     """The files that docs/development.md says to read first."""
     with open(os.path.join(REPOSITORY, "docs", "development.md"), encoding="utf-8") as file:
         table = file.read().split("## The reading path")[1].split("\n## ")[0]
@@ -98,7 +98,7 @@ def reading_path():
 
 
 def test_the_reading_path_is_short():
-    path = reading_path()
+    path = read_path()
     assert path[0] == "docs/tutorial.md" and len(path) <= 7
     n_lines = 0
     for name in path[1:]:
@@ -107,7 +107,7 @@ def test_the_reading_path_is_short():
     assert 500 < n_lines <= 1200
 
 
-@pytest.mark.parametrize("name", reading_path())
+@pytest.mark.parametrize("name", read_path())
 def test_the_reading_path_speaks_of_no_service(name):
     with open(os.path.join(REPOSITORY, name), encoding="utf-8") as file:
         words = set(re.findall(r"[A-Za-z]+", file.read()))

@@ -20,13 +20,13 @@ def read(*path):
         return file.read()
 
 
-def blocks():
+def read_blocks():
     """Each Python block of the page, and the output that is shown right below it, or None."""
     return re.findall(r"^```python\n(.*?)^```\n(?:\n^```\n(.*?)^```\n)?", read(TUTORIAL),
                       re.DOTALL | re.MULTILINE)
 
 
-def with_settings(code, **settings):
+def change_settings(code, **settings):
     """The code with other values in the lines that assign the settings."""
     for name, value in settings.items():
         code, n = re.subn(rf"^{name} = .*$", f"{name} = {value!r}", code, flags=re.MULTILINE)
@@ -41,9 +41,9 @@ def test_the_blocks_are_evaluate_lenet5(tmp_path, mnist_arrays, capsys):
         (x[:n], y[:n]) for (x, y), n in zip(mnist_arrays, (250, 100, 100))])
     settings = {"n_epochs": 2, "batch_size": 50, "nkerns": (4, 6), "dataset": dataset,
                 "learning_rate": 0.1}
-    (first, _), *others = blocks()
+    (first, _), *others = read_blocks()
     program, printed = {}, ""
-    for code, expected in [(with_settings(first, **settings), ""), *others]:
+    for code, expected in [(change_settings(first, **settings), ""), *others]:
         exec(compile(code, "docs/tutorial.md", "exec"), program)
         output = capsys.readouterr().out
         if expected:
@@ -59,7 +59,7 @@ def test_the_blocks_are_evaluate_lenet5(tmp_path, mnist_arrays, capsys):
         numpy.testing.assert_array_equal(found.get_value(), param.get_value())
 
 
-def without_docstrings(node):
+def strip_docstrings(node):
     """What a function or class says, as text that does not depend on layout."""
     for inner in ast.walk(node):
         if isinstance(inner, (ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(inner):
@@ -78,18 +78,19 @@ QUOTED = {
 }
 
 
-def definitions(code):
+def find_definitions(code):
     """The functions and classes that a program defines, by name."""
     return {node.name: node for node in ast.parse(code).body
             if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
 
 
 def test_the_page_quotes_the_package():
-    on_page = {name: node for code, _ in blocks() for name, node in definitions(code).items()}
+    on_page = {name: node for code, _ in read_blocks()
+               for name, node in find_definitions(code).items()}
     for path, names in QUOTED.items():
-        in_package = definitions(read(*path.split("/")))
+        in_package = find_definitions(read(*path.split("/")))
         for name in names:
-            assert without_docstrings(on_page.pop(name)) == without_docstrings(in_package[name]), (
+            assert strip_docstrings(on_page.pop(name)) == strip_docstrings(in_package[name]), (
                 f"{name} is not as in {path}; copy it there, without its docstrings")
     # Nothing else of the package is written a second time.
     assert list(on_page) == ["some_cost"]
@@ -99,7 +100,7 @@ def test_the_command_in_the_page_cuts_out_the_blocks():
     command = re.search(r"^(sed .*) > tutorial\.py$", read(TUTORIAL), re.MULTILINE).group(1)
     program = subprocess.run(command, shell=True, cwd=REPOSITORY, check=True, text=True,
                              capture_output=True).stdout
-    assert program == "".join(f"\n{code}\n" for code, _ in blocks())
+    assert program == "".join(f"\n{code}\n" for code, _ in read_blocks())
 
 
 def test_the_numbers_of_the_table():
@@ -117,7 +118,7 @@ PLACES = PLACE.findall(read("docs", "concordance.md"))
 COMMANDS = re.findall(r"`(\w+\.py)( [^`]*)?`", read("docs", "concordance.md"))
 
 
-def names_in(path):
+def list_names(path):
     """What a module defines or imports: its names, and those of its classes as ``Class.name``."""
     names = set()
     for node in ast.parse(read(path)).body:
@@ -138,7 +139,7 @@ def test_the_places_exist(path):
     named = {name for place, names in PLACES if place == path
              for name in re.findall(r"`([\w.]+)`", names)}
     assert named, f"{path} comes without a name in it"
-    assert named - names_in(path) == set()
+    assert named - list_names(path) == set()
 
 
 @pytest.mark.parametrize("name", sorted({name for name, _ in COMMANDS
