@@ -156,3 +156,21 @@ def script(monkeypatch, capsys):
         return types.SimpleNamespace(returncode=end.value.code, stdout=out, stderr=err)
 
     return run
+
+
+@pytest.fixture
+def notebook(monkeypatch):
+    """IPython's shell as a notebook's kernel has it; ``notebook.display_pub.outputs`` is what the
+    cells have shown."""
+    pytest.importorskip("IPython", reason="IPython is not installed: pip install '.[notebook]'")
+    from IPython.core.displaypub import CapturingDisplayPublisher
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    shell = InteractiveShell.instance(config=Config(HistoryManager={"enabled": False}))
+    shell.kernel, shell.display_pub = object(), CapturingDisplayPublisher()
+    yield shell
+    shell.restore_sys_module_state()
+    InteractiveShell.clear_instance()

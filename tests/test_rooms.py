@@ -27,7 +27,7 @@ ROOMS = (
     ("ops",),
     ("theano_start",),
     ("gpu",),
-    ("shared", "processors", "installed"),
+    ("shared", "processors", "installed", "kernel"),
     ("errors",),
 )
 HEIGHTS = {room: -height for height, rooms in enumerate(ROOMS) for room in rooms}
