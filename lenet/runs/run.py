@@ -25,7 +25,7 @@ from lenet.errors import DataError, UsageError
 from lenet.figures import plots
 from lenet.networks import parameters
 from lenet.runs.log import format_log, read_log
-from lenet.training.loop import Observer
+from lenet.training.history import History
 
 # Save again once the last save took less than this share of the time since.
 LARGEST_SHARE = 0.005
@@ -36,7 +36,7 @@ LOCK = ".lock"
 RESULT = ("best_validation_error", "best_iteration", "test_error", "iteration", "patience")
 
 
-class Run(Observer):
+class Run(History):
     """A folder that a training run is saved in; made by ``create`` or ``resume``.
 
     Attributes
@@ -207,20 +207,13 @@ class Run(Observer):
         if result.iteration < 0:
             self.save(result)
 
-    def minibatch_ends(self, result):
-        self.cost_sum += result.cost
-        self.n_costs += 1
-
     def validated(self, epoch, minibatch, error):
-        self.rows.append({
-            "iteration": None, "epoch": epoch, "cost": self.cost_sum / self.n_costs,
-            "validation": error, "test": None,
-            "seconds": round(self.earlier_seconds + time.perf_counter() - self.began_at, 3),
-        })
-        self.cost_sum, self.n_costs = 0.0, 0
+        super().validated(epoch, minibatch, error)
+        seconds = self.earlier_seconds + time.perf_counter() - self.began_at
+        self.rows[-1].update(iteration=None, seconds=round(seconds, 3))
 
     def improved(self, epoch, minibatch, error):
-        self.rows[-1]["test"] = error
+        super().improved(epoch, minibatch, error)
         self.unsaved_best = {name: param.get_value() for name, param in self.params.items()}
 
     def iteration_ends(self, result):
@@ -233,6 +226,7 @@ class Run(Observer):
 
     def training_ends(self, result):
         """Save the last state, and draw the log."""
+        super().training_ends(result)
         if result.stopped == "diverged":
             self.save_best()  # the last parameters are of no use
         else:
