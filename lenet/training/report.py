@@ -1,15 +1,13 @@
 """What the user sees of the training: the tutorial's lines, and a progress bar."""
 
-import sys
 import timeit
 
-from tqdm import tqdm
+from lenet.training.history import History
+from lenet.training.screens import open_screen
 
-from lenet.training.loop import Observer
 
-
-class TutorialReport(Observer):
-    """Prints the tutorial's lines on standard output, and a progress bar on a terminal.
+class TutorialReport(History):
+    """Prints the tutorial's lines, with a progress bar where there is a terminal or a notebook.
 
     Parameters
     ----------
@@ -21,14 +19,12 @@ class TutorialReport(Observer):
 
     def __init__(self, file_name):
         self.file_name = file_name
-        self.bar = None
+        self.screen = None
 
     def training_begins(self, functions, n_epochs, result):
+        super().training_begins(functions, n_epochs, result)
         self.n_train_batches = functions.n_train_batches
-        self.bar = tqdm(
-            total=n_epochs * self.n_train_batches, initial=result.iteration + 1, unit="minibatch",
-            file=sys.stderr, disable=not sys.stderr.isatty(), dynamic_ncols=True, leave=False,
-        )
+        self.screen = open_screen(n_epochs * self.n_train_batches, result.iteration + 1)
         self.print_line(self.opening)
         self.start_time = timeit.default_timer()
 
@@ -37,22 +33,25 @@ class TutorialReport(Observer):
             self.print_line(f"training @ iter =  {iteration}")
 
     def minibatch_ends(self, result):
-        self.bar.set_postfix_str(f"cost {result.cost:.4f}", refresh=False)
-        self.bar.update()
+        super().minibatch_ends(result)
+        self.screen.count_minibatch(result.cost)
 
     def validated(self, epoch, minibatch, error):
+        super().validated(epoch, minibatch, error)
         self.print_line(f"epoch {epoch}, minibatch {minibatch}/{self.n_train_batches}, "
                         f"validation error {error * 100.0:f} %")
 
     def improved(self, epoch, minibatch, error):
+        super().improved(epoch, minibatch, error)
         self.print_line(f"     epoch {epoch}, minibatch {minibatch}/{self.n_train_batches}, "
                         f"test error of best model {error * 100.0:f} %")
 
     def training_ends(self, result):
+        super().training_ends(result)
         minutes = (timeit.default_timer() - self.start_time) / 60.0
         self.close()
         self.conclude(result)
-        print(f"The code for file {self.file_name} ran for {minutes:.2f}m", file=sys.stderr)
+        self.screen.print_time(f"The code for file {self.file_name} ran for {minutes:.2f}m")
 
     def conclude(self, result):
         self.print_line("Optimization complete.")
@@ -62,14 +61,12 @@ class TutorialReport(Observer):
                             f"with test performance {result.test_error * 100.0:f} %")
 
     def print_line(self, text):
-        """Print one line, above the bar if both are on one terminal."""
-        with tqdm.external_write_mode(file=sys.stdout):
-            print(text, flush=True)
+        self.screen.print_line(text)
 
     def close(self):
         """Remove the bar."""
-        if self.bar is not None:
-            self.bar.close()
+        if self.screen is not None:
+            self.screen.close()
 
 
 class NetworkReport(TutorialReport):
