@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 
+from lenet import kernel
 from lenet.data import gpu_memory
 from lenet.errors import Interrupted, TrainingError
 from lenet.training.loop import Observer
@@ -40,7 +41,8 @@ def watch_training(file, model, datasets, batch_size, observers=()):
     TrainingError
         The cost is no longer finite.
     Interrupted
-        On Ctrl-C or SIGTERM, after the current minibatch is done and the best result is printed.
+        On Ctrl-C or SIGTERM, after the current minibatch is done and the best result is printed;
+        but a notebook whose stop button was pressed keeps what was learned.
     """
     def count_needs():  # bytes on the GPU
         return {"the data set": gpu_memory.count_dataset_bytes(datasets),
@@ -68,9 +70,12 @@ def watch_training(file, model, datasets, batch_size, observers=()):
                             "try a smaller learning rate")
     if result is not None and result.stopped == "interrupted":
         number = next((observer.signal for observer in observers
-                       if isinstance(observer, StopOnSignals) and observer.signal), signal.SIGINT)
+                       if isinstance(observer, StopOnSignals) and observer.signal), None)
         advice = [observer.advice for observer in observers if observer.advice]
-        raise Interrupted("; ".join(["interrupted", *advice]), number)
+        if number == signal.SIGINT and kernel.is_notebook():
+            print("; ".join(["stopped: the model keeps what it has learned", *advice]))
+        else:
+            raise Interrupted("; ".join(["interrupted", *advice]), number or signal.SIGINT)
 
 
 class Outcome(Observer):
@@ -90,6 +95,7 @@ class StopOnSignals(Observer):
         self.previous_handlers = {}  # {signal: handler}
 
     def training_begins(self, functions, n_epochs, result):
+        self.signal = None
         # Only the main thread may set what happens on a signal.
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -97,11 +103,15 @@ class StopOnSignals(Observer):
 
     def receive(self, number, frame):
         if self.signal is not None:
+            self.close()
             raise Interrupted("interrupted", number)
         self.signal = number
 
     def wants_to_stop(self):
         return self.signal is not None
+
+    def training_ends(self, result):
+        self.close()
 
     def close(self):
         """Restore the previous handlers."""
