@@ -16,9 +16,10 @@ import json
 import math
 import os
 import time
+import weakref
 from collections import namedtuple
 
-from lenet import networks
+from lenet import kernel, networks
 from lenet.data.files import write_beside
 from lenet.data.pixels import read_pixels
 from lenet.errors import DataError, UsageError
@@ -31,6 +32,8 @@ from lenet.training.history import History
 LARGEST_SHARE = 0.005
 
 LOCK = ".lock"
+
+UNUSED = weakref.WeakValueDictionary()  # the runs that no training has begun with, by folder
 
 # What is saved of a lenet.training.loop.Result.
 RESULT = ("best_validation_error", "best_iteration", "test_error", "iteration", "patience")
@@ -61,7 +64,11 @@ class Run(History):
         self.description = None  # the datasets' class_names, image_shape, preparation, pixels
         self.sizes, self.fingerprint = None, None  # sizes of the three sets
         self.earlier_state = None  # arrays, network, result
+        place = os.path.realpath(folder)
+        if kernel.is_notebook() and place in UNUSED:
+            UNUSED[place].close()  # of a cell that failed before its training, and runs again
         self.lock = lock_folder(folder)
+        UNUSED[place] = self
 
     @classmethod
     def create(cls, folder, settings):
@@ -173,6 +180,7 @@ class Run(History):
         DataError
             The run belongs to another network, or to other datasets.
         """
+        UNUSED.pop(os.path.realpath(self.folder), None)
         self.check_datasets(datasets)
         self.model = model
         self.params = networks.named_params(model)

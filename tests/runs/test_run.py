@@ -275,6 +275,13 @@ def test_killed_at_any_instant(times, small_sets, tmp_path, rng):
 # --- refused ---------------------------------------------------------------------------------
 
 
+def test_a_cell_that_failed_before_its_training_runs_again(tmp_path, notebook):
+    failed = Run.create(str(tmp_path / "run"), {})
+    again = Run.create(str(tmp_path / "run"), {})
+    assert failed.lock.closed and not again.lock.closed
+    again.close()
+
+
 def test_two_processes_on_one_run(kept_run):
     folder = kept_run[0]
     first = Run.resume(folder)
