@@ -9,7 +9,7 @@ import importlib.machinery
 import os
 import sys
 
-from lenet import theano_start
+from lenet import kernel, theano_start
 
 __version__ = "0.1.0"
 
@@ -49,3 +49,8 @@ class ShortNames:
 
 
 sys.meta_path.insert(0, ShortNames)
+
+if kernel.find_shell() is not None:
+    from lenet.notebook import cells
+
+    cells.register(kernel.find_shell())

@@ -11,7 +11,7 @@ from conftest import REPOSITORY
 ROOMS = (
     ("scripts",),
     ("commands",),
-    ("page", "sweep"),
+    ("page", "sweep", "notebook"),
     ("reports",),
     ("predict",),
     ("runs",),

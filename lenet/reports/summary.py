@@ -4,14 +4,18 @@ Nothing here is a table of known networks: convolutions and products of matrices
 graph, sizes come from compiling it, and what a unit sees from changing pixels.
 """
 
+import copy
 import inspect
+import math
 from collections import namedtuple
 
 import numpy
 import theano
 import theano.tensor as T
-from theano.gof.graph import ancestors
+from theano.compile import SharedVariable
+from theano.gof.graph import Constant, ancestors, io_toposort
 from theano.tensor.nnet.abstract_conv import AbstractConv2d
+from theano.tensor.signal.pool import Pool
 
 from lenet import networks
 from lenet.errors import UsageError
@@ -85,12 +89,61 @@ def summarize_network(model, image_shape):
     -------
     list of Row
     """
-    steps = list_steps(model)
+    return build_rows(list_steps(model), model.input, image_shape)
+
+
+def summarize_part(part):
+    """The rows of a network or of one layer, with the shape of its images found in its graph.
+
+    Raises
+    ------
+    UsageError
+        The graph does not begin with images, or with vectors that weights are applied to.
+    """
+    if not hasattr(part, "output") and hasattr(part, "set_inpt"):
+        part = copy.copy(part)  # a layer of network3 that no Network has
+        x = T.matrix("x")
+        part.set_inpt(x, x, None)
+    output = find_output(part)
+    input, = [variable for variable in theano.gof.graph.inputs([output])
+              if not isinstance(variable, (SharedVariable, Constant))]
+    image_shape = find_image_shape(input, output)
+    if getattr(part, "input", None) is input and type(part).__name__ in networks.KINDS:
+        return summarize_network(part, image_shape)
+    below = getattr(part, "input", getattr(part, "inpt", None))
+    steps = [(type(part).__name__, *step)
+             for step in find_layer_steps(part, output, [below] if below else [])]
+    if steps[0][1] != "pooling":
+        return build_rows(steps, input, image_shape)
+    # What a unit of it sees of the map below follows from what a unit of that sees.
+    pooled = next(node.inputs[0] for node in reversed(io_toposort([input], [output]))
+                  if isinstance(node.op, Pool))
+    return build_rows([("", "", pooled, 0, 0, 0), *steps], input, image_shape)[1:]
+
+
+def find_image_shape(input, output):
+    """(channels, height, width) of the images that a graph begins with; a row of n pixels is taken
+    for a square grey image if n is a square."""
+    for node in io_toposort([input], [output]):
+        if isinstance(node.op, T.Reshape) and node.inputs[0] is input and node.op.ndim == 4:
+            return tuple(int(T.get_scalar_constant_value(length))
+                         for length in node.inputs[1].owner.inputs[1:])
+        if isinstance(node.op, AbstractConv2d) and node.inputs[0] is input:
+            return tuple(map(int, node.op.imshp[1:]))
+        if isinstance(node.op, T.Dot):
+            n_pixels = int(node.inputs[1].shape[0].eval())
+            side = math.isqrt(n_pixels)
+            return (1, side, side) if side * side == n_pixels else (1, 1, n_pixels)
+    raise UsageError("neither images nor vectors: their shape is unknown")
+
+
+def build_rows(steps, input, image_shape):
+    """The Rows of steps, as ``list_steps`` returns them, of a graph that begins with ``input``."""
     outputs = [step[2] for step in steps]
     shapes = [tuple(map(int, shape[1:])) for shape in
-              theano.function([model.input], [output.shape for output in outputs])(
-                  numpy.zeros((1, n_elements(image_shape)), dtype=theano.config.floatX))]
-    fields = iter(measure_fields(model, [output for output in outputs if output.ndim == 4],
+              theano.function([input], [output.shape for output in outputs])(
+                  fit_images(input, numpy.zeros((1,) + tuple(image_shape))))]
+    fields = iter(measure_fields(input, [output for output in outputs if output.ndim == 4],
                                    image_shape))
 
     rows, field, stride = [], (1, 1), (1, 1)  # a pixel sees itself
@@ -127,10 +180,15 @@ def list_steps(model):
     expression, number of weights, number of biases, number of parameters)."""
     steps, before = [], [model.input]
     for name, layer in networks.layers_of(model).items():
-        output = layer.output if hasattr(layer, "output") else layer.p_y_given_x
+        output = find_output(layer)
         steps += [(name,) + step for step in find_layer_steps(layer, output, before)]
         before.append(output)
     return steps
+
+
+def find_output(layer):
+    """The output of a layer, or of a network."""
+    return layer.output if hasattr(layer, "output") else layer.p_y_given_x
 
 
 def find_layer_steps(layer, output, before):
@@ -167,13 +225,13 @@ def find_layer_steps(layer, output, before):
     return [("pooling", output, parameters - biases, biases, parameters)]
 
 
-def measure_fields(model, maps, image_shape):
+def measure_fields(input, maps, image_shape):
     """Measure how many pixels a unit in the middle of each map sees, by changing them.
 
     Parameters
     ----------
-    model
-        The network.
+    input : matrix or 4-d expression
+        The images.
     maps : list of 4-d expressions
         Feature maps, of shape (batch size, number of maps, rows, columns).
     image_shape : tuple of 3 ints
@@ -190,7 +248,9 @@ def measure_fields(model, maps, image_shape):
     # With positive filters and no biases no unit is dead or saturated: whatever it sees counts.
     rng = numpy.random.RandomState(0)
     replaced = {}
-    for param in networks.named_params(model).values():
+    for param in theano.gof.graph.inputs(maps):
+        if not isinstance(param, SharedVariable):
+            continue
         value = param.get_value()
         if param.ndim == 4:
             # The numbers are 1/2 on average: each unit is about the mean of its inputs.
@@ -199,7 +259,7 @@ def measure_fields(model, maps, image_shape):
         elif param.name == "b":
             replaced[param] = T.constant(numpy.zeros_like(value))
     # The units in the middle, and those before them: (batch size, number of maps, 1 or 2, 1 or 2).
-    middle = theano.function([model.input], [
+    middle = theano.function([input], [
         a_map[:, :, T.maximum(a_map.shape[2] // 2 - 1, 0):a_map.shape[2] // 2 + 1,
               T.maximum(a_map.shape[3] // 2 - 1, 0):a_map.shape[3] // 2 + 1] for a_map in maps],
         givens=replaced)
@@ -211,7 +271,7 @@ def measure_fields(model, maps, image_shape):
             images = numpy.repeat(rng.uniform(size=(1,) + tuple(image_shape)), length + 1, axis=0)
             for line in range(length):
                 numpy.moveaxis(images[line + 1], axis - 1, 0)[line] = rng.uniform()
-            pixels = images.reshape(length + 1, -1).astype(theano.config.floatX)
+            pixels = fit_images(input, images)
             parts = [middle(pixels[start:start + IMAGES_AT_ONCE])
                      for start in range(0, length + 1, IMAGES_AT_ONCE)]
             for number, output in enumerate(map(numpy.concatenate, zip(*parts))):
@@ -224,6 +284,12 @@ def measure_fields(model, maps, image_shape):
             for (rows, down), (columns, right) in zip(*spans)]
 
 
+def fit_images(input, images):
+    """Images as a graph takes them that begins with ``input``: rasterized for a matrix."""
+    images = images.astype(input.dtype)
+    return images.reshape(len(images), -1) if input.ndim == 2 else images
+
+
 def measure_span(matters):
     """(lines that the last unit sees, lines from the first of the unit before to its first or
     None), given whether each line matters to each unit: bools of shape (lines, 1 or 2)."""
@@ -233,7 +299,12 @@ def measure_span(matters):
 
 
 def format_table(rows, batch_size):
-    """The table of a network as text, with its totals.
+    """The table of a network as text, with its totals; see ``format_cells``."""
+    return align_cells(format_cells(rows, batch_size))
+
+
+def format_cells(rows, batch_size):
+    """The cells of a network's table, line by line, with its totals.
 
     Parameters
     ----------
@@ -257,6 +328,11 @@ def format_table(rows, batch_size):
             zip(*[(r.weights, r.parameters, r.connections, r.multiplications) for r in rows])]
     cells.append(("in all", "", "", *(f"{value:,}" for value in sums), "", "",
                   megabytes(batch_size * sum(n_elements(row.output) for row in rows))))
+    return cells
+
+
+def align_cells(cells):
+    """Lines of cells as text, in columns."""
     widths = [max(map(len, column)) for column in zip(*cells)]
     # Words begin in one column, numbers end in one.
     return "\n".join("  ".join(

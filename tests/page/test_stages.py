@@ -128,7 +128,7 @@ def test_receptive_fields(kind, arguments, modules, rng):
             if stage["what"] in ("convolution", "pooling")]
     # By changing pixels; of a unit in the middle, which sees nothing of a frame but at the end.
     stages = [expression for expression in list_expressions(eye)]
-    fields = measure_fields(eye.model, [stages[number] for number, _ in maps], (1, 28, 28))
+    fields = measure_fields(eye.model.input, [stages[number] for number, _ in maps], (1, 28, 28))
     units = [{"stage": number, "map": 0, "row": stage["shape"][1] // 2,
               "column": stage["shape"][2] // 2} for number, stage in maps]
     found = modules.evaluate(

@@ -102,7 +102,7 @@ def test_one_map_is_enough_to_find_what_a_unit_sees():
     for seed in range(5):
         model = networks.KINDS["LeNet5"].build(numpy.random.RandomState(seed), T.matrix("x"),
                                                (1, 28, 28), 10, nkerns=(1, 1), n_hidden=2)
-        found = measure_fields(model, [model.layer1.output], (1, 28, 28))
+        found = measure_fields(model.input, [model.layer1.output], (1, 28, 28))
         assert found == [((16, 16), (4, 4))]
 
 
