@@ -1,5 +1,6 @@
 # make train [ARGS="..."]   train LeNet-5 on MNIST; everything needed is set up first
 # make test                 run the whole test suite, likewise
+# make notebook             open docs/tutorial.md as a notebook, likewise
 # make clean                remove the virtual environment
 
 VENV := .venv
@@ -34,6 +35,14 @@ train: $(VENV)/installed
 test: $(VENV)/installed-test
 	@$(VENV_PYTHON) -m pytest --numprocesses 2 --dist loadfile $(TESTS)
 
+notebook: $(VENV)/installed docs/tutorial.ipynb
+	@$(VENV_PYTHON) -m pip install --quiet --editable '.[notebook]'
+	@$(VENV_PYTHON) -m jupyterlab docs/tutorial.ipynb
+
+# One that is there may have its reader's changes in it.
+docs/tutorial.ipynb: | $(VENV)/installed
+	@$(VENV_PYTHON) scripts/make_notebook.py
+
 clean:
 	rm -rf $(VENV)
 
@@ -60,4 +69,4 @@ $(VENV_PYTHON):
 	missing,$(call debian-name,$(PYTHON))-venv))
 	@$(PYTHON) -m venv $(VENV)
 
-.PHONY: train test clean
+.PHONY: train test notebook clean

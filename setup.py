@@ -3,11 +3,11 @@ from setuptools.command.build_py import build_py
 
 
 class BuildWithoutBenchmarks(build_py):
-    """Leaves out scripts/benchmark.py, which is for those who have a clone."""
+    """Leaves out the scripts for those who have a clone."""
 
     def find_package_modules(self, package, package_dir):
         return [module for module in super().find_package_modules(package, package_dir)
-                if module[1] != "benchmark"]
+                if module[1] not in ("benchmark", "make_notebook")]
 
 
 # What scripts/build_pygpu.sh builds pygpu with, and what pygpu imports.
@@ -51,6 +51,7 @@ setup(
     ],
     extras_require={
         "page": ["tornado>=6.3"],
+        "notebook": ["jupyterlab>=3"],  # make notebook
         "test": ["pytest>=7", "pytest-xdist>=3", "tornado>=6.3"],
         "bench": ["torch==2.13.0"],  # scripts/benchmark.py --peers; needs Python 3.10 or later
         "mpi": ["mpi4py>=4", "mpich>=4"],  # data-parallel training; or a cluster's own MPI

@@ -11,6 +11,7 @@ import pytest
 from conftest import REPOSITORY, assert_refused, environment, run_python
 
 SCRIPTS = os.path.join(REPOSITORY, "scripts")
+FOR_A_CLONE = "benchmark", "make_notebook"
 
 
 def test_every_script_is_a_command():
@@ -98,17 +99,18 @@ def test_a_wheel_holds_what_a_clone_holds(wheel):
         for folder, _, files in os.walk(os.path.join(REPOSITORY, name)):
             for file in files:
                 path = os.path.relpath(os.path.join(folder, file), os.path.join(REPOSITORY, name))
-                if not file.endswith((".pyc", ".png")) and not path.startswith("benchmark"):
+                if not file.endswith((".pyc", ".png")) and not path.startswith(FOR_A_CLONE):
                     assert (inside / path).exists(), path
     assert not (wheel / "tests").exists()
 
 
 @needs_setuptools
-def test_a_wheel_holds_no_benchmarks(wheel):
+def test_a_wheel_holds_nothing_that_needs_a_clone(wheel):
     scripts = wheel / "lenet_theano" / "scripts"
-    assert not list(scripts.glob("benchmark*")) and not (wheel / "lenet" / "benchmark").exists()
+    assert not [path for name in FOR_A_CLONE for path in scripts.glob(f"{name}*")]
+    assert not (wheel / "lenet" / "benchmark").exists()
     listed = run_python("-m", "lenet_theano.scripts", "--help", cwd=str(wheel)).stdout
-    assert "lenet5-1998" in listed and "benchmark" not in listed
+    assert "lenet5-1998" in listed and "benchmark" not in listed and "make-notebook" not in listed
 
 
 @needs_setuptools
