@@ -224,7 +224,7 @@ def test_the_benchmark_starts_the_device_again(machine):
     code = ("import sys; sys.path.insert(0, sys.argv[1]); import lenet; "
             "from benchmarking import start, worker; print(start.machine_name()); "
             "peer = worker.Process('lenet', 'lenet_peer'); "
-            "print(*peer.ask('first_steps(Peer(10, (2, 3)), 1)')['costs'])")
+            "print(*peer.ask('take_steps(Peer(10, (2, 3)), 1)')['costs'])")
     process = run(machine, "-c", code, os.path.join(REPOSITORY, "scripts"))
     assert process.returncode == 0, process.stderr
     name, cost = process.stdout.split("\n", 1)

@@ -226,8 +226,8 @@ def convolution_network(x, W, b, V, c):
     return numpy.log(numpy.exp(outputs).sum()) - outputs[2]
 
 
-@pytest.mark.parametrize("lesson, cost", [("four_equations", sigmoid_network),
-                                          ("convolution_pooling_softmax", convolution_network)])
+@pytest.mark.parametrize("lesson, cost", [("print_four_equations", sigmoid_network),
+                                          ("print_convolution_gradients", convolution_network)])
 def test_gradients_by_hand_are_finite_differences(lesson, cost, monkeypatch):
     path = os.path.join(REPOSITORY, "scripts", "backprop_by_hand.py")
     spec = importlib.util.spec_from_file_location("backprop_by_hand", path)
