@@ -27,7 +27,7 @@ def threads(monkeypatch):
     def limit(**changes):
         for name, value in changes.items():
             monkeypatch.setenv(name, value)
-        processors.limit()
+        processors.limit_threads()
         return os.environ["OMP_NUM_THREADS"]
 
     return limit
