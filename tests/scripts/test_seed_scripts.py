@@ -64,7 +64,7 @@ def test_wrong_options_of_the_training(name, script, small_dataset, tmp_path):
     size = "--mini-batch-size" if name == "network3.py" else "--batch-size"
     for option, value, words in ((epochs, 0, ["number of epochs 0"]),
                                  (rate, -1, ["learning rate -1"]),
-                                 (size, 121, ["batch size 121", "120 examples"])):
+                                 (size, 251, ["batch size 251", "250 examples"])):
         process = script(name, "--dataset", small_dataset, size, 50, option, value)
         assert_refused(process, 2, name, *words)
     if name != "logistic_sgd.py":
