@@ -1,9 +1,10 @@
-"""Pictures: drawn with Matplotlib, written to a file or shown where there is a display.
+"""Pictures: drawn with Matplotlib, written to a file, or shown on a display or in a notebook.
 
 The functions ``draw_...`` and ``plot_errors`` return a ``matplotlib.figure.Figure``, which
 ``finish`` writes or shows.
 """
 
+import io
 import math
 import os
 import sys
@@ -14,6 +15,7 @@ import numpy
 from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.textpath import TextPath
 
+from lenet import kernel
 from lenet.data.files import write_beside
 from lenet.errors import DataError, UsageError
 
@@ -441,11 +443,15 @@ def shorten_name(name, most=14):
 
 def new_figure(width, height, constrained_layout=True):
     """An empty figure, its size in inches; without a display it can only be written to a file."""
-    if not has_display():
+    in_cell = kernel.is_notebook()
+    if not in_cell and not has_display():
         matplotlib.use("Agg")
     from matplotlib import pyplot  # chooses a window system, so it is imported late
 
-    return pyplot.figure(figsize=(width, height), dpi=DPI, constrained_layout=constrained_layout)
+    figure = pyplot.figure(figsize=(width, height), dpi=DPI, constrained_layout=constrained_layout)
+    if in_cell:
+        pyplot.close(figure)  # or it would appear a second time when the cell ends
+    return figure
 
 
 def has_display():
@@ -478,8 +484,15 @@ def picture_format(path):
     return os.path.splitext(path)[1][1:].lower()
 
 
+def draw_png(figure):
+    """Draw a figure as the bytes of a PNG file."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()
+
+
 def finish(figure, output):
-    """Write a figure to a file; if ``output`` is None, show it where there is a display.
+    """Write a figure to a file; if ``output`` is None, show it on a display or in a notebook.
 
     Raises
     ------
@@ -494,6 +507,8 @@ def finish(figure, output):
         check_output(output)
         with write_beside(output) as file:
             figure.savefig(file, format=picture_format(output))
+    elif kernel.is_notebook():
+        kernel.show_png(draw_png(figure))
     elif has_display() and matplotlib.get_backend().lower() != "agg":
         pyplot.show()
     else:

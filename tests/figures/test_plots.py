@@ -1,10 +1,15 @@
 """lenet.figures.plots: where things stand in a picture; how it looks is for a person to judge."""
 
+import base64
+import io
 import math
 
+import matplotlib
 import numpy
 import pytest
+from matplotlib import pyplot
 from matplotlib.transforms import Bbox
+from PIL import Image
 
 from lenet.data import shared_dataset
 from lenet.errors import DataError, UsageError
@@ -246,6 +251,20 @@ def test_without_a_display_a_line_says_what_to_do(monkeypatch, capsys):
     plots.finish(plots.new_figure(1, 1), None)
     assert capsys.readouterr().err == (
         "no display to show the picture on; --output FILE.png writes it to a file\n")
+
+
+def test_in_a_notebook_a_picture_appears_once_and_the_backend_stays(notebook, monkeypatch, capsys):
+    monkeypatch.setattr(plots, "has_display", lambda: False)
+    open_before, chosen = pyplot.get_fignums(), []
+    monkeypatch.setattr(matplotlib, "use", chosen.append)
+    figure = plots.new_figure(2, 1)
+    # Matplotlib itself would show what is open when the cell ends.
+    assert pyplot.get_fignums() == open_before
+    plots.finish(figure, None)
+    output, = notebook.display_pub.outputs
+    image = Image.open(io.BytesIO(base64.b64decode(output["data"]["image/png"])))
+    assert image.size == (2 * plots.DPI, plots.DPI)
+    assert capsys.readouterr() == ("", "") and chosen == []
 
 
 def test_what_stands_above_a_digit(small_sets, tmp_path):
