@@ -10,7 +10,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from lenet import commands
 from lenet.data import image_shape_of, load_data
 from lenet.network3 import conv_network
-from lenet.networks import check_images, load_model
+from lenet.networks import load_datasets, load_model
 
 
 def options():
@@ -43,15 +43,15 @@ def options():
 def main():
     arguments = commands.parse_training(options())
 
-    datasets = load_data(arguments["dataset"])
-    training_data, validation_data, test_data = datasets
     if arguments["load"] is not None:
         saved = load_model(arguments["load"], kind="Network")
-        check_images(saved, datasets)
+        _, validation_data, test_data = load_datasets(saved, arguments["dataset"])
         net = saved.model
         print(f"Validation accuracy {100 * net.accuracy(validation_data):.2f}%")
         print(f"The corresponding test accuracy is {100 * net.accuracy(test_data):.2f}%")
         return
+    datasets = load_data(arguments["dataset"])
+    training_data, validation_data, test_data = datasets
     image_shape = image_shape_of(datasets, least=16 if arguments["conv_layers"] == 2 else 6)
     net = conv_network(
         image_shape, arguments["conv_layers"], arguments["dropout"], arguments["mini_batch_size"],

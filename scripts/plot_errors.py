@@ -1,10 +1,10 @@
 """Draw the test images that a saved network misclassifies, with truth and prediction."""
 
 from lenet import commands
-from lenet.data import load_data
+from lenet.data import shared_dataset
 from lenet.figures import plots
 from lenet.network3 import get_error_locations
-from lenet.networks import check_images, load_model
+from lenet.networks import load_datasets, load_model
 from lenet.runs.run import dataset_of
 
 ROWS, COLUMNS = 12, 10
@@ -22,16 +22,16 @@ def main():
     arguments = parser.parse_args()
 
     saved = load_model(arguments.model)
-    datasets = load_data(arguments.dataset or dataset_of(arguments.model))
-    check_images(saved, datasets)
-    test_data = datasets[2]
+    test_data = load_datasets(saved, arguments.dataset or dataset_of(arguments.model))[2]
     error_locations, erroneous_predictions = get_error_locations(saved.model, test_data)
-    n_errors, n_images = len(error_locations), len(test_data[0].get_value(borrow=True))
+    images = test_data.x.get_value(borrow=True)
+    n_errors, n_images = len(error_locations), len(images)
     print(f"{n_errors} of {n_images} test images are misclassified")
     print(f"drawn: the first {min(ROWS * COLUMNS, n_errors)}, the truth in green above the "
           "prediction in red")
-    figure = plots.plot_errors(error_locations, erroneous_predictions, test_data,
-                               saved.image_shape, ROWS, COLUMNS, saved.class_names)
+    drawn = shared_dataset((saved.pixels.to_fractions(images), test_data.labels()))
+    figure = plots.plot_errors(error_locations, erroneous_predictions, drawn, saved.image_shape,
+                               ROWS, COLUMNS, saved.class_names)
     plots.finish(figure, arguments.output)
 
 

@@ -76,8 +76,11 @@ class ChunkedDataset:
         check_megabytes(megabytes)
         self.dataset, self.megabytes = dataset, megabytes
 
+    def open(self):
+        return open_arrays(self.dataset)
+
     def load(self):
-        return load_sets(open_arrays(self.dataset), self.megabytes)
+        return load_sets(self.open(), self.megabytes)
 
 
 class StandardizedDataset:
@@ -102,7 +105,8 @@ class StandardizedDataset:
                 for x, y in stored]
         pixels = stored.pixels.standardize(*(values[0] if len(values) == 1 else values
                                              for values in (mean, deviation)))
-        return Datasets(sets, stored.image_shape, stored.class_names, stored.preparation, pixels)
+        return Datasets(sets, stored.image_shape, stored.class_names, stored.preparation, pixels,
+                        compute_fingerprint(stored))
 
     def load(self):
         return load_sets(self.open())
@@ -153,7 +157,10 @@ def place_sets(stored, megabytes=math.inf, selections=(None, None, None)):
 
 
 def compute_fingerprint(sets):
-    """A checksum of all labels, and of up to a thousand images of each set."""
+    """A checksum of all labels, and of up to a thousand images of each set; of a standardized set,
+    that of the images as they were."""
+    if sets.fingerprint is not None:
+        return sets.fingerprint
     checksum = 0
     for x, y in sets:
         some = as_floats(x[::-(-len(x) // 1000)], sets.pixels).astype("float32", copy=False)

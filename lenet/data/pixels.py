@@ -53,6 +53,30 @@ class Pixels:
                 part /= deviation
         return out
 
+    def from_numbers(self, numbers, pixels):
+        """Numbers that other Pixels made as those that these make, of the same shape and dtype.
+
+        Raises
+        ------
+        DataError
+            Nobody knows how.
+        """
+        if self == pixels:
+            return numbers
+        self.check_known()
+        pixels.check_known()
+        n_pixels = numbers.shape[1]
+        mean, deviation, own_mean, own_deviation = (
+            spread(value, n_pixels).astype(numbers.dtype) for value in
+            (pixels.mean, pixels.deviation, self.mean, self.deviation))
+        if pixels != BYTES:
+            numbers = numbers * deviation + mean
+        return (numbers - own_mean) / own_deviation
+
+    def to_fractions(self, numbers):
+        """The nearest bytes, / 256, as pictures are drawn; the tutorial's numbers as they are."""
+        return numbers if self == BYTES else self.to_bytes(numbers) / 256
+
     def to_bytes(self, numbers):
         """The nearest bytes, uint8, of numbers of shape (n, n_pixels); of numbers whose origin
         nobody knows, from the least to the greatest of them."""

@@ -3,6 +3,8 @@
 from lenet.networks.files import (  # noqa: F401
     SavedModel,
     check_images,
+    fit_datasets,
+    load_datasets,
     load_model,
     metadata_of,
     model_path,

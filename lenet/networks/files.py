@@ -1,11 +1,16 @@
 """A network in a file: its parameters, and what it takes to build it again."""
 
 import json
+import math
 import os
 from collections import namedtuple
 from math import prod
 
+import numpy
+
+from lenet.data import Datasets, open_arrays
 from lenet.data.checks import PREPARATIONS
+from lenet.data.loading import load_sets
 from lenet.data.pixels import BYTES, read_pixels
 from lenet.errors import DataError
 from lenet.networks import parameters
@@ -143,6 +148,34 @@ def check_images(saved, datasets):
             raise DataError(f"the dataset has {what} {found!s:.80}, but the network was trained "
                             f"for {expected!s:.80}; name the dataset of its training with "
                             "--dataset")
+
+
+def fit_datasets(saved, datasets):
+    """The Datasets of arrays in the numbers that a network was trained on.
+
+    Parameters
+    ----------
+    saved : SavedModel
+        Or what has its ``image_shape``, ``class_names`` and ``pixels``.
+    datasets : Datasets
+        As ``lenet.data.open_arrays`` returns them.
+
+    Raises
+    ------
+    DataError
+        The images or classes are not those of the network, or its numbers cannot be made of them.
+    """
+    check_images(saved, datasets)
+    sets = [(x if x.dtype == numpy.uint8 else saved.pixels.from_numbers(x, datasets.pixels), y)
+            for x, y in datasets]
+    return Datasets(sets, datasets.image_shape, datasets.class_names, datasets.preparation,
+                    saved.pixels)
+
+
+def load_datasets(saved, source):
+    """As ``lenet.data.load_data``, in the numbers that a network was trained on."""
+    return load_sets(fit_datasets(saved, open_arrays(source)),
+                     getattr(source, "megabytes", math.inf))
 
 
 def model_path(path):

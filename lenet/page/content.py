@@ -164,9 +164,7 @@ class Page:
         first from there that the first network misclassifies.
         """
         if self.test_set is None:
-            datasets = open_arrays(self.dataset)
-            networks.check_images(self.eyes[0], datasets)
-            self.test_set, self.test_pixels = datasets[2], datasets.pixels
+            self.test_set = networks.fit_datasets(self.eyes[0], open_arrays(self.dataset))[2]
         x, y = self.test_set
         n = len(y)
         index = messages.read_index(request, "test", n)
@@ -177,7 +175,7 @@ class Page:
         if request.get("wrong"):
             for start in range(0, n, IMAGES_AT_ONCE):
                 chunk = rows[start:start + IMAGES_AT_ONCE]
-                wrong = self.eyes[0].predict(as_floats(x[chunk], self.test_pixels)) != y[chunk]
+                wrong = self.eyes[0].predict(as_floats(x[chunk], self.pixels)) != y[chunk]
                 if wrong.any():
                     index = int(chunk[wrong.argmax()])
                     break
@@ -185,7 +183,7 @@ class Page:
                 raise DataError(f"all {n} images of the test set are classified correctly")
         else:
             index = int(rows[0])
-        image = as_bytes(x[index:index + 1], self.test_pixels)
+        image = as_bytes(x[index:index + 1], self.pixels)
         return image.reshape(self.image_shape), {"index": index, "n": n, "label": int(y[index])}
 
     @staticmethod

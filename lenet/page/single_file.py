@@ -38,7 +38,7 @@ def write_page(path, model, dataset=None):
     """
     page = open_page([model], dataset)
     eye = page.eyes[0]
-    (x, y), pixels = open_test_set(eye, page.dataset)
+    x, y = open_test_set(eye, page.dataset)
     hello = json.loads(page.greeting()["hello"])["hello"]
     hello.update(keep=None, n_tests=len(y))
     values = eye.values()
@@ -47,24 +47,23 @@ def write_page(path, model, dataset=None):
         "parameters": {"shapes": [[name, value.shape] for name, value in values.items()],
                        "values": encode_base64(numpy.concatenate(
                            [value.astype("<f4").ravel() for value in values.values()]))},
-        "tests": choose_tests(eye, x, y, pixels)}
+        "tests": choose_tests(eye, x, y)}
     with write_beside(path) as file:
         file.write(build_file(json.dumps(inside)).encode())
 
 
 def open_test_set(eye, dataset):
-    datasets = open_arrays(dataset)
-    networks.check_images(eye, datasets)
-    return datasets[2], datasets.pixels
+    return networks.fit_datasets(eye, open_arrays(dataset))[2]
 
 
-def choose_tests(eye, x, y, pixels):
+def choose_tests(eye, x, y):
     """The first images of a test set, and the first that the network misclassifies."""
-    wrong = eye.predict(as_floats(x, pixels)) != y
+    wrong = eye.predict(as_floats(x, eye.pixels)) != y
     first_wrong = numpy.flatnonzero(wrong)[:N_TEST_IMAGES].tolist()
     rows = sorted({*range(min(N_TEST_IMAGES, len(y))), *first_wrong})
     return [{"index": row, "label": int(y[row]), "wrong": bool(wrong[row]),
-             "pixels": encode_base64(image)} for row, image in zip(rows, as_bytes(x[rows], pixels))]
+             "pixels": encode_base64(image)}
+            for row, image in zip(rows, as_bytes(x[rows], eye.pixels))]
 
 
 def encode_base64(array):

@@ -44,7 +44,7 @@ class Distance:
     """
 
     def __init__(self, predictor, datasets):
-        networks.check_images(predictor, datasets)
+        datasets = networks.fit_datasets(predictor, datasets)
         self.predictor, self.datasets = predictor, datasets
         hidden = networks.feature_maps(predictor.model)
         to_pictures = networks.kind_of(predictor.model).distances(predictor.model)
@@ -129,7 +129,7 @@ def rejection_curves(predictor, datasets, unknown=None, report=None):
     distance = Distance(predictor, datasets)
     scores = {"distance": distance.measure,
               "1 - probability": lambda x: 1 - predictor.evaluate(x).max(axis=1)}
-    x, y = datasets[2]
+    x, y = distance.datasets[2]
     right = predictor.evaluate(x).argmax(axis=1) == y
     known = {name: score(x) for name, score in scores.items()}
     panels = {"accuracy of the images that are kept (%)": {

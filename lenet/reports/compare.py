@@ -7,9 +7,10 @@ from collections import namedtuple
 import numpy
 
 from lenet import networks
-from lenet.data import as_floats, open_arrays
+from lenet.data import open_arrays
 from lenet.data.files import make_folder
 from lenet.data.loading import compute_fingerprint
+from lenet.data.pixels import as_bytes
 from lenet.errors import DataError, UsageError
 from lenet.figures import plots
 from lenet.predict.predictor import Predictor
@@ -66,8 +67,9 @@ def compare(paths, output, dataset=None):
     if runs[0].trained_on[1] not in (None, compute_fingerprint(datasets)):
         raise DataError(f"{paths[0]}: trained on other examples than this dataset has; name the "
                         "dataset of its training with --dataset")
-    x, y = as_floats(datasets[2][0], datasets.pixels), datasets[2][1]
-    probabilities = [run.predictor.evaluate(x) for run in runs]
+    x, y = as_bytes(datasets[2][0], datasets.pixels) / 256, datasets[2][1]
+    probabilities = [run.predictor.evaluate(networks.fit_datasets(run.predictor, datasets)[2][0])
+                     for run in runs]
     wrong = [p.argmax(axis=1) != y for p in probabilities]
 
     make_folder(output)

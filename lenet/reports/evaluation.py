@@ -41,8 +41,7 @@ def evaluate_test_set(predictor, datasets):
     DataError
         The images or the classes are not those of the network.
     """
-    networks.check_images(predictor, datasets)
-    x, y = datasets[2]
+    x, y = networks.fit_datasets(predictor, datasets)[2]
     names = [f"image {number} of the test set" for number in range(len(y))]
     return Evaluation(names, y, predictor.evaluate(x))
 

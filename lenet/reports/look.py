@@ -61,8 +61,7 @@ def look(path, output, dataset="mnist.pkl.gz", image=None, index=0, without_data
     rows = read_log(log) if os.path.isdir(path) and os.path.exists(log) else None
     test_set, title = None, type(predictor.model).__name__
     try:
-        datasets = open_arrays(dataset)
-        networks.check_images(predictor, datasets)
+        datasets = networks.fit_datasets(predictor, open_arrays(dataset))
     except DataError as error:
         if image is None or without_dataset is None:
             raise
@@ -113,7 +112,8 @@ def draw_pictures(predictor, rows, pixels, name, test_set):
         "network.png", "An image, layer by layer",
         f"What the network makes of {name}. Each map is stretched to the range from black to "
         "white.",
-        plots.draw_network(plots.reshape_image(pixels[0], shape), compute_outputs(model, pixels),
+        plots.draw_network(plots.reshape_image(predictor.pixels.to_fractions(pixels)[0], shape),
+                           compute_outputs(model, pixels),
                            predictor.evaluate(pixels.reshape(1, -1))[0], names))
 
     if rows is not None:
@@ -151,7 +151,8 @@ def draw_pictures(predictor, rows, pixels, name, test_set):
             f"{len(shown)} of the {len(wrong)} images of the test set that the network "
             "misclassifies, the most confident mistakes first. Above each: the predicted class and "
             "its probability; then the true class and the probability that the network gave it.",
-            plots.draw_mistakes(shown, x, y, probabilities, probabilities, shape, names))
+            plots.draw_mistakes(shown, predictor.pixels.to_fractions(x), y, probabilities,
+                                probabilities, shape, names))
 
 
 def draw_strongest_filters(filters):

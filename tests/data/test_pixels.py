@@ -129,3 +129,17 @@ def test_a_channel_that_is_the_same_everywhere(tmp_path):
     sets = [(numpy.full((n, 1, 2, 2), 128, "uint8"), numpy.arange(n) % 2) for n in (4, 3, 2)]
     path = write_arrays(tmp_path / "arrays", sets, ["a", "b"])
     assert (load_arrays(StandardizedDataset(path))[0][0] == 0).all()
+
+
+def test_numbers_of_one_scale_become_those_of_another(images):
+    one, other = Pixels(0.25, 0.5), Pixels([0.125], [2.0])
+    numbers = one.from_bytes(images)
+    numpy.testing.assert_allclose(other.from_numbers(numbers, one), other.from_bytes(images),
+                                  atol=1e-6)
+    numpy.testing.assert_array_equal(one.from_numbers(BYTES.from_bytes(images), BYTES), numbers)
+    assert one.from_numbers(numbers, Pixels(0.25, 0.5)) is numbers
+    for pair in ((one, Pixels(range=(0, 9))), (Pixels(range=(0, 9)), one)):
+        with pytest.raises(DataError, match="not known"):
+            pair[0].from_numbers(numbers, pair[1])
+    fractions = one.to_fractions(numbers)
+    numpy.testing.assert_array_equal(fractions, images / 256)

@@ -141,6 +141,36 @@ def test_standardized_training_sets(command, numbers, script, small_sets, tmp_pa
     probabilities = predictor.probabilities(numpy.rint(256 * x).astype("uint8"))
     test = [row["test"] for row in read_log(str(run / "log.csv")) if row["test"] is not None][-1]
     assert numpy.mean(probabilities.argmax(axis=1) != y) == pytest.approx(test, abs=1 / len(y))
+    # Whatever reads the data set for the network gives it the same numbers.
+    n_wrong = round(test * len(y))
+    found = script("evaluate.py", run, "--dataset", dataset).stdout
+    assert f"{n_wrong} of {len(y)} images" in found
+    found = script("plot_errors.py", run, "--dataset", dataset, "--output", tmp_path / "e.png")
+    assert f"{n_wrong} of {len(y)} test images are misclassified" in found.stdout
+    script("look.py", run, "--dataset", dataset, "--output", tmp_path / "look")
+    assert f": {n_wrong} of {len(y)} images" in (tmp_path / "look" / "index.html").read_text()
     # It goes on as it began.
     assert script(command[0], "--resume", run, epochs, 3).returncode == 0
     assert Predictor(str(run)).pixels == predictor.pixels
+
+
+def test_runs_with_other_numbers_are_compared(script, small_dataset, tmp_path):
+    runs = [tmp_path / "plain", tmp_path / "standardized"]
+    for run, options in zip(runs, ([], ["--standardize"])):
+        script(*MLP, *options, "--n-epochs", 2, "--dataset", small_dataset, "--output", run)
+    process = script("compare.py", *runs, "--output", tmp_path / "comparison")
+    assert process.returncode == 0, process.stderr
+    for run in runs:
+        test = [row["test"] for row in read_log(str(run / "log.csv")) if row["test"] is not None]
+        line = next(line for line in process.stdout.splitlines()
+                    if line.startswith(run.name + " "))
+        assert f"{100 * test[-1]:.2f} %" in line
+
+
+def test_a_saved_network3_is_evaluated_in_its_numbers(script, small_dataset, tmp_path):
+    run = tmp_path / "run"
+    options = ["network3.py", "--mini-batch-size", 10, "--dataset", small_dataset]
+    script(*options, "--standardize", "--epochs", 1, "--output", run)
+    test = [row["test"] for row in read_log(str(run / "log.csv")) if row["test"] is not None][-1]
+    printed = script(*options, "--load", run).stdout
+    assert f"The corresponding test accuracy is {100 * (1 - test):.2f}%" in printed
