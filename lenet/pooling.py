@@ -317,7 +317,7 @@ class StochasticPoolLayer(LeNetConvPoolLayer):
         if activation not in (T.nnet.relu, T.nnet.sigmoid, T.nnet.softplus):
             raise UsageError("pooling stochastic needs maps without negative numbers; expected the "
                              "activation relu, sigmoid or softplus instead of "
-                             + getattr(activation, "name", str(activation)))
+                             f"{getattr(activation, 'scalar_op', activation)}")
         super().__init__(rng, input, filter_shape, image_shape, poolsize, W, b, activation)
         self.maps = activation(self.conv_out + self.b.dimshuffle("x", 0, "x", "x"))
         self.output = stochastic_pool_mean(self.maps, self.poolsize)
