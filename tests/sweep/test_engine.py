@@ -15,7 +15,7 @@ import types
 
 import numpy
 import pytest
-from conftest import REPOSITORY, assert_refused, environment, run_script
+from conftest import REPOSITORY, assert_refused, environment, run_python, run_script
 
 from lenet.errors import DataError, TrainingError
 from lenet.logistic_sgd import sgd_optimization_mnist
@@ -195,14 +195,25 @@ def test_one_worker_for_each_gpu(small_dataset, tmp_path):
     assert "device=gpu0 is called device=cuda0" in (tmp_path / "study" / "trial.txt").read_text()
 
 
-def test_no_scheduler(script, tmp_path, monkeypatch):
-    client = distributed.Client
-    monkeypatch.setattr(distributed, "Client",
-                        lambda address, timeout: client(address, timeout=0.5))
-    process = script("sweep.py", tmp_path / "study", "--scheduler", "tcp://127.0.0.1:1")
-    assert_refused(process, 1, "--scheduler tcp://127.0.0.1:1: cannot be reached", "start it")
-    process = script("sweep.py", tmp_path / "study", "--scheduler", "nonsense://a")
-    assert_refused(process, 1, "--scheduler nonsense://a: cannot be reached")
+# Runs a script with clients that wait for half a second. In a process of its own, since a client
+# that could not connect, once collected as garbage, may wait for ever for a lock of distributed's.
+IMPATIENT = """
+import runpy, sys
+import distributed
+client = distributed.Client
+distributed.Client = lambda address, timeout: client(address, timeout=0.5)
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("scheduler, words", [
+    ("tcp://127.0.0.1:1", ["cannot be reached", "start it"]),
+    ("nonsense://a", ["cannot be reached"])])
+def test_no_scheduler(scheduler, words, tmp_path):
+    process = run_python("-c", IMPATIENT, os.path.join(REPOSITORY, "scripts", "sweep.py"),
+                         tmp_path / "study", "--scheduler", scheduler)
+    assert_refused(process, 1, f"--scheduler {scheduler}:", *words)
     assert not (tmp_path / "study").exists()
 
 
