@@ -236,6 +236,7 @@ class Ranks:
             sys.__stderr__.write(f"rank {self.rank} on {self.host}: {text}")
             sys.__stderr__.flush()
         sys.stderr.flush()
+        time.sleep(0.2)  # mpiexec may lose what it has not yet passed on when a rank aborts
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # MPI would add lines of its own
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(int(GRACE_SECONDS))  # kills this process, should mpiexec be out of reach
