@@ -54,14 +54,15 @@ class Pixels:
         return out
 
     def from_numbers(self, numbers, pixels):
-        """Numbers that other Pixels made as those that these make, of the same shape and dtype.
+        """Numbers that other Pixels made as those that these make, of the same shape and dtype;
+        bytes, which each makes numbers of its own of, as they are.
 
         Raises
         ------
         DataError
             Nobody knows how.
         """
-        if self == pixels:
+        if self == pixels or numbers.dtype == numpy.uint8:
             return numbers
         self.check_known()
         pixels.check_known()

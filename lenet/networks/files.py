@@ -6,8 +6,6 @@ import os
 from collections import namedtuple
 from math import prod
 
-import numpy
-
 from lenet.data import Datasets, open_arrays
 from lenet.data.checks import PREPARATIONS
 from lenet.data.loading import load_sets
@@ -166,8 +164,7 @@ def fit_datasets(saved, datasets):
         The images or classes are not those of the network, or its numbers cannot be made of them.
     """
     check_images(saved, datasets)
-    sets = [(x if x.dtype == numpy.uint8 else saved.pixels.from_numbers(x, datasets.pixels), y)
-            for x, y in datasets]
+    sets = [(saved.pixels.from_numbers(x, datasets.pixels), y) for x, y in datasets]
     return Datasets(sets, datasets.image_shape, datasets.class_names, datasets.preparation,
                     saved.pixels)
 

@@ -161,7 +161,7 @@ def accuracy_of_kept(scores, right):
 
 
 def unknown_images(name, predictor, x, part=2, center=True, report=None):
-    """Images of no class of the network, in the format of its training.
+    """Images of no class of the network, in the numbers of its training, or bytes.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def unknown_images(name, predictor, x, part=2, center=True, report=None):
     Raises
     ------
     DataError
-        No picture can be used, or the images have another shape.
+        No picture can be used, or the images have another shape or numbers of unknown origin.
     """
     if name == "noise":
         return numpy.random.RandomState(0).randint(0, 256, x.shape).astype("uint8")
@@ -193,7 +193,7 @@ def unknown_images(name, predictor, x, part=2, center=True, report=None):
     if unknown.image_shape != predictor.image_shape:
         raise DataError(f"{name}: images of shape {unknown.image_shape}; expected those of the "
                         f"network, {predictor.image_shape}")
-    return unknown[part][0]
+    return predictor.pixels.from_numbers(unknown[part][0], unknown.pixels)
 
 
 def read_pictures(folder, reader, report=None):

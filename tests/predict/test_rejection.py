@@ -81,6 +81,10 @@ def test_unknown_images(lenet, small_dataset, small_sets, tmp_path):
     numpy.testing.assert_array_equal(unknown_images(small_dataset, predictor, x), x)
     numpy.testing.assert_array_equal(unknown_images(small_dataset, predictor, x, part=1),
                                      small_sets[1][0])
+    # The same images in numbers from -1 to 1, of which the network's are made.
+    other = write_dataset(tmp_path / "other.pkl.gz", [
+        ((256 * x / 127.5 - 1).astype("float32"), y) for x, y in small_sets])
+    numpy.testing.assert_allclose(unknown_images(other, predictor, x), x, atol=1e-6)
     numpy.testing.assert_array_equal(as_floats(unknown_images("negatives", predictor, x)),
                                      255 / 256 - x)
     noise = unknown_images("noise", predictor, x)
