@@ -326,6 +326,13 @@ def test_dropout_that_cannot_be(kind, p_dropout):
         kind(3, 2, p_dropout=p_dropout)
 
 
+def test_a_result_has_a_row_for_each_epoch(datasets):
+    result = sgd(small_network(), datasets, epochs=2)
+    assert [row["epoch"] for row in result.rows] == [1, 2]
+    assert min(row["validation"] for row in result.rows) == result.best_validation_error
+    assert [row["test"] for row in result.rows if row["test"] is not None][-1] == result.test_error
+
+
 def test_arguments_that_cannot_work(datasets):
     net = small_network()
     with pytest.raises(UsageError, match="mini_batch_size 4; expected the network's, which is 5"):

@@ -79,9 +79,11 @@ class NetworkReport(TutorialReport):
             self.print_line(f"Training mini-batch number {iteration}")
 
     def validated(self, epoch, minibatch, error):
+        History.validated(self, epoch, minibatch, error)
         self.print_line(f"Epoch {epoch - 1}: validation accuracy {100 * (1 - error):.2f}%")
 
     def improved(self, epoch, minibatch, error):
+        History.improved(self, epoch, minibatch, error)
         self.print_line("This is the best validation accuracy to date.")
         self.print_line(f"The corresponding test accuracy is {100 * (1 - error):.2f}%")
 
