@@ -36,6 +36,16 @@ def environment(**changes):
     return {key: value for key, value in kept.items() if value is not None}
 
 
+def is_running(pid):
+    """Whether a process is there, and does more than wait for its parent to take notice of its
+    end."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def run_python(*arguments, cwd=None, python=sys.executable, **changes):
     """Run Python in a process of its own; ``changes`` are made to the environment."""
     return subprocess.run(

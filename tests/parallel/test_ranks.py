@@ -11,7 +11,7 @@ import sys
 import time
 
 import pytest
-from conftest import REPOSITORY, assert_refused, environment, write_dataset
+from conftest import REPOSITORY, assert_refused, environment, is_running, write_dataset
 
 from lenet.networks import parameters
 from lenet.parallel import ranks
@@ -314,13 +314,6 @@ def find_ranks(pid):
 
 def wait_for_the_end(processes):
     """Wait until processes have gone, or are waiting for init to take notice of it."""
-    def is_running(process):
-        try:
-            with open(f"/proc/{process}/stat") as stat:
-                return stat.read().rpartition(")")[2].split()[0] != "Z"
-        except OSError:
-            return False
-
     end = time.monotonic() + 60
     while any(map(is_running, processes)):
         assert time.monotonic() < end

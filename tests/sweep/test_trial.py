@@ -8,7 +8,7 @@ import time
 import types
 
 import pytest
-from conftest import environment
+from conftest import environment, is_running
 
 from lenet.logistic_sgd import sgd_optimization_mnist
 from lenet.runs.log import read_log
@@ -154,21 +154,13 @@ def kill_worker(tmp_path):
     return int((tmp_path / "pid").read_text())
 
 
-def is_alive(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 WRITE_PID = "open('new', 'w').write(str(os.getpid())); os.rename('new', 'pid')\n"
 
 
 def test_a_training_ends_with_its_worker(pretend, tmp_path):
     pretend(WRITE_PID + "time.sleep(1000)")
     pid = kill_worker(tmp_path)
-    wait_for(lambda: not is_alive(pid))
+    wait_for(lambda: not is_running(pid))
 
 
 def test_an_orphan_is_waited_for(pretend, tmp_path):
@@ -180,13 +172,13 @@ def test_an_orphan_is_waited_for(pretend, tmp_path):
 
     class ReleasingChannel(Channel):
         def switch(self):
-            assert is_alive(orphan) or self.asked
+            assert is_running(orphan) or self.asked
             (tmp_path / "go").write_text("")
             return super().switch()
 
     channel = ReleasingChannel()
     assert trial.experiment(make_state(tmp_path), channel)["reason"] == "next"
-    assert channel.asked and not is_alive(orphan)
+    assert channel.asked and not is_running(orphan)
 
 
 def test_a_trial_is_no_rank_of_the_worker(pretend, tmp_path, monkeypatch):
