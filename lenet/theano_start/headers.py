@@ -7,17 +7,19 @@ same options, and otherwise reads the header itself. The files are in Theano's f
 graphs, one for modules with OpenMP and one for those without, 43 MB each.
 """
 
+import functools
 import hashlib
 import os
 import subprocess
 import sys
-import threading
 import uuid
 
 import numpy
 import theano
 from theano.configdefaults import gcc_version_str
 from theano.gof import cmodule
+
+from lenet.theano_start.threads import make_thread_safe
 
 # What every module of a graph begins with, and what most of them go on with.
 BEGIN = '#include <Python.h>\n#include <iostream>\n#include "theano_mod_helper.h"\n'
@@ -32,19 +34,19 @@ HEADER = BEGIN + """#include <math.h>
 def apply():
     """From now on, give g++ the header with every module of a graph."""
     compile_str = cmodule.GCC_compiler.compile_str
-    known, building = {}, {True: threading.Lock(), False: threading.Lock()}
+    find_header = functools.lru_cache(maxsize=None)(compile_header)
+    # One lock each: modules of both kinds are compiled side by side.
+    finders = {openmp: make_thread_safe(find_header) for openmp in (False, True)}
 
     def compile_with_header(module_name, src_code, location=None, include_dirs=None,
                             lib_dirs=None, libs=None, preargs=None, **others):
         preargs = list(preargs or [])
         if src_code.startswith(BEGIN):
             openmp = "-fopenmp" in preargs
-            with building[openmp]:
-                if openmp not in known:
-                    known[openmp] = compile_header(openmp)
-            if known[openmp]:
+            header = finders[openmp](openmp)
+            if header:
                 # g++ uses a precompiled header only if it comes first
-                preargs = ["-include", known[openmp]] + preargs
+                preargs = ["-include", header] + preargs
         return compile_str(module_name, src_code, location, include_dirs, lib_dirs, libs, preargs,
                            **others)
 

@@ -1,10 +1,12 @@
 """lenet.theano_start.headers: g++ takes the precompiled header, or does without."""
 
+import os
 import subprocess
 import sys
 
 import pytest
 import theano
+from conftest import run_python
 from theano.gof import cmodule
 
 from lenet.theano_start import headers
@@ -54,3 +56,35 @@ def test_other_sources_are_compiled_as_they_are(monkeypatch):
             cmodule.GCC_compiler.compile_str("name", source, preargs=options)
     assert [call[6] for call in calls] == [
         [], ["-fopenmp"], ["-include", "header0.h"], ["-include", "header1.h", "-fopenmp"]]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_fork_while_another_thread_makes_it():
+    process = run_python("-c", """
+import os, signal, threading
+import lenet
+from lenet.theano_start import headers
+from theano.gof import cmodule
+cmodule.GCC_compiler.compile_str = staticmethod(lambda *arguments, **others: arguments[6])
+begun, done, parent = threading.Event(), threading.Event(), os.getpid()
+def compile_header(openmp):
+    if os.getpid() == parent:
+        begun.set()
+        done.wait()
+    return "header.h"
+headers.compile_header = compile_header
+headers.apply()
+def compile_module():
+    return cmodule.GCC_compiler.compile_str("name", headers.BEGIN)
+thread = threading.Thread(target=compile_module)
+thread.start()
+begun.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(100)
+    print(*compile_module(), flush=True)
+    os._exit(0)
+print(os.waitpid(child, 0)[1])
+done.set()
+""")
+    assert process.stdout == "-include header.h\n0\n", process.stderr
