@@ -79,8 +79,11 @@ class ChunkedDataset:
     def open(self):
         return open_arrays(self.dataset)
 
+    def place(self, stored):
+        return load_sets(stored, self.megabytes)
+
     def load(self):
-        return load_sets(self.open(), self.megabytes)
+        return self.place(self.open())
 
 
 class StandardizedDataset:

@@ -1,7 +1,6 @@
 """A network in a file: its parameters, and what it takes to build it again."""
 
 import json
-import math
 import os
 from collections import namedtuple
 from math import prod
@@ -171,8 +170,8 @@ def fit_datasets(saved, datasets):
 
 def load_datasets(saved, source):
     """As ``lenet.data.load_data``, in the numbers that a network was trained on."""
-    return load_sets(fit_datasets(saved, open_arrays(source)),
-                     getattr(source, "megabytes", math.inf))
+    stored = fit_datasets(saved, open_arrays(source))
+    return getattr(source, "place", load_sets)(stored)
 
 
 def model_path(path):

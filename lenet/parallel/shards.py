@@ -12,7 +12,7 @@ Minibatch number i of the training is minibatches 2 i and 2 i + 1 of what it hol
 import math
 from collections import namedtuple
 
-from lenet.data import ChunkedDataset, open_arrays
+from lenet.data import open_arrays
 from lenet.data.loading import compute_fingerprint, place_sets
 from lenet.errors import UsageError
 from lenet.parallel.split_step import compile_split_step
@@ -90,17 +90,19 @@ class ShardedDataset:
     def __init__(self, dataset, shards, world):
         self.dataset, self.shards, self.world = dataset, shards, world
 
-    def load(self):
-        source = self.dataset
-        if isinstance(source, ChunkedDataset):
-            stored, megabytes = open_arrays(source.dataset), source.megabytes
-        else:
-            stored, megabytes = open_arrays(source), math.inf
+    def open(self):
+        return open_arrays(self.dataset)
+
+    def place(self, stored):
+        megabytes = getattr(self.dataset, "megabytes", math.inf)
         train_set, *others = place_sets(stored, megabytes, (self.shards, None, None))
         fingerprint = compute_fingerprint(stored)
         sets = [ShardedSet(train_set, len(stored[0][1]), self.shards, self.world, fingerprint)]
         sets += [SplitSet(a_set, self.world) for a_set in others]
         return stored.with_sets(sets, fingerprint)
+
+    def load(self):
+        return self.place(self.open())
 
 
 class ShardedSet:

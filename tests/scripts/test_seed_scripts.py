@@ -105,8 +105,8 @@ def test_network3_trains_saves_loads_and_shows_its_errors(script, small_dataset,
     last = lines[-1].replace("Corresponding test accuracy of ", "")
     assert re.fullmatch(r"\d+\.\d\d%", last)
 
-    for saved in (run, run / "model.safetensors"):
-        process = script("network3.py", *options, "--load", saved)
+    for saved in [run], [run / "model.safetensors"], [run, "--shards", 2]:
+        process = script("network3.py", *options, "--load", *saved)
         assert process.stdout.splitlines() == [
             f"Validation accuracy {best[0]}", f"The corresponding test accuracy is {last}"]
 
