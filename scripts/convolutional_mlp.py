@@ -18,7 +18,8 @@ def options():
                         help="kind of pooling; stochastic needs --activation relu, sigmoid or "
                              "softplus")
     parser.add_hidden()
-    parser.add_transfer("nkerns", "filter_size", "poolsize", "pooling", "n_hidden", "activation")
+    parser.add_transfer("nkerns", "filter_size", "poolsize", "pooling", "n_hidden", "activation",
+                        "standardize")
     parser.add_standardize()
     parser.add_run()
     return parser

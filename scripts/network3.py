@@ -32,7 +32,7 @@ def options():
                         help="factor of the L2 regularization")
     parser.add_argument("--seed", type=commands.parse_seed, default=0, metavar="N",
                         help="seed of the initial parameters and of the dropout")
-    parser.add_transfer("conv_layers")
+    parser.add_transfer("conv_layers", "standardize")
     parser.add_standardize()
     parser.add_run().add_argument(
         "--load", metavar="MODEL",

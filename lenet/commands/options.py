@@ -116,7 +116,8 @@ class Parser(argparse.ArgumentParser):
         Parameters
         ----------
         of_network : str
-            The options of which the values are then that run's: those that shape its layers.
+            The options of which the values are then that run's: those that shape its layers, or
+            the numbers that these take.
         """
         self.of_network = of_network
         self.add_argument("--from", metavar="RUN",

@@ -95,6 +95,18 @@ def test_network3(script, seven, small_dataset, tmp_path):
     assert new["layer3.w"].shape == (100, 10)
 
 
+def test_layers_that_learned_standardized_numbers_get_such_numbers(
+        script, seven, small_dataset, small_sets, tmp_path):
+    standardized, run = tmp_path / "standardized", tmp_path / "ten"
+    script(*LENET, *SMALL, "--standardize", "--dataset", seven, "--output", standardized)
+    process = script(*LENET, "--from", standardized, "--batch-size", 50, "--dataset", small_dataset,
+                     "--output", run)
+    assert process.returncode == 0, process.stderr
+    x, _ = small_sets[0]
+    pixels = Predictor(str(run)).pixels
+    numpy.testing.assert_allclose([pixels.mean, pixels.deviation], [x.mean(), x.std()], rtol=1e-4)
+
+
 def test_wrong_use(script, lenet, small_dataset, small_sets, tmp_path):
     options = [*LENET, "--batch-size", 50, "--dataset", small_dataset]
     run = tmp_path / "ten"
@@ -103,6 +115,8 @@ def test_wrong_use(script, lenet, small_dataset, small_sets, tmp_path):
                    "holds no run")
     assert_refused(script(*options, "--from", lenet, "--nkerns", 20, 50, "--output", run), 2,
                    "--nkerns [20, 50]", "begun with [2, 3]", "without --from")
+    assert_refused(script(*options, "--from", lenet, "--standardize", "--output", run), 2,
+                   "--standardize True", "begun with False")
     assert_refused(script(*BOOK, "--from", lenet), 2, "a run of convolutional_mlp.py",
                    "expected one of network3.py")
     assert not run.exists()
