@@ -89,12 +89,11 @@ def list_result(result):
 
 def draw_result(result):
     """The picture of the cost and the errors, if there was more than one validation."""
-    rows = getattr(result, "rows", ())
-    if len(rows) < 2:
+    if len(result.rows) < 2:
         return ""
     from lenet.figures import plots
 
-    data = b64encode(plots.draw_png(plots.draw_curves(rows))).decode()
+    data = b64encode(plots.draw_png(plots.draw_curves(result.rows))).decode()
     return f'<img alt="the cost and the errors of each epoch" src="data:image/png;base64,{data}">'
 
 

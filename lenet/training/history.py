@@ -33,5 +33,5 @@ class History(Observer):
 
     def training_ends(self, result):
         # Of two observers, only one may know what an earlier process did.
-        if len(self.rows) > len(getattr(result, "rows", ())):
+        if len(self.rows) > len(result.rows):
             result.rows = [{name: row[name] for name in COLUMNS} for row in self.rows]

@@ -39,6 +39,8 @@ class Result:
     stopped : str or None
         "n_epochs" (all epochs done), "patience" (no progress), "interrupted" (asked to stop),
         "diverged" (the cost was not finite); None as long as the training goes on.
+    rows : list of dicts
+        A row for each validation, once the training has ended; see ``lenet.training.history``.
     """
 
     def __init__(self):
@@ -49,6 +51,7 @@ class Result:
         self.cost = math.nan
         self.patience = None
         self.stopped = None
+        self.rows = []
 
     @property
     def has_best(self):

@@ -8,7 +8,7 @@ from lenet.training.history import History
 
 
 def test_the_rows_of_a_training():
-    history, result = History(), SimpleNamespace(cost=None)
+    history, result = History(), SimpleNamespace(cost=None, rows=[])
     for _ in range(2):  # a second training begins anew
         history.training_begins(None, 2, result)
         for epoch, costs, error in ((1, (4.0, 2.0), 0.5), (2, (1.0, 2.0), 0.75)):
