@@ -1,4 +1,4 @@
-"""How many threads OpenMP and OpenBLAS may use."""
+"""How many threads OpenMP and OpenBLAS may use, and what mpiexec says of this process."""
 
 import contextlib
 import os

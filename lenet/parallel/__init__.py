@@ -1,1 +1,1 @@
-"""One training on many processes; the only room that knows MPI."""
+"""One training on many processes; the only room that imports MPI."""

@@ -4,7 +4,6 @@ Before ``import theano``:
 
     settings.py    the user's settings, with our defaults underneath
     compiler.py    g++, its flags, and the BLAS that its code calls
-    threads.py     how many threads OpenMP and OpenBLAS may use
     device.py      the tutorial's device=gpu; the CPU where no GPU can be used
     supported.py   which versions of Python, NumPy and Theano work together
     missing.py     which package is missing, and what to type for it
