@@ -22,6 +22,11 @@ def numpy_version():
     return tuple(int(number) for number in numpy.__version__.split(".")[:2])
 
 
+def format_version(version):
+    """(2, 5) as "2.5"."""
+    return ".".join(map(str, version))
+
+
 def option_name(argument):
     """The option that sets an argument: "--n-epochs" for "n_epochs"."""
     return "--" + argument.replace("_", "-")

@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 from lenet.gpu import libraries, start
-from lenet.gpu.libraries import CudaError, describe_library, format_version
+from lenet.gpu.libraries import CudaError, describe_library
+from lenet.installed import format_version
 
 Finding = collections.namedtuple("Finding", "name text command missing")
 Finding.__doc__ = "A line of the report; ``missing`` if the GPU cannot be used because of it."

@@ -19,6 +19,7 @@ import subprocess
 import sys
 
 from lenet.gpu import driver
+from lenet.installed import format_version
 
 Library = collections.namedtuple("Library", "path version")
 Library.__doc__ = "A file, and the version of CUDA that it belongs to: (12, 9), or (12,)."
@@ -144,10 +145,6 @@ def list_capabilities(nvrtc):
 
 
 # --- which work together --------------------------------------------------------------------
-
-
-def format_version(version):
-    return ".".join(map(str, version))
 
 
 def install_command(version, newest=12):

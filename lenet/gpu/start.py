@@ -16,8 +16,8 @@ import numpy
 
 from lenet.gpu import libraries, names
 from lenet.gpu.driver import Driver
-from lenet.gpu.libraries import CudaError, format_version
-from lenet.installed import numpy_version, shell_script
+from lenet.gpu.libraries import CudaError
+from lenet.installed import format_version, numpy_version, shell_script
 
 BUILD = shell_script("build_pygpu.sh")
 DRIVER_HELP = 'sudo apt-get install nvidia-driver  # on Debian, see docs/gpu.md first'

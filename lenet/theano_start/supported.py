@@ -7,7 +7,7 @@ import re
 import struct
 import sys
 
-from lenet.installed import numpy_version
+from lenet.installed import format_version, numpy_version
 from lenet.theano_start import missing
 from lenet.theano_start.refusal import SetupError, say
 
@@ -54,10 +54,6 @@ def check_numpy():
     if version > NEWEST_TESTED_NUMPY:
         say(f"NumPy {numpy.__version__} is newer than {format_version(NEWEST_TESTED_NUMPY)}, "
             "the last that was tested; going on")
-
-
-def format_version(version):
-    return ".".join(map(str, version))
 
 
 def check_theano():

@@ -13,8 +13,8 @@ import time
 import theano
 
 from benchmarking.worker import Process, say
-from lenet.gpu.libraries import format_version
 from lenet.gpu.start import find_cuda, find_device, find_driver
+from lenet.installed import format_version
 
 LINES = {
     "machine": "{machine}, minibatches of {batch_size}, nkerns {nkerns[0]} {nkerns[1]}",

@@ -14,6 +14,7 @@ from conftest import REPOSITORY, run_python, write_dataset
 from made import HERE, build_emulator
 
 from lenet.gpu import libraries, start
+from lenet.installed import format_version
 from lenet.theano_start.device import find_gpu_problem
 
 NO_GPU = find_gpu_problem("cuda")
@@ -116,7 +117,7 @@ def test_the_tutorials_errors(n_epochs, validation, noise):
 
 @pytest.fixture(scope="module", params=[
     pytest.param((nvrtc, which),
-                 id=f"{which.__name__} of {libraries.format_version(nvrtc.version)}",
+                 id=f"{which.__name__} of {format_version(nvrtc.version)}",
                  marks=pytest.mark.skipif(NO_PYGPU, reason="the package pygpu is not installed"))
     for nvrtc in NVRTC for which in (min, max)
 ] or [pytest.param(None, marks=pytest.mark.skip("no NVRTC of CUDA is installed"))])
@@ -153,7 +154,7 @@ def test_ptxas_takes_every_kernel_of_a_training(compiled_kernels, tmp_path):
     """As the driver does with what NVRTC gives: machine code of the device, or of later ones."""
     version, capability, _, files = compiled_kernels
     if version > ptxas_version():
-        pytest.skip(f"NVRTC of CUDA {libraries.format_version(version)} is newer than ptxas")
+        pytest.skip(f"NVRTC of CUDA {format_version(version)} is newer than ptxas")
     least = 10 * capability[0] + capability[1]
     devices = [device for device in (75, 90, 121) if device >= least][:2]
     assert files and devices
