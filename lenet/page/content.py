@@ -157,15 +157,20 @@ class Page:
         return prepared, messages.pack(header, [as_floats(prepared.image)] + [
             array for output in outputs for array in output[1:]])
 
+    def read_test_set(self):
+        """The test images and labels, arrays in the numbers of the networks; read when they are
+        first needed."""
+        if self.test_set is None:
+            self.test_set = networks.fit_datasets(self.eyes[0], open_arrays(self.dataset))[2]
+        return self.test_set
+
     def find_test_image(self, request):
         """An image of the test set, uint8 of shape image_shape, and what the page says of it.
 
         With "step" 1 or -1 it is the next or the one before the number in "test"; with "wrong", the
         first from there that the first network misclassifies.
         """
-        if self.test_set is None:
-            self.test_set = networks.fit_datasets(self.eyes[0], open_arrays(self.dataset))[2]
-        x, y = self.test_set
+        x, y = self.read_test_set()
         n = len(y)
         index = messages.read_index(request, "test", n)
         step = request.get("step", 0)

@@ -7,8 +7,7 @@ import re
 
 import numpy
 
-from lenet import networks
-from lenet.data import as_floats, open_arrays
+from lenet.data import as_floats
 from lenet.data.files import write_beside
 from lenet.data.pixels import as_bytes
 from lenet.page.content import open_page
@@ -38,7 +37,7 @@ def write_page(path, model, dataset=None):
     """
     page = open_page([model], dataset)
     eye = page.eyes[0]
-    x, y = open_test_set(eye, page.dataset)
+    x, y = page.read_test_set()
     hello = json.loads(page.greeting()["hello"])["hello"]
     hello.update(keep=None, n_tests=len(y))
     values = eye.values()
@@ -50,10 +49,6 @@ def write_page(path, model, dataset=None):
         "tests": choose_tests(eye, x, y)}
     with write_beside(path) as file:
         file.write(build_file(json.dumps(inside)).encode())
-
-
-def open_test_set(eye, dataset):
-    return networks.fit_datasets(eye, open_arrays(dataset))[2]
 
 
 def choose_tests(eye, x, y):

@@ -13,7 +13,7 @@ from collections import deque
 from lenet import networks
 from lenet.errors import DataError, Interrupted, TrainingError, UsageError
 from lenet.processors import usable_processors
-from lenet.training.loop import Observer
+from lenet.training.history import History
 
 COMMANDS = ("pause", "go", "step", "stop")
 
@@ -171,7 +171,7 @@ def train(pipe, options):
         pipe.send(("state", {"status": status}))
 
 
-class Reporter(Observer):
+class Reporter(History):
     """Tells of each step through a pipe, and waits where it is told to pause.
 
     Nothing is saved.
@@ -196,9 +196,9 @@ class Reporter(Observer):
                                        for name, param in self.params.items()}))
 
     def training_begins(self, functions, n_epochs, result):
+        super().training_begins(functions, n_epochs, result)
         self.n_train_batches = functions.n_train_batches
         self.n = self.n_train_batches * n_epochs
-        self.costs = []
         self.began_at = time.monotonic()
 
     def minibatch_begins(self, iteration):
@@ -214,7 +214,7 @@ class Reporter(Observer):
                 self.send_parameters()
 
     def minibatch_ends(self, result):
-        self.costs.append(result.cost)
+        super().minibatch_ends(result)
         self.steps = max(0, self.steps - 1)
         self.progress = {"n": self.n, "iteration": result.iteration + 1, "cost": result.cost,
                          "epoch": result.iteration // self.n_train_batches + 1}
@@ -230,14 +230,15 @@ class Reporter(Observer):
                                   **self.progress}))
 
     def validated(self, epoch, minibatch, error):
-        self.pipe.send(("row", {
-            "iteration": (epoch - 1) * self.n_train_batches + minibatch, "epoch": epoch,
-            "cost": sum(self.costs) / len(self.costs), "validation": error, "test": None,
-            "seconds": round(time.monotonic() - self.began_at, 3)}))
-        self.costs = []
+        super().validated(epoch, minibatch, error)
+        self.pipe.send(("row", dict(
+            self.rows[-1], iteration=(epoch - 1) * self.n_train_batches + minibatch,
+            seconds=round(time.monotonic() - self.began_at, 3))))
 
     def improved(self, epoch, minibatch, error):
+        super().improved(epoch, minibatch, error)
         self.pipe.send(("test", error))
 
     def training_ends(self, result):
+        super().training_ends(result)
         self.send_parameters()
