@@ -108,8 +108,7 @@ class StandardizedDataset:
                 for x, y in stored]
         pixels = stored.pixels.standardize(*(values[0] if len(values) == 1 else values
                                              for values in (mean, deviation)))
-        return Datasets(sets, stored.image_shape, stored.class_names, stored.preparation, pixels,
-                        compute_fingerprint(stored))
+        return stored.with_sets(sets, compute_fingerprint(stored), pixels)
 
     def load(self):
         return load_sets(self.open())

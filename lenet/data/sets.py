@@ -43,10 +43,10 @@ class Datasets(list):
         self.pixels = pixels
         self.fingerprint = fingerprint
 
-    def with_sets(self, sets, fingerprint=None):
-        """Other sets of the same kind of images."""
-        return Datasets(sets, self.image_shape, self.class_names, self.preparation, self.pixels,
-                        fingerprint)
+    def with_sets(self, sets, fingerprint=None, pixels=None):
+        """Other sets of the same kind of images, by default in the same numbers."""
+        return Datasets(sets, self.image_shape, self.class_names, self.preparation,
+                        pixels or self.pixels, fingerprint)
 
 
 class SharedSet(namedtuple("SharedSet", "x y")):

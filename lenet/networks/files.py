@@ -5,7 +5,7 @@ import os
 from collections import namedtuple
 from math import prod
 
-from lenet.data import Datasets, open_arrays
+from lenet.data import open_arrays
 from lenet.data.checks import PREPARATIONS
 from lenet.data.loading import load_sets
 from lenet.data.pixels import BYTES, read_pixels
@@ -164,8 +164,7 @@ def fit_datasets(saved, datasets):
     """
     check_images(saved, datasets)
     sets = [(saved.pixels.from_numbers(x, datasets.pixels), y) for x, y in datasets]
-    return Datasets(sets, datasets.image_shape, datasets.class_names, datasets.preparation,
-                    saved.pixels)
+    return datasets.with_sets(sets, pixels=saved.pixels)
 
 
 def load_datasets(saved, source):

@@ -54,7 +54,7 @@ def tree_sum(term, first, n):
 
 
 class SingleProcess:
-    """One process, which shares nothing; with the methods of ``Ranks``."""
+    """One process, which shares nothing; with those methods of ``Ranks`` that it needs."""
 
     rank, size = 0, 1
     timeout = None
@@ -67,12 +67,6 @@ class SingleProcess:
 
     def sum_counts(self, count):
         return count
-
-    def agree_to_stop(self, wish):
-        return wish
-
-    def check_same(self, facts):
-        pass
 
     def end(self, status):
         pass
@@ -172,7 +166,7 @@ class Ranks:
     def agree_to_stop(self, wish):
         """Let the next message carry the wish to stop; whether the last ones carried one."""
         self.wish = wish
-        return self.stops if self.size > 1 else wish
+        return self.stops
 
     def check_same(self, facts):
         """Raise a UsageError unless all ranks give the same facts, a dict of texts by name."""

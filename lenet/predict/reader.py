@@ -33,7 +33,8 @@ class Reader:
 
     def __init__(self, image_shape, preparation, center=True):
         self.image_shape = tuple(image_shape)
-        self.of_digits = preparation == "digit" and image_shape == (GREY, digit.SIZE, digit.SIZE)
+        self.of_digits = preparation == "digit" and self.image_shape == (GREY, digit.SIZE,
+                                                                         digit.SIZE)
         self.center = center
 
     def read(self, path):

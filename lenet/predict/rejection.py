@@ -127,17 +127,22 @@ def rejection_curves(predictor, datasets, unknown=None, report=None):
         images, ``share_above`` return.
     """
     distance = Distance(predictor, datasets)
-    scores = {"distance": distance.measure,
-              "1 - probability": lambda x: 1 - predictor.evaluate(x).max(axis=1)}
     x, y = distance.datasets[2]
-    right = predictor.evaluate(x).argmax(axis=1) == y
-    known = {name: score(x) for name, score in scores.items()}
+    probabilities = predictor.evaluate(x)
+    right = probabilities.argmax(axis=1) == y
+
+    def score(images, probabilities):
+        return {"distance": distance.measure(images),
+                "1 - probability": 1 - probabilities.max(axis=1)}
+
+    known = score(x, probabilities)
     panels = {"accuracy of the images that are kept (%)": {
         name: accuracy_of_kept(values, right) for name, values in known.items()}}
     if unknown is not None:
         images = unknown_images(unknown, predictor, x, report=report)
         panels["rejected images of unknown classes (%)"] = {
-            name: share_above(known[name], score(images)) for name, score in scores.items()}
+            name: share_above(known[name], values)
+            for name, values in score(images, predictor.evaluate(images)).items()}
     return panels
 
 

@@ -6,7 +6,6 @@ graph, sizes come from compiling it, and what a unit sees from changing pixels.
 
 import copy
 import inspect
-import math
 from collections import namedtuple
 
 import numpy
@@ -18,6 +17,7 @@ from theano.tensor.nnet.abstract_conv import AbstractConv2d
 from theano.tensor.signal.pool import Pool
 
 from lenet import networks
+from lenet.data.checks import guess_image_shape
 from lenet.errors import UsageError
 from lenet.network3 import n_elements
 
@@ -131,9 +131,7 @@ def find_image_shape(input, output):
         if isinstance(node.op, AbstractConv2d) and node.inputs[0] is input:
             return tuple(map(int, node.op.imshp[1:]))
         if isinstance(node.op, T.Dot):
-            n_pixels = int(node.inputs[1].shape[0].eval())
-            side = math.isqrt(n_pixels)
-            return (1, side, side) if side * side == n_pixels else (1, 1, n_pixels)
+            return guess_image_shape(int(node.inputs[1].shape[0].eval()))
     raise UsageError("neither images nor vectors: their shape is unknown")
 
 
