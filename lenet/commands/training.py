@@ -32,33 +32,37 @@ def parse_training(parser):
     world = ranks.get_world()
     run = told = None
     if world.rank == 0:
-        options, run, is_resumed = parse_alone(parser)
-        told = options, is_resumed, world.timeout
-    options, is_resumed, world.timeout = world.share(told)
-    return make_arguments(options, run, is_resumed, world)
+        options, run, is_resumed, pixels = parse_alone(parser)
+        told = options, is_resumed, pixels, world.timeout
+    options, is_resumed, pixels, world.timeout = world.share(told)
+    return make_arguments(options, run, is_resumed, pixels, world)
 
 
 def parse_alone(parser):
-    """The options by name, the Run or None, and whether it is one that goes on; as parsed in one
-    process, or in rank 0."""
+    """The options by name, the Run or None, whether it is one that goes on, and the Pixels of the
+    network that --from names or None; as parsed in one process, or in rank 0."""
     options = take_timeout(vars(parser.parse_args()))
     output, folder = options.pop("output"), options.pop("resume")
-    run, source = None, options.get("from")
+    run, source, pixels = None, options.get("from"), None
     if folder is not None or source is not None or output is not None:
         from lenet.runs.run import Run, read_state  # draws curves, which is slow to import
     if folder is not None:
         run = Run.resume(folder)
         options = resume_options(parser, run, options)
+        if options.get("from") is not None:
+            pixels = run.earlier_state[1].pixels
     else:
         if source is not None:
-            options = take_network(parser, source, read_state(source).settings, options)
+            state = read_state(source)
+            options = take_network(parser, source, state.settings, options)
+            pixels = state.network.pixels
         elif options.get("fine_tune"):
             raise UsageError("--fine-tune trains the layers of another run; name it with --from")
         if output is not None:
             run = Run.create(output, {})
     if run is not None:
         run.settings = dict(options, command=parser.prog)
-    return options, run, folder is not None
+    return options, run, folder is not None, pixels
 
 
 def take_timeout(options):
@@ -113,7 +117,7 @@ def parse_with_defaults(parser, defaults, folder, otherwise, may_differ=()):
     return options
 
 
-def make_arguments(options, run=None, is_resumed=False, world=None):
+def make_arguments(options, run=None, is_resumed=False, pixels=None, world=None):
     """The arguments of the function that trains, made of the options of its command.
 
     Parameters
@@ -124,6 +128,8 @@ def make_arguments(options, run=None, is_resumed=False, world=None):
         Saves the training.
     is_resumed : bool
         Whether the run has its parameters already.
+    pixels : lenet.data.pixels.Pixels, optional
+        Of the network whose layers --from takes.
     world : lenet.parallel.ranks.SingleProcess or Ranks, optional
         The processes that train; by default this one.
     """
@@ -142,7 +148,12 @@ def make_arguments(options, run=None, is_resumed=False, world=None):
         observers.append(RankCoordinator(world))
 
     chunk_mb, shards = arguments.pop("chunk_mb", None), arguments.pop("shards", 1)
-    if arguments.pop("standardize", False):
+    is_standardized = arguments.pop("standardize", False)
+    if pixels is not None:
+        from lenet.networks.transfer import TransferDataset
+
+        arguments["dataset"] = TransferDataset(arguments["dataset"], pixels)
+    elif is_standardized:
         arguments["dataset"] = StandardizedDataset(arguments["dataset"])
     if chunk_mb is not None:
         arguments["dataset"] = ChunkedDataset(arguments["dataset"], chunk_mb)

@@ -4,6 +4,10 @@ J. Yosinski, J. Clune, Y. Bengio, H. Lipson, "How transferable are features in d
 networks?", NIPS 2014: frozen copies are "transferred features", trained on they are "fine-tuned".
 """
 
+import numpy
+
+from lenet.data import open_arrays
+from lenet.data.loading import compute_fingerprint, load_sets
 from lenet.errors import DataError
 from lenet.networks.files import load_model
 from lenet.networks.kinds import layers_of, named_params
@@ -43,3 +47,30 @@ class Transfer(Observer):
                     param.set_value(trained[name].get_value(borrow=True))
         if not self.fine_tune:
             model.params = last.params
+
+
+class TransferDataset:
+    """A dataset in the numbers that the layers of a saved network take.
+
+    Parameters
+    ----------
+    dataset : str
+        See ``lenet.data.load_data``.
+    pixels : lenet.data.pixels.Pixels
+        Of the saved network. Where nobody knows how either came about, the numbers stay.
+    """
+
+    def __init__(self, dataset, pixels):
+        self.dataset, self.pixels = dataset, pixels
+
+    def open(self):
+        stored = open_arrays(self.dataset)
+        n_pixels = stored[0][0].shape[1]
+        if n_pixels % numpy.size(self.pixels.mean) or (
+                self.pixels.range is not None and stored.pixels.range is not None):
+            return stored  # images of another shape, which Transfer refuses, or of unknown origin
+        sets = [(self.pixels.from_numbers(x, stored.pixels), y) for x, y in stored]
+        return stored.with_sets(sets, compute_fingerprint(stored), self.pixels)
+
+    def load(self):
+        return load_sets(self.open())
