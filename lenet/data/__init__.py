@@ -15,3 +15,4 @@ from lenet.data.sets import (  # noqa: F401
     image_shape_of,
     shared_dataset,
 )
+from lenet.data.shuffled import ShuffledDataset  # noqa: F401

@@ -89,6 +89,10 @@ class Window:
             following = (number + 1) * size
             self.read((a_set, following if following < a_set.n_examples else 0, size))
 
+    def forget(self):
+        """Have the chunks read anew: a set has other examples in them now."""
+        self.shown_chunk = self.awaited_chunk = None
+
     def read(self, chunk):
         """Let the thread read a chunk (set, start, size) into the free buffer."""
         if self.buffers is None:
@@ -178,8 +182,7 @@ class ChunkedSet(SharedSet):
             floatX of shape (n, n_pixels) and (n,), in the memory of ``buffer``.
         """
         n = min(size, self.n_examples - start)
-        x = buffer[:n * self.n_pixels].reshape(n, self.n_pixels)
-        y = buffer[n * self.n_pixels:n * self.n_pixels + n]
+        x, y = self.split_buffer(buffer, n)
         y[...] = self.all_labels[start:start + n]
         if self.file is None:
             x[...] = as_floats(self.images[start:start + n], self.pixels)
@@ -191,6 +194,11 @@ class ChunkedSet(SharedSet):
                 self.read_bytes(first, x[done:done + count])
                 done += count
         return x, y
+
+    def split_buffer(self, buffer, n):
+        """Room for ``n`` images and their labels: parts of the buffer."""
+        end = n * self.n_pixels
+        return buffer[:end].reshape(n, self.n_pixels), buffer[end:end + n]
 
     def read_bytes(self, start, x):
         """Fill ``x`` from the file, from row number ``start`` on, about a megabyte at a time."""
