@@ -1,0 +1,46 @@
+"""What to do next, if a training ended too early or has learned nothing."""
+
+import numpy
+
+from lenet.training.loop import Observer
+
+
+class Advice(Observer):
+    """Prints, below everything else, that nothing was learned, or that the last epoch was the best.
+
+    Parameters
+    ----------
+    more_epochs : str
+        How to go on.
+    other_settings : str
+        What to try if nothing was learned.
+    """
+
+    result = None
+
+    def __init__(self, more_epochs, other_settings):
+        self.more_epochs, self.other_settings = more_epochs, other_settings
+
+    def model_built(self, model, datasets):
+        counts = numpy.bincount(datasets[1].labels(), minlength=len(datasets.class_names))
+        self.most_frequent = datasets.class_names[counts.argmax()]
+        self.least_error = 1 - counts.max() / counts.sum()  # that one answer gives
+
+    def training_begins(self, functions, n_epochs, result):
+        self.best_error, self.best_is_last = result.best_validation_error, False
+
+    def validated(self, epoch, minibatch, error):
+        self.best_is_last = error < self.best_error
+        self.best_error = min(error, self.best_error)
+
+    def training_ends(self, result):
+        self.result = result
+
+    def close(self):
+        if self.result is None or self.result.stopped not in ("n_epochs", "patience"):
+            return
+        if self.best_error >= self.least_error:
+            print(f"nothing has been learned: always answering {self.most_frequent} has a "
+                  f"validation error of {self.least_error * 100:.2f} %; {self.other_settings}")
+        elif self.best_is_last:
+            print(f"the last epoch was the best, and more may be better: {self.more_epochs}")
