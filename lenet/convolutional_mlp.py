@@ -266,7 +266,8 @@ def check_layer(filter_shape, image_shape, poolsize, map_size):
 
 
 def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nkerns=(20, 50),
-                    batch_size=500, seed=23455, L2_reg=0.0, noise=None, observers=(), **options):
+                    batch_size=500, seed=23455, L2_reg=0.0, training_cost=None, observers=(),
+                    **options):
     """Train LeNet-5 with early stopping, and print the tutorial's lines.
 
     Parameters
@@ -277,8 +278,9 @@ def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nke
         Seed of the initial parameters, and of the noise.
     L2_reg : float
         Factor of the sum of the squared weights in the cost; 0 leaves the sum out.
-    noise : function of (cost, network, rng), optional
-        Returns the cost with noise in it; see ``lenet.training.noise``.
+    training_cost : function of (network, y, rng), optional
+        Gives what is minimised in the place of the negative log-likelihood: with noise in it
+        (``lenet.training.noise``), or weights (``lenet.training.class_weights``).
     nkerns, **options
         See ``LeNet5``.
     """
@@ -296,10 +298,10 @@ def evaluate_lenet5(learning_rate=0.1, n_epochs=200, dataset="mnist.pkl.gz", nke
 
     # The cost that training minimises is the negative log-likelihood of the right classes.
     cost = model.negative_log_likelihood(y)
+    if training_cost:
+        cost = training_cost(model, y, rng)
     if L2_reg:
         cost += L2_reg * model.L2_sqr
-    if noise:
-        cost = noise(cost, model, rng)
 
     with watch_training(__file__, model, datasets, batch_size, observers) as observers:
         functions = compile_functions(model, x, y, cost, datasets, learning_rate, batch_size)

@@ -125,7 +125,7 @@ def check_factors(**factors):
 
 def test_mlp(learning_rate=0.01, L1_reg=0.0, L2_reg=0.0001, n_epochs=1000,
              dataset="mnist.pkl.gz", batch_size=20, n_hidden=500, seed=1234, activation=T.tanh,
-             noise=None, observers=()):
+             training_cost=None, observers=()):
     """Train a multilayer perceptron with early stopping and regularized weights.
 
     The cost is the negative log-likelihood + L1_reg * L1 + L2_reg * L2_sqr.
@@ -140,8 +140,9 @@ def test_mlp(learning_rate=0.01, L1_reg=0.0, L2_reg=0.0001, n_epochs=1000,
         See ``MLP``.
     seed : int
         Seed of the initial weights and of the noise.
-    noise : function of (cost, network, rng), optional
-        Returns the cost with noise in it; see ``lenet.training.noise``.
+    training_cost : function of (network, y, rng), optional
+        Gives what is minimised in the place of the negative log-likelihood: with noise in it
+        (``lenet.training.noise``), or weights (``lenet.training.class_weights``).
     """
     check_factors(L1_reg=L1_reg, L2_reg=L2_reg)
     rng = numpy.random.RandomState(seed)
@@ -156,12 +157,12 @@ def test_mlp(learning_rate=0.01, L1_reg=0.0, L2_reg=0.0001, n_epochs=1000,
     classifier = MLP(rng, x, n_in=numpy.prod(datasets.image_shape), n_hidden=n_hidden,
                      n_out=len(datasets.class_names), activation=activation)
     cost = classifier.negative_log_likelihood(y)
+    if training_cost:
+        cost = training_cost(classifier, y, rng)
     if L1_reg:
         cost += L1_reg * classifier.L1
     if L2_reg:
         cost += L2_reg * classifier.L2_sqr
-    if noise:
-        cost = noise(cost, classifier, rng)
 
     with watch_training(__file__, classifier, datasets, batch_size, observers) as observers:
         functions = compile_functions(classifier, x, y, cost, datasets, learning_rate, batch_size)

@@ -21,6 +21,7 @@ def options():
     parser.add_transfer("nkerns", "filter_size", "poolsize", "pooling", "n_hidden", "activation",
                         "standardize")
     parser.add_standardize()
+    parser.add_own_images()
     parser.add_run()
     return parser
 

@@ -20,6 +20,7 @@ def options():
                         help="factor of the sum of the weights' absolute values in the cost")
     parser.add_hidden()
     parser.add_standardize()
+    parser.add_own_images()
     parser.add_run()
     return parser
 

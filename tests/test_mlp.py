@@ -101,21 +101,21 @@ def test_the_activation(activation, function, rng):
                                   scores / scores.sum(axis=1, keepdims=True), rtol=1e-4)
 
 
-def test_noise_changes_the_cost_and_not_the_network(small_dataset, monkeypatch, capsys):
+def test_another_cost_is_put_in_the_place_of_the_likelihood(small_dataset, monkeypatch, capsys):
     seen = {}
 
     def compile_functions(model, x, y, cost, *others):
         seen.update(model=model, cost=cost)
         raise StopIteration
 
-    def add_noise(cost, model, rng):
+    def make_cost(model, y, rng):
         seen["draw"] = rng.rand()
-        return cost + 1000
+        return model.negative_log_likelihood(y) + 1000
 
     monkeypatch.setattr(mlp, "compile_functions", compile_functions)
     with pytest.raises(StopIteration):
-        mlp.test_mlp(dataset=small_dataset, n_hidden=7, noise=add_noise)
-    # The seed of the noise is drawn after the weights.
+        mlp.test_mlp(dataset=small_dataset, n_hidden=7, training_cost=make_cost)
+    # What noise draws, it draws after the weights.
     rng = numpy.random.RandomState(1234)
     rng.uniform(size=(784, 7))
     assert seen["draw"] == rng.rand()

@@ -142,6 +142,17 @@ class Parser(argparse.ArgumentParser):
                           help="go on with the training in this folder, with its options")
         return kept
 
+    def add_own_images(self):
+        """Add the options for images of one's own: settings by their number, weights by class."""
+        self.add_argument("--own-images", action="store_true",
+                          help="for images of your own: choose the size of the minibatches, the "
+                               "learning rate, the momentum and the number of epochs by the number "
+                               "of images, with --shuffle, --standardize and, for few images, "
+                               "--keep-last; options that are typed stay as they are")
+        self.add_argument("--class-weights", choices=("balanced",),
+                          help="balanced: let all classes count the same in the cost, however few "
+                               "images some have")
+
     def add_standardize(self):
         """Add the option of other numbers for the same pixels."""
         self.add_argument("--standardize", action="store_true",
@@ -151,6 +162,11 @@ class Parser(argparse.ArgumentParser):
     def add_source(self):
         """Add the options of the dataset, and of the processes that share it."""
         self.add_dataset()
+        self.add_argument("--shuffle", action="store_true",
+                          help="train in another order in each epoch, which the seed decides")
+        self.add_argument("--keep-last", action="store_true",
+                          help="keep the network of the last epoch instead of the best one, which "
+                               "a few validation images cannot tell")
         self.add_argument("--chunk-mb", type=float, metavar="MB",
                           help="if the three sets take more than this as floats, train chunk by "
                                "chunk: two chunks take no more")

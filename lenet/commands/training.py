@@ -4,12 +4,18 @@ What an option means for the function that trains is defined here, in one place:
 not its arguments become a source of the data, an optimiser, noise in the cost, or observers.
 """
 
+import argparse
 import json
 
-from lenet.data import ChunkedDataset, StandardizedDataset
+from lenet.commands.recipe import apply_recipe, describe_settings
+from lenet.data import ChunkedDataset, ShuffledDataset, StandardizedDataset, open_arrays
 from lenet.errors import DataError, UsageError
 from lenet.installed import option_name
 from lenet.parallel import ranks
+from lenet.training.advice import Advice
+from lenet.training.keep_last import KeepLast
+
+MNIST = "mnist.pkl.gz"
 
 # Options that may change when a run is resumed, besides the number of epochs.
 MAY_DIFFER = ("dataset", "chunk_mb")
@@ -58,11 +64,23 @@ def parse_alone(parser):
             pixels = state.network.pixels
         elif options.get("fine_tune"):
             raise UsageError("--fine-tune trains the layers of another run; name it with --from")
+        if options.get("own_images"):
+            of_source = () if source is None else parser.of_network
+            options = apply_recipe(options, find_typed(parser).union(of_source))
+            print("... as with", describe_settings(options), flush=True)
         if output is not None:
             run = Run.create(output, {})
     if run is not None:
         run.settings = dict(options, command=parser.prog)
     return options, run, folder is not None, pixels
+
+
+def find_typed(parser):
+    """The names of the options that were typed, whatever their values."""
+    untyped = object()
+    names = vars(parser.parse_args())
+    parsed = vars(parser.parse_args(namespace=argparse.Namespace(**dict.fromkeys(names, untyped))))
+    return {name for name, value in parsed.items() if value is not untyped}
 
 
 def take_timeout(options):
@@ -147,7 +165,32 @@ def make_arguments(options, run=None, is_resumed=False, pixels=None, world=None)
 
         observers.append(RankCoordinator(world))
 
+    if "momentum" in arguments:  # and the others of Parser.add_hidden
+        make_rate(arguments, observers)
+        make_functions(arguments)
+    if arguments["dataset"] != MNIST and world.rank == 0:
+        observers.append(make_advice(options, run))
+    if arguments.pop("keep_last", False):
+        observers.append(KeepLast())
+    arguments.pop("own_images", None)
+    make_dataset(arguments, observers, pixels, world)
+    return dict(arguments, observers=observers)
+
+
+def make_advice(options, run):
+    """The Advice for a training on images of one's own."""
+    epochs, rate = (("n_epochs", "learning_rate") if "n_epochs" in options else ("epochs", "eta"))
+    n_epochs = f"{option_name(epochs)} {2 * options[epochs]}"
+    return Advice(
+        f"--resume {run.folder} {n_epochs}" if run is not None
+        else f"{n_epochs}, and --output RUN, with which --resume RUN goes on",
+        f"try another {option_name(rate)}, or more epochs, or --own-images")
+
+
+def make_dataset(arguments, observers, pixels, world):
+    """Put what loads the dataset in the place of its name."""
     chunk_mb, shards = arguments.pop("chunk_mb", None), arguments.pop("shards", 1)
+    is_shuffled = arguments.pop("shuffle", False)
     is_standardized = arguments.pop("standardize", False)
     if pixels is not None:
         from lenet.networks.transfer import TransferDataset
@@ -157,17 +200,20 @@ def make_arguments(options, run=None, is_resumed=False, pixels=None, world=None)
         arguments["dataset"] = StandardizedDataset(arguments["dataset"])
     if chunk_mb is not None:
         arguments["dataset"] = ChunkedDataset(arguments["dataset"], chunk_mb)
+    if is_shuffled:
+        if shards != 1 or world.size > 1:
+            raise UsageError("--shuffle in shards: a process holds its own part of each minibatch; "
+                             "leave one of the two out")
+        from lenet.training.shuffle import EpochShuffle
+
+        arguments["dataset"] = ShuffledDataset(arguments["dataset"])
+        observers.append(EpochShuffle(arguments.get("seed", 0)))
     if shards != 1 or world.size > 1:
         from lenet.parallel.shards import ShardedDataset, split_minibatches
 
         batch_size = arguments.get("batch_size", arguments.get("mini_batch_size"))
         arguments["dataset"] = ShardedDataset(
             arguments["dataset"], split_minibatches(shards, batch_size, world), world)
-
-    if "momentum" in arguments:  # and the others of Parser.add_hidden
-        make_rate(arguments, observers)
-        make_functions(arguments)
-    return dict(arguments, observers=observers)
 
 
 def make_rate(arguments, observers):
@@ -187,15 +233,22 @@ def make_rate(arguments, observers):
 
 
 def make_functions(arguments):
-    """Put functions and classes in the place of their names, and noise in that of its options."""
+    """Put functions and classes in the place of their names, and a cost in that of its options."""
     from lenet import networks
     from lenet.pooling import POOLINGS, draw_windows
+    from lenet.training.class_weights import balance_classes, weigh_likelihood
     from lenet.training.noise import apply_dropout, check_dropout
 
     p_dropout, pooling = arguments.pop("dropout"), arguments.pop("pooling", None)
     check_dropout(p_dropout)
+    weights = None
+    if arguments.pop("class_weights", None) == "balanced":
+        stored = open_arrays(arguments["dataset"])
+        weights = balance_classes(stored[0][1], len(stored.class_names))
 
-    def add_noise(cost, model, rng):
+    def make_cost(model, y, rng):
+        cost = (model.negative_log_likelihood(y) if weights is None
+                else weigh_likelihood(model, y, weights))
         layers = networks.layers_of(model)
         if p_dropout:
             *_, hidden, _ = layers.values()
@@ -204,7 +257,7 @@ def make_functions(arguments):
             cost = draw_windows(cost, [layers["layer0"], layers["layer1"]], rng)
         return cost
 
-    arguments["noise"] = add_noise
+    arguments["training_cost"] = make_cost
     arguments["activation"] = networks.ACTIVATIONS[arguments["activation"]]
     if pooling is not None:
         arguments["conv_pool_layer"] = POOLINGS[pooling]

@@ -1,0 +1,49 @@
+"""The settings of a training on images of one's own, chosen by their number.
+
+Measured with LeNet-5 on sets of 100 to 100,000 images and 2 to 100 classes: the table in
+docs/images.md.
+"""
+
+from lenet.data import open_arrays
+from lenet.installed import option_name
+
+BATCH_SIZE = 20
+LEARNING_RATE, MOMENTUM = 0.02, 0.9
+IMAGES_TO_SEE = 16000  # in all epochs; of large sets, each image is seen at least so often:
+LEAST_EPOCHS, MOST_EPOCHS = 15, 100
+FEW = 100  # images of a validation set, of which one epoch more or less is right by chance
+
+
+def choose_settings(n_training, n_validation):
+    """The options for so many training and validation images: a dict of values by name."""
+    n_epochs = min(max(LEAST_EPOCHS, round(IMAGES_TO_SEE / n_training)), MOST_EPOCHS)
+    return {"batch_size": min(BATCH_SIZE, n_training), "learning_rate": LEARNING_RATE,
+            "momentum": MOMENTUM, "n_epochs": n_epochs, "shuffle": True, "standardize": True,
+            "keep_last": n_validation < FEW}
+
+
+def apply_recipe(options, typed):
+    """The options, those of ``--own-images`` chosen by the size of the dataset.
+
+    Parameters
+    ----------
+    options : dict
+        By name.
+    typed : set of str
+        The names of those that stay as they are; the rate and the momentum stay together.
+    """
+    (_, training_labels), (_, validation_labels), _ = open_arrays(options["dataset"])
+    chosen = choose_settings(len(training_labels), len(validation_labels))
+    kept = set(typed)
+    if kept & {"learning_rate", "momentum"}:
+        kept |= {"learning_rate", "momentum"}
+    return dict(options, **{name: value for name, value in chosen.items() if name not in kept})
+
+
+def describe_settings(options):
+    """What was chosen, as one would type it."""
+    words = []
+    for name in choose_settings(1, 1):
+        if options[name] is not False:
+            words += [option_name(name)] + [str(options[name])] * (options[name] is not True)
+    return " ".join(words)

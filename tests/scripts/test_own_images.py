@@ -1,0 +1,105 @@
+"""--own-images, --shuffle, --keep-last and --class-weights: trainings on images of one's own."""
+
+import json
+
+import numpy
+import pytest
+import theano
+from conftest import assert_refused, write_dataset
+
+from lenet import mlp
+from lenet.commands.recipe import choose_settings
+from lenet.networks import parameters
+
+LENET = ("convolutional_mlp.py", "--nkerns", 2, 3, "--n-hidden", 5)
+
+
+def read_settings(run):
+    return json.loads(parameters.read(str(run / "last.safetensors"))[1]["state"])["settings"]
+
+
+@pytest.mark.parametrize("n_training, n_epochs, batch_size", [
+    (12, 100, 12), (90, 100, 20), (180, 89, 20), (540, 30, 20), (1000, 16, 20), (90000, 15, 20)])
+def test_small_sets_are_seen_more_often(n_training, n_epochs, batch_size):
+    chosen = choose_settings(n_training, n_training // 9)
+    assert (chosen["n_epochs"], chosen["batch_size"]) == (n_epochs, batch_size)
+    assert chosen["keep_last"] == (n_training < 900)
+
+
+def test_a_set_with_fewer_images_than_the_tutorials_minibatch(script, small_sets, tmp_path):
+    dataset = write_dataset(tmp_path / "few.pkl.gz", [
+        (x[:n], y[:n]) for (x, y), n in zip(small_sets, (95, 19, 19))])
+    run = tmp_path / "run"
+    assert_refused(script(*LENET, "--dataset", dataset), 2, "batch size 500", "95 examples")
+    process = script(*LENET, "--dataset", dataset, "--own-images", "--n-epochs", 3, "--output", run)
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.splitlines()[0] == (
+        "... as with --batch-size 20 --learning-rate 0.02 --momentum 0.9 --n-epochs 3 --shuffle "
+        "--standardize --keep-last")
+    settings = read_settings(run)
+    assert (settings["momentum"], settings["own_images"], settings["n_epochs"]) == (0.9, True, 3)
+
+
+def test_what_is_typed_stays(script, small_dataset, tmp_path):
+    run = tmp_path / "run"
+    script(*LENET, "--dataset", small_dataset, "--own-images", "--learning-rate", 0.1,
+           "--batch-size", 500, "--batch-size", 50, "--n-epochs", 1, "--output", run)
+    settings = read_settings(run)
+    assert [settings[name] for name in ("learning_rate", "momentum", "batch_size", "n_epochs")] == [
+        0.1, 0.0, 50, 1]
+    assert settings["shuffle"] and settings["standardize"] and not settings["keep_last"]
+
+
+def test_the_typed_commands_are_the_chosen_ones(script, small_dataset, tmp_path):
+    process = script(*LENET, "--dataset", small_dataset, "--own-images", "--n-epochs", 2)
+    typed = process.stdout.splitlines()[0].split()[3:]
+    again = script(*LENET, "--dataset", small_dataset, *typed)
+    assert again.stdout.splitlines() == process.stdout.splitlines()[1:]
+
+
+def test_advice_after_a_training_on_another_set_than_mnist(script, small_dataset, tmp_path):
+    options = [*LENET, "--dataset", small_dataset, "--batch-size", 50, "--n-epochs", 1]
+    said = script(*options, "--learning-rate", 1e-9).stdout.splitlines()[-1]
+    assert "nothing has been learned" in said and "another --learning-rate" in said
+    said = script(*options, "--nkerns", 5, 10, "--batch-size", 10, "--momentum", 0.9,
+                  "--output", tmp_path / "run").stdout
+    assert "the last epoch was the best" in said
+    assert f"--resume {tmp_path / 'run'} --n-epochs 2" in said
+
+
+def test_a_shuffled_run_in_chunks_is_the_run_in_one_piece(script, small_dataset, tmp_path):
+    options = [*LENET, "--dataset", small_dataset, "--batch-size", 50, "--n-epochs", 2,
+               "--shuffle"]
+    script(*options, "--output", tmp_path / "chunks", "--chunk-mb", 0.7)
+    script(*options, "--output", tmp_path / "whole")
+    script(*options[:-1], "--output", tmp_path / "ordered")
+    chunks, whole, ordered = (parameters.read(str(tmp_path / name / "last.safetensors"))[0]
+                              for name in ("chunks", "whole", "ordered"))
+    for name, values in whole.items():
+        assert values.tobytes() == chunks[name].tobytes()
+    assert any(values.tobytes() != ordered[name].tobytes() for name, values in whole.items())
+
+
+def test_a_shuffled_set_is_not_split_into_shards(script, small_dataset):
+    assert_refused(script(*LENET, "--dataset", small_dataset, "--batch-size", 50, "--shuffle",
+                          "--shards", 2), 2, "--shuffle", "shards")
+
+
+def test_balanced_classes_weigh_the_same_in_the_cost(script, small_sets, tmp_path, monkeypatch):
+    (x, y), *others = small_sets
+    rows = numpy.concatenate([numpy.flatnonzero(y == 0)[:20], numpy.flatnonzero(y == 1)[:5]])
+    dataset = write_dataset(tmp_path / "two.pkl.gz", [
+        (x[rows], y[rows])] + [(x[y < 2], y[y < 2]) for x, y in others])
+    seen = {}
+
+    def compile_functions(model, x, y, cost, *others):
+        seen["cost"] = theano.function([x, y], [cost, model.p_y_given_x])
+        raise StopIteration
+
+    monkeypatch.setattr(mlp, "compile_functions", compile_functions)
+    with pytest.raises(StopIteration):
+        script("mlp.py", "--dataset", dataset, "--L2-reg", 0, "--class-weights", "balanced")
+    images, labels = x[rows].astype(theano.config.floatX), y[rows].astype("int32")
+    cost, p = seen["cost"](images, labels)
+    of_each_class = [-numpy.log(p[labels == label, label]).mean() for label in (0, 1)]
+    assert cost == pytest.approx(numpy.mean(of_each_class), rel=1e-5)
