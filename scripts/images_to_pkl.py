@@ -3,6 +3,14 @@
 from lenet import commands
 from lenet.images import image_folder
 from lenet.images.reading import COLOUR, GREY
+from lenet.installed import command_line
+
+
+def say_median(report):
+    """What the images measure, if that is not the size that was chosen for them."""
+    if report.median_size in (None, report.image_shape[1:]):
+        return ""
+    return " (most have {} x {}; --size names another size)".format(*report.median_size)
 
 
 def main():
@@ -17,12 +25,16 @@ def main():
     parser.add_argument("--test", metavar="FOLDER",
                         help="images of the test set; by default the validation set")
     parser.add_argument("--size", type=int, nargs=2, metavar=("H", "W"),
-                        help="height and width of the images; by default those of the first")
+                        help="height and width of the images; by default those of most of them, "
+                             "with at most 32 pixels for the longer side")
     colours = parser.add_mutually_exclusive_group()
     colours.add_argument("--grey", dest="channels", action="store_const", const=GREY,
-                         help="grey images; by default as the first one is")
+                         help="grey images; by default as most of them are")
     colours.add_argument("--colour", dest="channels", action="store_const", const=COLOUR,
-                         help="images of three colours; by default as the first one is")
+                         help="images of three colours; by default as most of them are")
+    parser.add_argument("--digit", action="store_true",
+                        help="bring each image into MNIST's format: one character, cut out, "
+                             "centred, light on dark, 28 x 28 pixels")
     parser.add_argument("--limit", type=int, metavar="N",
                         help="take at most N images of each class")
     parser.add_argument("--order", choices=("shuffled", "name"), default="shuffled",
@@ -37,7 +49,8 @@ def main():
     channels, height, width = report.image_shape
     n_training, n_validation, n_test = report.n_images
     print(f"{len(report.class_names)} classes: {image_folder.join_names(report.class_names)}")
-    print(f"images of {height} x {width} pixels, {'grey' if channels == GREY else 'colour'}")
+    print(f"images of {height} x {width} pixels, {'grey' if channels == GREY else 'colour'}"
+          + say_median(report))
     print(f"{n_training} for training, {n_validation} for validation, {n_test} for testing")
     if arguments.test is None:
         print("the test set is the validation set; --test gives it images of its own")
@@ -46,6 +59,8 @@ def main():
         print("skipped:")
         for path, reason in report.skipped:
             print(f"  {path if path.isprintable() else ascii(path)}: {reason}")
+    train = command_line("python scripts/convolutional_mlp.py")
+    print(f"train on it: {train} --dataset {arguments.output} --own-images --output RUN")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from lenet.data.digit_format import BOX, SIZE, centre_of, is_in_format
 from lenet.errors import DataError
+from lenet.images.reading import GREY, turn_upright
 
 LARGEST = 200  # rows and columns: a larger picture is reduced to means of its pixels
 # As fractions of the darkest ink: anything fainter is paper; the darkness at the edge of a stroke.
@@ -18,6 +19,14 @@ EIGHT_NEIGHBOURS = numpy.ones((3, 3), dtype=bool)
 # image: as to_mnist returns it; box: (top, left, bottom, right) of the digit in the picture, and
 # centre: (row, column) of its mass there, in pixels from the top left corner
 Found = namedtuple("Found", "image box centre")
+
+
+def read_digit(path):
+    """The digit in an image file, of a path or a binary file: uint8 of shape (1, 28, 28). Raises
+    what ``to_mnist`` and ``lenet.images.reading.read_picture`` raise."""
+    with Image.open(path) as image:
+        image.draft("L", (LARGEST, LARGEST))  # decodes a JPEG to about that
+        return to_mnist(numpy.asarray(turn_upright(image, GREY)))[None]
 
 
 def to_mnist(grey):

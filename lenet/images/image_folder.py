@@ -6,12 +6,14 @@ afterwards.
 """
 
 import contextlib
+import functools
 import gzip
 import math
 import mmap
 import os
 import re
 import shutil
+import statistics
 import sys
 import tempfile
 import warnings
@@ -27,9 +29,13 @@ from lenet.data.checks import guess_preparation, number_classes
 from lenet.data.files import make_read_error, write_beside, write_folder_beside
 from lenet.data.pixels import BYTES
 from lenet.errors import DataError, UsageError, one_line
-from lenet.images.reading import read_picture, read_shape
+from lenet.images.digit import SIZE as DIGIT_SIZE
+from lenet.images.digit import read_digit
+from lenet.images.reading import COLOUR, GREY, read_picture, read_shape
 
 VALIDATION_FRACTION = 0.1
+SAMPLE = 100  # images that decide on size and colours where no option does
+LONGEST, SHORTEST = 32, 16  # pixels of a side of reduced images; LeNet-5 needs 16
 N_THREADS = min(4, os.cpu_count() or 1)  # decoding an image leaves Python to the other threads
 IMAGES_AT_ONCE = 256
 MEGABYTE = 2 ** 20
@@ -45,17 +51,20 @@ class Report:
     class_names : list of str
     n_images : list of three int
         Images in the training, validation and test sets.
+    median_size : (int, int) or None
+        Height and width of most images, if these decided on the size.
     skipped : list of (path, reason)
         Files that hold no image that could be read.
     """
 
-    def __init__(self, image_shape, class_names):
+    def __init__(self, image_shape, class_names, median_size=None):
         self.image_shape, self.class_names = image_shape, class_names
+        self.median_size = median_size
         self.n_images, self.skipped = [], []
 
 
-def build(source, output, validation=None, test=None, size=None, channels=None, limit=None,
-          order="shuffled", seed=23455, strict=False):
+def build(source, output, validation=None, test=None, size=None, channels=None, digit=False,
+          limit=None, order="shuffled", seed=23455, strict=False):
     """Make a dataset from a folder of images.
 
     Parameters
@@ -71,10 +80,12 @@ def build(source, output, validation=None, test=None, size=None, channels=None, 
     test : str, optional
         A folder of the same kind for the test set; by default that is the validation set.
     size : (int, int), optional
-        Height and width of the images, by default those of the first one. Images of other sizes
-        are resized.
+        Height and width of the images, which are resized; by default the medians of up to a
+        hundred of them, reduced until the longer side has no more than 32 pixels.
     channels : int, optional
-        1 (grey) or 3 (colour), by default those of the first image.
+        1 (grey) or 3 (colour), by default what most of these have.
+    digit : bool
+        Bring each image into MNIST's format instead: see ``lenet.images.digit``.
     limit : int, optional
         Take at most this number of images of each class of each folder, chosen by the seed.
     order : str
@@ -97,7 +108,7 @@ def build(source, output, validation=None, test=None, size=None, channels=None, 
         A folder is missing or empty, or has only one class; no image can be read; the dataset
         cannot be written. What was at ``output`` stays.
     """
-    check_options(size, limit, order)
+    check_options(size, channels, digit, limit, order)
     rng = numpy.random.RandomState(seed)
     as_pickle = output.endswith((".pkl.gz", ".pkl"))
     if as_pickle and os.path.isdir(output):
@@ -109,9 +120,13 @@ def build(source, output, validation=None, test=None, size=None, channels=None, 
             listings.append(Listing(folder, class_names, limit, rng))
     check_apart(output, [listing.folder for listing in listings])
 
-    first = listings[0].find_image_shape() if size is None or channels is None else (None,) * 3
-    image_shape = (channels or first[0],) + tuple(size or first[1:])
-    report = Report(image_shape, class_names)
+    if digit:
+        channels, size = GREY, (DIGIT_SIZE, DIGIT_SIZE)
+    median_shape = (None if size is not None and channels is not None
+                    else listings[0].measure_images())
+    image_shape = (channels or median_shape[0],) + tuple(size or reduce_size(*median_shape[1:]))
+    report = Report(image_shape, class_names, None if size else median_shape[1:])
+    read = read_digit if digit else functools.partial(read_picture, image_shape=image_shape)
     training = listings.pop(0)
     rows = training.order_rows(order, rng)
     if validation is None:
@@ -133,26 +148,34 @@ def build(source, output, validation=None, test=None, size=None, channels=None, 
         with tqdm(total=n_files, unit="image", file=sys.stderr, disable=not sys.stderr.isatty(),
                   dynamic_ncols=True, leave=False) as bar:
             for part, (listing, rows) in zip(array_folder.PARTS, plans):
-                write_set(folder, part, listing, rows, report, strict, as_pickle, bar)
+                write_set(folder, part, listing, rows, read, report, strict, as_pickle, bar)
         if test is None:
             for what in "xy":
                 shutil.copyfile(os.path.join(folder, f"valid_{what}.npy"),
                                 os.path.join(folder, f"test_{what}.npy"))
             report.n_images.append(report.n_images[1])
         training_images = array_folder.map_array(os.path.join(folder, "train_x.npy"))
-        description = image_shape, class_names, guess_preparation(training_images, image_shape)
+        guessed = guess_preparation(training_images, image_shape)
+        description = image_shape, class_names, "digit" if digit else guessed
+        # The tutorial's pickle says nothing of grey square images of numbered classes.
+        is_plain = (image_shape[0] == GREY and image_shape[1] == image_shape[2]
+                    and class_names == number_classes(len(class_names))
+                    and description[2] == guessed)
         if as_pickle:
             # No name and no time in the header: the bytes depend on the contents alone.
             with gzip.GzipFile("", "wb", 6, file, mtime=0) if output.endswith(".gz") \
                     else contextlib.nullcontext(file) as file:
-                write_pickle(file, folder, *description)
+                write_pickle(file, folder, None if is_plain else description)
         else:
             array_folder.write_description(folder, *description)
     return report
 
 
-def check_options(size, limit, order):
+def check_options(size, channels, digit, limit, order):
     """Raise a UsageError for invalid options."""
+    if digit and (size is not None or channels == COLOUR):
+        raise UsageError(f"images in MNIST's format are grey, {DIGIT_SIZE} x {DIGIT_SIZE} pixels; "
+                         "leave out --digit, or size and colour")
     if size is not None and min(size) < 1:
         raise UsageError(f"size {size[0]} x {size[1]}; expected a height and a width of at least "
                          "one pixel")
@@ -160,6 +183,14 @@ def check_options(size, limit, order):
         raise UsageError(f"limit {limit}; expected at least 2 images of each class")
     if order not in ("shuffled", "name"):
         raise UsageError(f"order {order}; expected shuffled or name")
+
+
+def reduce_size(height, width):
+    """A size for images of such a height and width: in proportion, quick to train on."""
+    factor = LONGEST / max(height, width)
+    if factor >= 1:
+        return height, width
+    return tuple(max(SHORTEST, round(factor * side)) for side in (height, width))
 
 
 def check_apart(output, folders):
@@ -268,13 +299,18 @@ class Listing:
             chosen[rng.permutation(rows)[:n_chosen]] = True
         return chosen
 
-    def find_image_shape(self):
-        """(channels, height, width) of the first file that holds an image."""
-        for row in range(len(self.names)):
+    def measure_images(self):
+        """(channels, height, width) of most images: the medians of a sample."""
+        shapes = []
+        for row in numpy.linspace(0, len(self.names) - 1, SAMPLE).astype(int):
             with contextlib.suppress(Exception):  # Pillow says in many ways that there is none
-                return read_shape(self.path(row))
-        raise DataError(f"{self.folder}: no image among its {len(self.names)} files; expected "
-                        "images of a format that Pillow reads")
+                shapes.append(read_shape(self.path(row)))
+        if not shapes:
+            raise DataError(f"{self.folder}: no image among its {len(self.names)} files; expected "
+                            "images of a format that Pillow reads")
+        channels, heights, widths = zip(*shapes)
+        return (statistics.median_high(channels), statistics.median_low(heights),
+                statistics.median_low(widths))
 
 
 def join_names(names):
@@ -285,7 +321,7 @@ def join_names(names):
 # --- what is written ------------------------------------------------------------------------
 
 
-def write_set(folder, part, listing, rows, report, strict, as_pickle, bar):
+def write_set(folder, part, listing, rows, read, report, strict, as_pickle, bar):
     """Write the images, as floats for a pickle, and the labels of one set; see ``build``."""
     dtype = "float32" if as_pickle else "uint8"
     images = ArrayWriter(os.path.join(folder, part + "_x.npy"), dtype, report.image_shape)
@@ -293,7 +329,7 @@ def write_set(folder, part, listing, rows, report, strict, as_pickle, bar):
     floats = numpy.empty((1, math.prod(report.image_shape)), "float32")
     n_of_class = numpy.zeros(len(listing.class_names), "int64")
     with contextlib.closing(images), contextlib.closing(labels):
-        for row, pixels in decode_images(listing, rows, report.image_shape):
+        for row, pixels in decode_images(listing, rows, read):
             if isinstance(pixels, Exception):
                 if strict:
                     raise DataError(f"{listing.path(row)}: {describe_error(pixels)}; remove it, "
@@ -317,12 +353,13 @@ def write_set(folder, part, listing, rows, report, strict, as_pickle, bar):
     report.n_images.append(int(n_of_class.sum()))
 
 
-def decode_images(listing, rows, image_shape):
-    """Pairs of a row and its pixels, or the exception that reading it raised, in order."""
+def decode_images(listing, rows, read):
+    """Pairs of a row and its pixels, or the exception that reading it raised, in order; ``read``
+    is a function of a path."""
 
-    def read(row):
+    def try_to_read(row):
         try:
-            return read_picture(listing.path(row), image_shape)
+            return read(listing.path(row))
         except Exception as error:  # Pillow says in many ways that a file is damaged
             return error
 
@@ -333,7 +370,7 @@ def decode_images(listing, rows, image_shape):
         for start in range(0, len(rows) + IMAGES_AT_ONCE, IMAGES_AT_ONCE):
             # While one batch is written the next one is read.
             batch, following = following, [
-                (row, pool.submit(read, row)) for row in rows[start:start + IMAGES_AT_ONCE]]
+                (row, pool.submit(try_to_read, row)) for row in rows[start:start + IMAGES_AT_ONCE]]
             for row, pixels in batch:
                 yield row, pixels.result()
 
@@ -349,8 +386,9 @@ def describe_error(error):
     return one_line(error)
 
 
-def write_pickle(file, folder, image_shape, class_names, preparation):
-    """Write the arrays of a folder as the tutorial's pickle."""
+def write_pickle(file, folder, description=None):
+    """Write the arrays of a folder as the tutorial's pickle, with their image_shape, class_names
+    and preparation if it has more to say than that one."""
     sets, maps = [], []
     for part in array_folder.PARTS:
         # Mapped as writable, so that whoever reads the pickle gets a writable array.
@@ -358,11 +396,8 @@ def write_pickle(file, folder, image_shape, class_names, preparation):
         y = numpy.array(array_folder.map_array(os.path.join(folder, part + "_y.npy")))
         sets.append((x.reshape(len(x), -1), y))
         maps.append(x.base)
-    channels, height, width = image_shape
-    if channels > 1 or height != width or class_names != number_classes(len(class_names)):
-        # More than the tutorial's grey square images of numbered classes.
-        sets.append({"image_shape": image_shape, "class_names": class_names,
-                     "preparation": preparation})
+    if description is not None:
+        sets.append(dict(zip(("image_shape", "class_names", "preparation"), description)))
     plain_pickle.dump(tuple(sets), PieceWriter(file, maps))
 
 

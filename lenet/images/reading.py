@@ -108,11 +108,15 @@ def turn_upright(image, channels):
 
 
 def read_shape(path):
-    """(channels, height, width) of an image file as it is; raises as ``read_picture`` does."""
+    """(channels, height, width) of an image file as it is, upright, in most cases from its header
+    alone."""
     with Image.open(path) as image:
-        image = ImageOps.exif_transpose(image)
-        image.load()
-        return GREY if is_grey(image) else COLOUR, image.height, image.width
+        if image.format == "TIFF":
+            image.load()  # some versions of Pillow turn it then
+        width, height = image.size
+        if image.getexif().get(ORIENTATION_TAG, 1) >= 5:  # lying on its side
+            width, height = height, width
+        return GREY if is_grey(image) else COLOUR, height, width
 
 
 def is_grey(image):

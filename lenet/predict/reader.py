@@ -49,10 +49,9 @@ class Reader:
         try:
             if not self.of_digits:
                 return read_picture(path, self.image_shape)
+            if self.center:
+                return digit.read_digit(path)
             with Image.open(path) as image:
-                if self.center:
-                    image.draft("L", (digit.LARGEST, digit.LARGEST))  # decodes a JPEG to about that
-                    return digit.to_mnist(numpy.asarray(turn_upright(image, GREY)))[None]
                 pixels = numpy.asarray(turn_upright(image, GREY))[None]
         except DataError as error:
             raise DataError(f"{name}: {error}") from None

@@ -9,7 +9,7 @@ import weakref
 import numpy
 import pytest
 from conftest import run_python
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from lenet.data import array_folder, load_arrays, open_arrays
 from lenet.errors import DataError, UsageError
@@ -171,6 +171,54 @@ def test_size_and_colour_can_be_chosen(tmp_path):
         assert sets[0][0].dtype == "uint8" and isinstance(sets[0][0], numpy.memmap)
 
 
+@pytest.mark.parametrize("sizes, expected", [
+    ([(4, 6)] * 3 + [(200, 9)], (4, 6)),            # one odd image decides nothing
+    ([(32, 20)] * 4, (32, 20)),                     # small enough as they are
+    ([(146, 122)] * 3 + [(10, 10)], (32, 27)),      # 122 * 32 / 146 = 26.7
+    ([(100, 400)] * 4, (16, 32)),                   # 8 rows would be too few for LeNet-5
+])
+def test_the_size_is_that_of_most_images_reduced(tmp_path, sizes, expected):
+    for number, size in enumerate(sizes):
+        write_images(tmp_path / "images", {f"{number}": 2}, size=size, first=2 * number)
+    report = build(str(tmp_path / "images"), str(tmp_path / "out"))
+    assert report.image_shape == (1,) + expected
+    assert report.median_size == sorted(sizes)[2 if sizes[0] == (146, 122) else 1]
+    assert build(str(tmp_path / "images"), str(tmp_path / "out"), size=(9, 8)).median_size is None
+
+
+@pytest.mark.parametrize("n_colour, channels", [(1, 1), (2, 3), (4, 3)])
+def test_most_images_decide_on_the_colours(tmp_path, n_colour, channels):
+    for number in range(4):
+        write_images(tmp_path / "images", {f"{number}": 2}, colour=number < n_colour)
+    assert build(str(tmp_path / "images"), str(tmp_path / "out")).image_shape[0] == channels
+
+
+@pytest.mark.parametrize("output", ["out.pkl.gz", "out"])
+def test_characters_are_brought_into_the_format_of_mnist(tmp_path, output):
+    for name, text in (("0", "A"), ("1", "B")):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for number in range(4):
+            page = Image.new("RGB", (60, 80), "white")
+            draw = ImageDraw.Draw(page)
+            draw.text((5 + 10 * number, 30), text, "navy", ImageFont.load_default())
+            page.save(tmp_path / "images" / name / f"{number}.png")
+    Image.new("L", (30, 30), 255).save(tmp_path / "images" / "0" / "blank.png")
+    report = build(str(tmp_path / "images"), str(tmp_path / output), digit=True)
+    assert [os.path.basename(path) for path, _ in report.skipped] == ["blank.png"]
+    assert "nothing stands out" in report.skipped[0][1]
+    sets = open_arrays(str(tmp_path / output))
+    assert (sets.image_shape, sets.preparation) == ((1, 28, 28), "digit")
+    x = load_arrays(str(tmp_path / output))[0][0].reshape(-1, 28, 28)
+    assert len(x) == 6
+    for image in x:
+        inked = numpy.argwhere(image > 0)
+        assert max(inked.max(axis=0) - inked.min(axis=0)) + 1 == 20  # light ink in a box
+        rows, columns = numpy.indices((28, 28))
+        for place in (rows, columns):
+            # Half a pixel, and greys that are rounded afterwards.
+            assert (place * image).sum() / image.sum() == pytest.approx(14, abs=0.51)
+
+
 def test_at_most_so_many_of_each_class(digits, tmp_path):
     report = build(digits, str(tmp_path / "out"), limit=12, test=digits)
     assert report.n_images == [31, 3, 34]  # 12 + 12 + 10, one of each for validation
@@ -234,7 +282,7 @@ def test_memory_does_not_grow_with_the_pickle(tmp_path):
         "from lenet.images import image_folder\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "image_folder.IMAGES_AT_ONCE = 4\n"
-        "image_folder.build(*sys.argv[1:])\n"
+        "image_folder.build(*sys.argv[1:], size=(256, 256))\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
     )
     process = run_python("-c", code, images, tmp_path / "out.pkl")

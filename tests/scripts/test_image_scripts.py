@@ -51,6 +51,8 @@ def test_the_round_trip_as_typed(tmp_path, small_sets, small_dataset):
         "images of 28 x 28 pixels, grey",
         "250 for training, 130 for validation, 120 for testing",
         "written: back.pkl.gz",
+        "train on it: python scripts/convolutional_mlp.py --dataset back.pkl.gz --own-images "
+        "--output RUN",
     ]
     for (x, y), (expected_x, expected_y) in zip(load_arrays(str(tmp_path / "back.pkl.gz")),
                                                 small_sets):
@@ -76,6 +78,7 @@ def test_photographs(script, tmp_path, rng, monkeypatch):
         "written: set",
         "skipped:",
         "  pets/cat/notes.txt: no image that Pillow can read",
+        "train on it: python scripts/convolutional_mlp.py --dataset set --own-images --output RUN",
     ]
     sets = load_arrays(str(tmp_path / "set"))
     assert sets.image_shape == (3, 20, 16) and sets.class_names == ["cat", "dog"]
