@@ -191,7 +191,7 @@ class ChunkedSet(SharedSet):
             pieces = ([(start, n)] if self.selection is None
                       else self.selection.find_pieces(start, n))
             for first, count in pieces:
-                self.read_bytes(first, x[done:done + count])
+                self.read_bytes(range(first, first + count), x[done:done + count])
                 done += count
         return x, y
 
@@ -200,17 +200,22 @@ class ChunkedSet(SharedSet):
         end = n * self.n_pixels
         return buffer[:end].reshape(n, self.n_pixels), buffer[end:end + n]
 
-    def read_bytes(self, start, x):
-        """Fill ``x`` from the file, from row number ``start`` on, about a megabyte at a time."""
+    def read_bytes(self, rows, x):
+        """Fill ``x`` with these rows of the file, a range or an array of their numbers, about a
+        megabyte at a time."""
+        n_rows = max(1, MEGABYTE // self.n_pixels)
+        content = numpy.empty((min(n_rows, len(x)), self.n_pixels), "uint8")
+        for first in range(0, len(x), n_rows):
+            part = x[first:first + n_rows]
+            self.read_content(rows[first:first + n_rows], content[:len(part)])
+            self.pixels.from_bytes(content[:len(part)], part)
+
+    def read_content(self, rows, content):
+        """Fill ``content``, uint8 of shape (n, n_pixels), with neighbouring rows of the file."""
         path, offset = self.images.filename, self.images.offset
-        rows = max(1, MEGABYTE // self.n_pixels)
-        content = numpy.empty((min(rows, len(x)), self.n_pixels), "uint8")
         try:
-            self.file.seek(offset + start * self.n_pixels)
-            for first in range(0, len(x), rows):
-                part = x[first:first + rows]
-                if self.file.readinto(content[:len(part)]) < part.size:
-                    raise DataError(f"{path}: truncated while it was used; make the dataset again")
-                self.pixels.from_bytes(content[:len(part)], part)
+            self.file.seek(offset + int(rows[0]) * self.n_pixels)
+            if self.file.readinto(content) < content.size:
+                raise DataError(f"{path}: truncated while it was used; make the dataset again")
         except OSError as error:
             raise make_read_error(path, error) from None

@@ -75,6 +75,9 @@ class ShuffledChunks(ChunkedSet):
         if self.file is None:
             x[...] = as_floats(self.images[rows], self.pixels)
         else:
-            for i, row in enumerate(rows):
-                self.read_bytes(row, x[i:i + 1])
+            self.read_bytes(rows, x)
         return x, y
+
+    def read_content(self, rows, content):
+        for i in range(len(rows)):
+            super().read_content(rows[i:i + 1], content[i:i + 1])
