@@ -22,6 +22,7 @@ from lenet.predict.finding import find_images
 from lenet.predict.rejection import Distance, find_threshold, unknown_images
 from lenet.predict.results import classify_or_reject
 from lenet.predict.tables import stack_rows, write_csv, write_json, write_text
+from lenet.runs.run import dataset_of
 
 
 def parse_arguments():
@@ -76,8 +77,6 @@ def main():
     else:
         distance = threshold = None
         if arguments.reject is not None or arguments.unknown is not None:
-            from lenet.runs.run import dataset_of  # draws curves, which is slow to import
-
             dataset = arguments.dataset or dataset_of(arguments.model)
             distance = Distance(predictor, open_arrays(dataset))
             threshold = (distance.threshold(arguments.reject) if arguments.unknown is None

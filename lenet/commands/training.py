@@ -12,6 +12,7 @@ from lenet.data import ChunkedDataset, ShuffledDataset, StandardizedDataset, ope
 from lenet.errors import DataError, UsageError
 from lenet.installed import option_name
 from lenet.parallel import ranks
+from lenet.runs.run import Run, read_state
 from lenet.training.advice import Advice
 from lenet.training.keep_last import KeepLast
 
@@ -50,8 +51,6 @@ def parse_alone(parser):
     options = take_timeout(vars(parser.parse_args()))
     output, folder = options.pop("output"), options.pop("resume")
     run, source, pixels = None, options.get("from"), None
-    if folder is not None or source is not None or output is not None:
-        from lenet.runs.run import Run, read_state  # draws curves, which is slow to import
     if folder is not None:
         run = Run.resume(folder)
         options = resume_options(parser, run, options)

@@ -23,7 +23,6 @@ from lenet import kernel, networks
 from lenet.data.files import write_beside
 from lenet.data.pixels import read_pixels
 from lenet.errors import DataError, UsageError
-from lenet.figures import plots
 from lenet.networks import parameters
 from lenet.runs.log import format_log, read_log
 from lenet.training.history import History
@@ -240,6 +239,8 @@ class Run(History):
         else:
             self.save(result)
         if self.rows:
+            from lenet.figures import plots  # slow to import, and wanted at the end only
+
             plots.finish(plots.draw_curves(self.rows), os.path.join(self.folder, "curves.png"))
 
     def close(self):
