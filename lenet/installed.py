@@ -1,11 +1,13 @@
-"""What is installed: where ``data`` and ``scripts`` are, how commands are typed, which NumPy."""
+"""What is installed: where all is, how commands are typed, which NumPy."""
 
 import os
+
+PACKAGE = os.path.dirname(os.path.abspath(__file__))  # the folder of lenet
 
 
 def find_resources():
     """The folder that holds ``data`` and ``scripts``: the clone, or where these are installed."""
-    parent = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    parent = os.path.dirname(PACKAGE)
     installed = os.path.join(parent, "lenet_theano")
     return installed if os.path.isdir(installed) else parent
 

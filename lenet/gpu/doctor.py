@@ -7,7 +7,7 @@ import sys
 
 from lenet.gpu import libraries, start
 from lenet.gpu.libraries import CudaError, describe_library
-from lenet.installed import format_version
+from lenet.installed import PACKAGE, format_version
 
 Finding = collections.namedtuple("Finding", "name text command missing")
 Finding.__doc__ = "A line of the report; ``missing`` if the GPU cannot be used because of it."
@@ -88,8 +88,7 @@ def find_compiler(compiler):
 def run_first_function(device):
     """Run ``lenet.gpu.first`` on the device in a process of its own; the line that it prints."""
     flags = f"{os.environ.get('THEANO_FLAGS', '')},device={device},force_device=True"
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    process = subprocess.run([sys.executable, package, os.path.join(package, "gpu", "first.py")],
+    process = subprocess.run([sys.executable, PACKAGE, os.path.join(PACKAGE, "gpu", "first.py")],
                              capture_output=True, env=dict(os.environ, THEANO_FLAGS=flags))
     output, errors = (stream.decode(errors="replace").strip().splitlines() or ["no output"]
                       for stream in (process.stdout, process.stderr))

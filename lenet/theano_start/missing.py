@@ -7,7 +7,7 @@ import shlex
 import shutil
 import sys
 
-from lenet.installed import find_resources
+from lenet.installed import PACKAGE, find_resources
 from lenet.theano_start.refusal import SetupError
 
 # {name of the module: name of the package}, for all packages that setup.py requires
@@ -45,9 +45,8 @@ def explain(error, traceback):
 
 def is_ours(file):
     """Whether a file belongs to this package or to its scripts."""
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     scripts = os.path.join(find_resources(), "scripts")
-    return os.path.abspath(file).startswith((package + os.sep, scripts + os.sep))
+    return os.path.abspath(file).startswith((PACKAGE + os.sep, scripts + os.sep))
 
 
 def command_for(module):

@@ -4,6 +4,8 @@ import os
 import signal
 import sys
 
+from lenet.installed import PACKAGE
+
 
 class SetupError(ImportError):
     """Theano cannot be started. The message is one line: what was found, and what to do."""
@@ -48,5 +50,4 @@ def end_in_one_line(explain):
 def is_module_run():
     """Whether the program is a module of this package: ``python lenet/mlp.py``."""
     main = getattr(sys.modules["__main__"], "__file__", None) or ""
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    return os.path.dirname(os.path.abspath(main)) == package
+    return os.path.dirname(os.path.abspath(main)) == PACKAGE
