@@ -9,16 +9,23 @@ from lenet.installed import option_name
 
 BATCH_SIZE = 20
 LEARNING_RATE, MOMENTUM = 0.02, 0.9
+FALL = 0.2  # of the rate, from the first epoch to the last
+OF_RATE = {"learning_rate", "learning_rate_decay", "momentum"}
 IMAGES_TO_SEE = 16000  # in all epochs; of large sets, each image is seen at least so often:
 LEAST_EPOCHS, MOST_EPOCHS = 15, 100
 FEW = 100  # images of a validation set, of which one epoch more or less is right by chance
 
 
-def choose_settings(n_training, n_validation):
-    """The options for so many training and validation images: a dict of values by name."""
-    n_epochs = min(max(LEAST_EPOCHS, round(IMAGES_TO_SEE / n_training)), MOST_EPOCHS)
+def choose_settings(n_training, n_validation, n_epochs=None):
+    """The options for so many training and validation images: a dict of values by name.
+
+    ``n_epochs`` is their number where it is given.
+    """
+    if n_epochs is None:
+        n_epochs = min(max(LEAST_EPOCHS, round(IMAGES_TO_SEE / n_training)), MOST_EPOCHS)
     return {"batch_size": min(BATCH_SIZE, n_training), "learning_rate": LEARNING_RATE,
-            "momentum": MOMENTUM, "n_epochs": n_epochs, "shuffle": True, "standardize": True,
+            "learning_rate_decay": round(FALL ** (1 / max(n_epochs, 1)), 3), "momentum": MOMENTUM,
+            "n_epochs": n_epochs, "shuffle": True, "standardize": True,
             "keep_last": n_validation < FEW}
 
 
@@ -30,13 +37,14 @@ def apply_recipe(options, typed):
     options : dict
         By name.
     typed : set of str
-        The names of those that stay as they are; the rate and the momentum stay together.
+        The names of those that stay as they are; what makes the rate stays together.
     """
     (_, training_labels), (_, validation_labels), _ = open_arrays(options["dataset"])
-    chosen = choose_settings(len(training_labels), len(validation_labels))
+    chosen = choose_settings(len(training_labels), len(validation_labels),
+                             options["n_epochs"] if "n_epochs" in typed else None)
     kept = set(typed)
-    if kept & {"learning_rate", "momentum"}:
-        kept |= {"learning_rate", "momentum"}
+    if kept & OF_RATE:
+        kept |= OF_RATE
     return dict(options, **{name: value for name, value in chosen.items() if name not in kept})
 
 

@@ -183,7 +183,8 @@ def make_advice(options, run):
     return Advice(
         f"--resume {run.folder} {n_epochs}" if run is not None
         else f"{n_epochs}, and --output RUN, with which --resume RUN goes on",
-        f"try another {option_name(rate)}, or more epochs, or --own-images")
+        f"try another {option_name(rate)}, or more epochs"
+        + ", or --own-images" * (options.get("own_images") is False))
 
 
 def make_dataset(arguments, observers, pixels, world):

@@ -24,6 +24,8 @@ def test_small_sets_are_seen_more_often(n_training, n_epochs, batch_size):
     chosen = choose_settings(n_training, n_training // 9)
     assert (chosen["n_epochs"], chosen["batch_size"]) == (n_epochs, batch_size)
     assert chosen["keep_last"] == (n_training < 900)
+    # To a fifth of it, over all epochs; three digits are typed.
+    assert chosen["learning_rate_decay"] ** n_epochs == pytest.approx(0.2, rel=0.06)
 
 
 def test_a_set_with_fewer_images_than_the_tutorials_minibatch(script, small_sets, tmp_path):
@@ -34,8 +36,8 @@ def test_a_set_with_fewer_images_than_the_tutorials_minibatch(script, small_sets
     process = script(*LENET, "--dataset", dataset, "--own-images", "--n-epochs", 3, "--output", run)
     assert process.returncode == 0, process.stderr
     assert process.stdout.splitlines()[0] == (
-        "... as with --batch-size 20 --learning-rate 0.02 --momentum 0.9 --n-epochs 3 --shuffle "
-        "--standardize --keep-last")
+        "... as with --batch-size 20 --learning-rate 0.02 --learning-rate-decay 0.585 --momentum "
+        "0.9 --n-epochs 3 --shuffle --standardize --keep-last")
     settings = read_settings(run)
     assert (settings["momentum"], settings["own_images"], settings["n_epochs"]) == (0.9, True, 3)
 
@@ -45,8 +47,8 @@ def test_what_is_typed_stays(script, small_dataset, tmp_path):
     script(*LENET, "--dataset", small_dataset, "--own-images", "--learning-rate", 0.1,
            "--batch-size", 500, "--batch-size", 50, "--n-epochs", 1, "--output", run)
     settings = read_settings(run)
-    assert [settings[name] for name in ("learning_rate", "momentum", "batch_size", "n_epochs")] == [
-        0.1, 0.0, 50, 1]
+    assert [settings[name] for name in ("learning_rate", "learning_rate_decay", "momentum",
+                                        "batch_size", "n_epochs")] == [0.1, 1.0, 0.0, 50, 1]
     assert settings["shuffle"] and settings["standardize"] and not settings["keep_last"]
 
 
