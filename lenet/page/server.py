@@ -227,8 +227,11 @@ class Server:
                 if asked is not None:
                     answer = await self.compute_or_explain(self.page.answer, asked)
                     if isinstance(answer, str):
-                        answer = None, json.dumps({"nothing": answer,
-                                                   "number": asked.get("number")})
+                        # A picture that is refused leaves the drawing as it is.
+                        of_drawing = "drawing" in asked
+                        answer = None if of_drawing else client.prepared, json.dumps(
+                            {"nothing": answer, "number": asked.get("number"),
+                             "of_drawing": of_drawing})
                     client.prepared, message = answer
                     client.send("answer", message)
             if any(client.commands for client in self.clients):

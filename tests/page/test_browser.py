@@ -174,11 +174,52 @@ def test_a_picture_and_the_test_set(new_page, trained_run, tmp_path, mnist_array
                               != y[:500])
     page.wait_for_function("n => document.getElementById('test').textContent.includes(n)",
                            arg=f"image {wrong[wrong > 1][0]} of")
-    (tmp_path / "none.png").write_bytes(b"nothing")
-    page.set_input_files("#file", str(tmp_path / "none.png"))
+
+
+# What is on the paper, and what the page says of it.
+SHOWN = """() => [Array.from(lenet.paper.bytes()), document.querySelector(".verdict").textContent,
+                  ...[...document.querySelectorAll(".bars li")].map((li) => li.innerText)]"""
+
+
+def wait_for_line(page, words):
     page.wait_for_function(
-        "() => document.getElementById('status').textContent.includes('no image')")
-    assert page.locator(".verdict").inner_text() == "Draw something"
+        "words => document.getElementById('status').textContent.includes(words)", arg=words)
+
+
+def test_a_refused_file_leaves_the_drawing(new_page, tmp_path):
+    page = new_page()
+    draw(page)
+    wait_for_verdict(page, "7 –")
+    page.wait_for_timeout(300)  # the last of its answers
+    before = page.evaluate(SHOWN)
+    path = tmp_path / "file.png"
+    Image.new("L", (90, 90), 255).save(path)
+    for content, words in ((b"nothing", "no image"), (b"", "no image"),
+                           (bytes(2 ** 23 + 1), "expected at most 8 MiB"),
+                           (path.read_bytes(), "no digit")):
+        path.write_bytes(content)
+        page.set_input_files("#file", str(path))
+        wait_for_line(page, words)
+        assert page.evaluate(SHOWN) == before
+    for event, data, words in (
+            ("DragEvent('drop', { dataTransfer: data })", "file", "no image"),
+            ("ClipboardEvent('paste', { clipboardData: data })", "file", "no image"),
+            ("DragEvent('drop', { dataTransfer: data })", "text", "not a file")):
+        page.evaluate(f"""kind => {{
+          document.getElementById("status").textContent = "";
+          const data = new DataTransfer();
+          if (kind === "file") data.items.add(new File(["nothing"], "none.png"));
+          else data.setData("text/plain", "seven");
+          window.dispatchEvent(new {event});
+        }}""", data)
+        wait_for_line(page, words)
+        assert page.evaluate(SHOWN) == before
+    page.click("#camera")
+    page.evaluate("""() => Object.defineProperty(document.getElementById("video"), "videoWidth",
+                                                 { value: 0 })""")
+    page.click("#take")
+    wait_for_line(page, "shows nothing yet")
+    assert page.evaluate(SHOWN) == before
 
 
 def test_the_camera(new_page):

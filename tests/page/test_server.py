@@ -216,6 +216,9 @@ def test_a_drawing_is_kept_with_its_class(trained_run, tmp_path):  # noqa: F811
             first = await receive_until(connection, lambda m: "line" in m)
             await connection.write_message(pack_drawing(draw_seven()), binary=True)
             answer = await receive_until(connection, is_answer)
+            # A picture that is refused does not take the place of the drawing.
+            await connection.write_message(struct.pack("<BI", 2, 2) + b"no image", binary=True)
+            await receive_until(connection, lambda m: "nothing" in m)
             await connection.write_message(json.dumps({"keep": 7}))
             return first, answer, await receive_until(connection, lambda m: "line" in m)
 

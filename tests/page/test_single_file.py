@@ -59,6 +59,18 @@ def test_a_seven_without_a_server(page, trained_run):  # noqa: F811
     assert "The largest contributions" in page.locator("#explained").inner_text()
 
 
+def test_a_dropped_file_leaves_the_drawing(page):
+    draw(page)
+    wait_for_verdict(page, "7 –")
+    assert not page.evaluate("""() => {
+      const data = new DataTransfer();
+      data.items.add(new File(["nothing"], "none.png"));
+      return window.dispatchEvent(new DragEvent("drop", { dataTransfer: data, cancelable: true }));
+    }""")  # prevented: the browser would open the file in the place of the page
+    assert "takes no pictures" in page.locator("#status").inner_text()
+    assert page.locator(".verdict").inner_text().startswith("7 –")
+
+
 def test_images_of_the_test_set(page, trained_run, mnist_arrays):  # noqa: F811
     x, y = mnist_arrays[2]
     expected = Predictor(trained_run[0]).probabilities(x[:500])

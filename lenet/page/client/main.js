@@ -62,9 +62,15 @@ const connection = new (byId("inside") ? Offline : Connection)({
     page.training.show(state);
   },
 
-  nothing(line, { number }) {
-    if (number === undefined || number === null || !page.paper.isEmpty) say(line);
-    showNothing();
+  nothing(line, { of_drawing: ofDrawing }) {
+    if (ofDrawing) {
+      if (!page.paper.isEmpty) say(line);
+      showNothing();
+      return;
+    }
+    // A picture that is refused leaves the drawing, whose answer it may have overtaken.
+    say(line);
+    if (page.paper.strokes.length) handleChange(null);
   },
 
   line: say,
@@ -350,12 +356,18 @@ async function takePicture(file) {
     return;
   }
   say("");
-  connection.sendPicture(new Uint8Array(await file.arrayBuffer()));
+  try {
+    connection.sendPicture(new Uint8Array(await file.arrayBuffer()));
+  } catch (error) {
+    say(`${file.name} cannot be read: ${error.message}`); // a folder, or a file that has gone
+  }
 }
 
-if (byId("inside")) byId("pictures").hidden = true; // photographs take the server
-else {
-  watchPage(takePicture);
+if (byId("inside")) {
+  byId("pictures").hidden = true; // photographs take the server
+  watchPage(() => say("This file takes no pictures; the page of scripts/draw.py does."), say);
+} else {
+  watchPage(takePicture, say);
   watchCamera(takePicture, say);
 }
 

@@ -38,7 +38,9 @@ export class Offline {
       const found = toMnist(bytes, height, width);
       if (found) {
         this.answer(found.image, { number, box: found.box, centre: found.centre }, begin);
-      } else this.on.nothing("no digit found: nothing stands out from the paper", { number });
+      } else {
+        this.on.nothing("no digit found: nothing stands out from the paper", { of_drawing: true });
+      }
       return;
     }
     const [, rows, columns] = hello.image_shape, image = new Uint8Array(product(hello.image_shape));

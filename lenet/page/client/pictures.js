@@ -2,7 +2,7 @@
 
 import { byId } from "./dom.js";
 
-export function watchPage(take) {
+export function watchPage(take, say) {
   byId("open").onclick = () => byId("file").click();
   byId("file").onchange = ({ target }) => {
     if (target.files[0]) take(target.files[0]);
@@ -10,8 +10,9 @@ export function watchPage(take) {
   };
   addEventListener("dragover", (event) => event.preventDefault());
   addEventListener("drop", (event) => {
-    event.preventDefault();
+    event.preventDefault(); // the browser would leave the page for it, and lose the drawing
     if (event.dataTransfer.files[0]) take(event.dataTransfer.files[0]);
+    else say("That is not a file; expected an image file.");
   });
   addEventListener("paste", (event) => {
     const [file] = event.clipboardData.files;
@@ -47,7 +48,8 @@ export function watchCamera(take, say) {
     canvas.getContext("2d").drawImage(
       video, (video.videoWidth - side) / 2, (video.videoHeight - side) / 2, side, side,
       0, 0, canvas.width, canvas.height);
-    canvas.toBlob(take, "image/png");
+    if (side) canvas.toBlob(take, "image/png");
+    else say("The camera shows nothing yet; try again.");
     dialog.close();
   };
 }
