@@ -4,6 +4,7 @@ import re
 
 import numpy
 import pytest
+from conftest import write_dataset
 from PIL import Image
 from served import browser, serve_page, trained_run  # noqa: F401
 
@@ -73,6 +74,11 @@ def draw(page, points=SEVEN):
 def wait_for_verdict(page, start):
     page.wait_for_function(
         "start => document.querySelector('.verdict').textContent.startsWith(start)", arg=start)
+
+
+def wait_for_line(page, words):
+    page.wait_for_function(
+        "words => document.getElementById('status').textContent.includes(words)", arg=words)
 
 
 def test_a_seven_drawn_by_mouse(new_page, trained_run):  # noqa: F811
@@ -168,22 +174,36 @@ def test_a_picture_and_the_test_set(new_page, trained_run, tmp_path, mnist_array
     page.click("#following")
     page.wait_for_function("() => document.getElementById('test').textContent.includes('image 1 ')")
     numpy.testing.assert_array_equal(page.evaluate(ANSWER)[:784], x[1])
-    page.check("#wrong")
-    page.click("#following")
+    page.check("#wrong")  # which shows the next one
     wrong = numpy.flatnonzero(Predictor(trained_run[0]).probabilities(x[:500]).argmax(axis=1)
                               != y[:500])
-    page.wait_for_function("n => document.getElementById('test').textContent.includes(n)",
-                           arg=f"image {wrong[wrong > 1][0]} of")
+    for index in wrong[wrong > 1][:2]:
+        page.wait_for_function("n => document.getElementById('test').textContent.includes(n)",
+                               arg=f"image {index} of")
+        page.click("#following")
+
+
+def test_no_misclassified_image(browser, trained_run, tmp_path, mnist_arrays):  # noqa: F811
+    run, _ = trained_run
+    x, y = mnist_arrays[2]
+    right = Predictor(run).probabilities(x[:30]).argmax(axis=1) == y[:30]
+    sets = [(x[:30][right], y[:30][right])] * 3
+    with serve_page(run, "--dataset", write_dataset(tmp_path / "right.pkl.gz", sets)) as (
+            address, _):
+        page = browser.new_page()
+        page.goto(address)
+        page.wait_for_selector(".bars li")
+        draw(page)
+        wait_for_verdict(page, "7 –")
+        page.check("#wrong")
+        wait_for_line(page, f"all {right.sum()} images of the test set are classified correctly")
+        assert page.locator(".verdict").inner_text().startswith("7 –")
+        page.close()
 
 
 # What is on the paper, and what the page says of it.
 SHOWN = """() => [Array.from(lenet.paper.bytes()), document.querySelector(".verdict").textContent,
                   ...[...document.querySelectorAll(".bars li")].map((li) => li.innerText)]"""
-
-
-def wait_for_line(page, words):
-    page.wait_for_function(
-        "words => document.getElementById('status').textContent.includes(words)", arg=words)
 
 
 def test_a_refused_file_leaves_the_drawing(new_page, tmp_path):

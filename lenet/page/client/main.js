@@ -326,11 +326,13 @@ byId("large").onclick = ({ target }) => {
 
 function askForTest(step) {
   const isFirst = test.index < 0;
+  say("");
   connection.ask({ test: Math.max(0, test.index), step: isFirst ? 0 : step,
                    wrong: byId("wrong").checked });
 }
 byId("following").onclick = () => askForTest(1);
 byId("previous").onclick = () => askForTest(-1);
+byId("wrong").onchange = ({ target }) => { if (target.checked) askForTest(1); };
 
 byId("keep").onclick = () => connection.ask({ keep: Number(byId("right").value) });
 
