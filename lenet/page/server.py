@@ -29,7 +29,7 @@ from lenet.errors import DataError, Interrupted, UsageError, one_line
 from lenet.page import messages
 from lenet.page.ports import find_free_port, find_user
 
-MAX_CLIENTS = 4
+MAX_CLIENTS = 40  # a class, each with a window of their own
 MAX_QUEUED_COMMANDS = 20  # per client; the oldest ones are dropped
 CLIENT_FILES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "client")
 
@@ -143,8 +143,9 @@ class Client(GuardedHandler, tornado.websocket.WebSocketHandler):
         self.asked, self.commands, self.prepared = None, deque(maxlen=MAX_QUEUED_COMMANDS), None
         self.unsent, self.something_to_send = {}, asyncio.Event()
         if len(self.server.clients) >= MAX_CLIENTS:
-            self.write_message(json.dumps({"line": f"{MAX_CLIENTS} windows show this page already;"
-                                                   " close one, and reload this one"}))
+            self.write_message(json.dumps({"line": f"{MAX_CLIENTS} windows show this page already."
+                                                   " This one comes in by itself when one of them "
+                                                   "closes."}))
             self.close(1013, "too many windows")
             return
         self.server.clients.append(self)

@@ -14,6 +14,7 @@ from lenet.predict.predictor import Predictor
 from lenet.reports.summary import build_by_name
 
 pytest.importorskip("tornado", reason="tornado is not installed")
+from lenet.page.server import MAX_CLIENTS  # noqa: E402
 
 SEVEN = [(0.25, 0.2), (0.75, 0.2), (0.62, 0.45), (0.5, 0.65), (0.42, 0.85)]
 
@@ -378,12 +379,30 @@ def test_two_networks_side_by_side(browser, tmp_path, rng):  # noqa: F811
         page.close()
 
 
-def test_more_windows_than_four(new_page):
-    pages = [new_page() for _ in range(4)]
-    fifth = pages[0].context.new_page()
-    fifth.goto(pages[0].url)
-    fifth.wait_for_function("() => document.getElementById('status').textContent"
-                            ".includes('4 windows show this page already')")
+def test_a_window_too_many_waits_for_its_turn(browser, address):  # noqa: F811
+    first, late = browser.new_page(), browser.new_page()
+    first.goto(address)
+    first.wait_for_selector(".bars li")
+    # Connections alone, in place of the other windows.
+    first.evaluate("""async ([address, n]) => {
+      window.sockets = [];
+      while (window.sockets.length < n) {
+        const socket = new WebSocket(address.replace("http", "ws") + "socket");
+        await new Promise((resolve) => { socket.onopen = resolve; });
+        window.sockets.push(socket);
+      }
+    }""", [address, MAX_CLIENTS - 1])
+    late.goto(address)
+    wait_for_line(late, f"{MAX_CLIENTS} windows show this page already")
+    controls = late.locator(":is(button, input, select):visible")
+    assert controls.count() > 8 and not any(one.is_enabled() for one in controls.all())
+    first.evaluate("() => window.sockets[0].close()")
+    late.wait_for_selector(".bars li")
+    assert late.locator("#undo").is_enabled() and late.locator("#status").inner_text() == ""
+    draw(late)
+    wait_for_verdict(late, "7 –")
+    first.close()
+    late.close()
 
 
 def test_an_old_browser_reads_why(new_page):

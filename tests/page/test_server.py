@@ -24,6 +24,8 @@ tornado = pytest.importorskip("tornado", reason="tornado is not installed")
 from tornado.httpclient import HTTPRequest  # noqa: E402
 from tornado.websocket import WebSocketClosedError, websocket_connect  # noqa: E402
 
+from lenet.page.server import MAX_CLIENTS  # noqa: E402
+
 A_WHILE = 60  # seconds, against hanging
 
 SIDE = 200  # rows and columns of a drawing of a digit
@@ -339,7 +341,7 @@ def flood(address, process):
         connection, answered = await connect(address), 0
         first = await receive(connection)
         if "line" in first:
-            assert "4 windows show this page already" in first["line"]
+            assert f"{MAX_CLIENTS} windows show this page already" in first["line"]
             return None
 
         async def read():
@@ -359,7 +361,7 @@ def flood(address, process):
         return await asyncio.gather(*(client() for _ in range(50)))
 
     answered = [n for n in asyncio.run(all_of_them()) if n is not None]
-    assert len(answered) == 4 and min(answered) > 0
+    assert len(answered) == MAX_CLIENTS and min(answered) > 0
     after, threads_after = read_memory(process)
     assert after - before < 60 and threads_after <= threads + 1  # megabytes
 

@@ -22,8 +22,7 @@ export class Connection {
     this.socket.onmessage = ({ data }) => this.receive(data);
     this.socket.onclose = ({ code }) => {
       this.on.closed(code);
-      // 1013: too many windows; 1001: the server has ended.
-      if (code !== 1013) setTimeout(() => this.open(), 1500);
+      setTimeout(() => this.open(), 1500);
     };
   }
 

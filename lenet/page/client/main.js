@@ -31,6 +31,7 @@ const connection = new (byId("inside") ? Offline : Connection)({
   hello(sent) {
     hello = sent;
     build();
+    byId("controls").disabled = false;
     say("");
   },
 
@@ -76,7 +77,9 @@ const connection = new (byId("inside") ? Offline : Connection)({
   line: say,
 
   closed(code) {
-    if (code !== 1013) say("The server does not answer. Is the command still running?");
+    // 1013: there are too many windows, as the server has said.
+    if (code === 1013) byId("controls").disabled = true;
+    else say("The server does not answer. Is the command still running?");
   },
 });
 
@@ -352,6 +355,7 @@ addEventListener("hashchange", () => {
 });
 
 async function takePicture(file) {
+  if (byId("controls").disabled) return;
   if (file.size > hello.largest_picture) {
     say(`The picture has ${(file.size / 2 ** 20).toFixed(1)} MiB; expected at most `
         + `${hello.largest_picture / 2 ** 20} MiB.`);
