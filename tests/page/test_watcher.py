@@ -1,6 +1,7 @@
 """A training is watched on the page: one of another process, and one that the page starts."""
 
 import asyncio
+import inspect
 import json
 import os
 import shutil
@@ -15,9 +16,10 @@ from conftest import REPOSITORY, environment
 from served import browser, serve_page, trained_run  # noqa: F401
 from test_server import connect, draw_seven, is_answer, pack_drawing, receive_until
 
+from lenet.convolutional_mlp import evaluate_lenet5
 from lenet.networks import parameters
 from lenet.page.eye import load_eye
-from lenet.page.trainer import Training
+from lenet.page.trainer import DEFAULTS, Training
 from lenet.page.watcher import Watcher
 from lenet.predict.predictor import Predictor
 from lenet.runs.log import read_log
@@ -120,6 +122,15 @@ def test_a_training_is_watched_to_its_second_epoch(browser, trained_run, tmp_pat
         numpy.testing.assert_allclose(page.evaluate(shown),
                                       Predictor(run).probabilities(image[None])[0], atol=1e-6)
         page.close()
+
+
+def test_the_options_are_the_tutorials_but_a_class_can_wait():
+    tutorials = {name: parameter.default for name, parameter in
+                 inspect.signature(evaluate_lenet5).parameters.items()}
+    assert DEFAULTS["learning_rate"] == tutorials["learning_rate"]
+    assert (DEFAULTS["first_filters"], DEFAULTS["second_filters"]) == tutorials["nkerns"]
+    assert DEFAULTS["batch_size"] == tutorials["batch_size"]
+    assert DEFAULTS["n_epochs"] <= 10
 
 
 def test_a_training_from_the_page(browser, trained_run):  # noqa: F811
