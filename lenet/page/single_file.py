@@ -46,6 +46,7 @@ def write_page(path, model, dataset=None):
         "parameters": {"shapes": [[name, value.shape] for name, value in values.items()],
                        "values": encode_base64(numpy.concatenate(
                            [value.astype("<f4").ravel() for value in values.values()]))},
+        "log": page.watchers[0].rows,  # none of a model file alone
         "tests": choose_tests(eye, x, y)}
     with write_beside(path) as file:
         file.write(build_file(json.dumps(inside)).encode())

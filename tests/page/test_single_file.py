@@ -11,14 +11,13 @@ from test_browser import draw, wait_for_verdict
 
 from lenet.errors import DataError
 from lenet.images import digit
-from lenet.page.single_file import CLIENT_FILES, join_modules
+from lenet.page.single_file import CLIENT_FILES, join_modules, write_page
 from lenet.predict.predictor import Predictor
+from lenet.runs.log import read_log
 
 
 @pytest.fixture(scope="module")
 def file(trained_run, tmp_path_factory):  # noqa: F811
-    from lenet.page.single_file import write_page
-
     path = tmp_path_factory.mktemp("file") / "page.html"
     write_page(str(path), *trained_run)
     return path
@@ -85,6 +84,27 @@ def test_images_of_the_test_set(page, trained_run, mnist_arrays):  # noqa: F811
     page.check("#wrong")  # which shows the next one
     page.wait_for_function("start => document.getElementById('test').textContent.includes(start)",
                            arg=f"image {wrong[wrong > 2][0]} of")
+
+
+def test_the_curves_of_the_run(page, trained_run):  # noqa: F811
+    rows = read_log(os.path.join(trained_run[0], "log.csv"))
+    charts = page.locator("#curves svg.chart")
+    assert charts.count() == 2 and charts.first.is_visible()
+    shown = page.locator("#curves figcaption").all_inner_texts()
+    assert f"validation {100 * rows[-1]['validation']:.3g} %" in shown[0]
+    assert f"training {rows[-1]['cost']:.3g}" in shown[1]
+    points = charts.last.locator("polyline").get_attribute("points").split()
+    assert len(points) == len(rows)
+
+
+def test_a_network_without_a_run_has_no_curves(browser, trained_run, tmp_path):  # noqa: F811
+    path = tmp_path / "page.html"
+    write_page(str(path), os.path.join(trained_run[0], "model.safetensors"), trained_run[1])
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    page.wait_for_selector(".bars li")
+    assert not page.locator("#curves").is_visible()
+    page.close()
 
 
 def test_drawings_are_centred_as_by_digit(browser, rng):  # noqa: F811

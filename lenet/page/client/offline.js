@@ -9,7 +9,7 @@ export class Offline {
   constructor(on) {
     this.on = on;
     this.number = 0;
-    const { hello, parameters, tests } = JSON.parse(byId("inside").textContent);
+    const { hello, parameters, log, tests } = JSON.parse(byId("inside").textContent);
     Object.assign(this, { hello, tests });
     setTimeout(() => {
       on.hello(hello);
@@ -20,6 +20,7 @@ export class Offline {
         this.parameters[name] = { shape, values: values.subarray(at, at += product(shape)) };
       }
       on.parameters({ network: 0, shapes: parameters.shapes }, values);
+      if (log.length) on.log(log, { network: 0 });
     });
   }
 
