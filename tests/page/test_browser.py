@@ -312,6 +312,18 @@ def test_it_fits_the_window(new_page, width):
       (one) => one.clientWidth <= one.parentElement.clientWidth)""")
 
 
+@pytest.mark.parametrize("width, height", [(1024, 768), (1280, 720), (1366, 768), (1920, 1080)])
+def test_the_answer_is_beside_the_maps_without_scrolling(new_page, width, height):
+    page = new_page(viewport={"width": width, "height": height})
+    draw(page)
+    wait_for_verdict(page, "7 –")
+    boxes = [one.bounding_box() for one in page.locator(
+        "#paper, .bars li, canvas.maps[aria-label^='What the network sees']").all()]
+    assert len(boxes) == 1 + 10 + 1
+    assert all(box["y"] >= 0 and box["y"] + box["height"] <= height for box in boxes)
+    assert boxes[0]["width"] >= 250  # the paper is large enough to draw on
+
+
 def test_every_control_has_a_name(new_page):
     page = new_page()
     names = page.evaluate("""() => [...document.querySelectorAll("button, input, select, canvas")]

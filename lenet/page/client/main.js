@@ -145,7 +145,7 @@ function layout() {
 function handleChange(time) {
   if (time !== null) {
     test = { index: test.index };
-    byId("test").textContent = "Test images";
+    byId("test").textContent = "";
   }
   if (page.paper.isEmpty || !page.networks.length) {
     connection.next = null;
@@ -231,7 +231,7 @@ function placePicture({ picture, test: fromTest }, values) {
   page.paper.place(canvas);
   if (picture) test = { index: test.index };
   else test = fromTest;
-  if (picture) byId("test").textContent = "Test images";
+  if (picture) byId("test").textContent = "";
 }
 
 function showTest({ index, n, label }) {
