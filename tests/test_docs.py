@@ -48,5 +48,16 @@ def test_named_files(page):
     assert [name for name in named if not os.path.exists(os.path.join(REPOSITORY, name))] == []
 
 
+@pytest.mark.parametrize("page", ["docs/lessons.md", "docs/concordance.md"])
+def test_every_lesson_is_named(page):
+    lessons = glob.glob(os.path.join(REPOSITORY, "scripts", "lesson_*.py"))
+    assert [path for path in lessons if f"`{os.path.basename(path)}" not in read(page)] == []
+
+
+@pytest.mark.parametrize("page", ["docs/tutorial.md", "docs/concordance.md"])
+def test_the_page_and_the_lessons_are_named(page):
+    assert {"page.md", "lessons.md"} <= set(re.findall(r"\]\(([^)]+)\)", read(page)))
+
+
 def test_the_readme_is_a_page():
     assert len(read("README.md").splitlines()) <= 150
