@@ -29,23 +29,22 @@ def choose_settings(n_training, n_validation, n_epochs=None):
             "keep_last": n_validation < FEW}
 
 
-def apply_recipe(options, typed):
+def apply_recipe(options, fixed):
     """The options, those of ``--own-images`` chosen by the size of the dataset.
 
     Parameters
     ----------
     options : dict
         By name.
-    typed : set of str
+    fixed : set of str
         The names of those that stay as they are; what makes the rate stays together.
     """
     (_, training_labels), (_, validation_labels), _ = open_arrays(options["dataset"])
     chosen = choose_settings(len(training_labels), len(validation_labels),
-                             options["n_epochs"] if "n_epochs" in typed else None)
-    kept = set(typed)
-    if kept & OF_RATE:
-        kept |= OF_RATE
-    return dict(options, **{name: value for name, value in chosen.items() if name not in kept})
+                             options["n_epochs"] if "n_epochs" in fixed else None)
+    if fixed & OF_RATE:
+        fixed = fixed | OF_RATE
+    return dict(options, **{name: value for name, value in chosen.items() if name not in fixed})
 
 
 def describe_settings(options):

@@ -64,8 +64,10 @@ def parse_alone(parser):
         elif options.get("fine_tune"):
             raise UsageError("--fine-tune trains the layers of another run; name it with --from")
         if options.get("own_images"):
-            of_source = () if source is None else parser.of_network
-            options = apply_recipe(options, find_typed(parser).union(of_source))
+            fixed = find_typed(parser).union(() if source is None else parser.of_network)
+            if options["shards"] != 1 or ranks.get_world().size > 1:
+                fixed.add("shuffle")  # a process has its own part of each minibatch
+            options = apply_recipe(options, fixed)
             print("... as with", describe_settings(options), flush=True)
         if output is not None:
             run = Run.create(output, {})

@@ -83,8 +83,9 @@ def test_a_shuffled_run_in_chunks_is_the_run_in_one_piece(script, small_dataset,
 
 
 def test_a_shuffled_set_is_not_split_into_shards(script, small_dataset):
-    assert_refused(script(*LENET, "--dataset", small_dataset, "--batch-size", 50, "--shuffle",
-                          "--shards", 2), 2, "--shuffle", "shards")
+    options = [*LENET, "--dataset", small_dataset, "--batch-size", 50, "--shards", 2]
+    assert_refused(script(*options, "--shuffle"), 2, "--shuffle", "shards")
+    assert "--shuffle" not in script(*options, "--own-images", "--n-epochs", 1).stdout
 
 
 def test_balanced_classes_weigh_the_same_in_the_cost(script, small_sets, tmp_path, monkeypatch):
