@@ -42,9 +42,9 @@ def make_printer(list_cells):
         if not cells:
             printer.text(object.__repr__(shown))
             return
-        from lenet.reports.summary import align_cells
+        from lenet.reports.columns import align_columns
 
-        for number, line in enumerate(align_cells(cells).splitlines()):
+        for number, line in enumerate(align_columns(cells, n_left=3)):
             if number:
                 printer.break_()
             printer.text(line)

@@ -1,11 +1,11 @@
 """An evaluation as text for a person, and as CSV for a program."""
 
 import csv
-import unicodedata
 
 import numpy
 
 from lenet.figures.plots import shorten_name
+from lenet.reports.columns import align_columns, text_width
 from lenet.reports.evaluation import count_confusions, find_mistakes, wilson_interval
 
 WIDTH = 100  # columns: of a confusion matrix that is printed as one
@@ -103,24 +103,6 @@ def list_mistakes(evaluation, class_names, most):
                      f"({100 * of_image[predicted]:.1f} %), is {class_names[right]} "
                      f"({100 * of_image[right]:.1f} %)")
     return lines
-
-
-def align_columns(rows):
-    """Rows of cells as lines: the first column on the left, the others on the right."""
-    widths = [max(map(text_width, column)) for column in zip(*rows)]
-    lines = []
-    for first, *others in rows:
-        line = first + " " * (widths[0] - text_width(first))
-        for width, cell in zip(widths[1:], others):
-            line += "  " + " " * (width - text_width(cell)) + cell
-        lines.append(line.rstrip())
-    return lines
-
-
-def text_width(text):
-    """The columns of a terminal that a text takes; a Chinese character takes two."""
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else
-               not unicodedata.combining(character) for character in text)
 
 
 def write_csv(file, evaluation, class_names):

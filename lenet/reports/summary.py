@@ -20,6 +20,7 @@ from lenet import networks
 from lenet.data.checks import guess_image_shape
 from lenet.errors import UsageError
 from lenet.network3 import n_elements
+from lenet.reports.columns import align_columns
 
 # What ``lenet.networks.KINDS`` builds a network from, besides its own arguments.
 GIVEN = ("rng", "x", "image_shape", "n_out", "layers")
@@ -298,7 +299,7 @@ def measure_span(matters):
 
 def format_table(rows, batch_size):
     """The table of a network as text, with its totals; see ``format_cells``."""
-    return align_cells(format_cells(rows, batch_size))
+    return "\n".join(align_columns(format_cells(rows, batch_size), n_left=3))
 
 
 def format_cells(rows, batch_size):
@@ -327,15 +328,6 @@ def format_cells(rows, batch_size):
     cells.append(("in all", "", "", *(f"{value:,}" for value in sums), "", "",
                   megabytes(batch_size * sum(n_elements(row.output) for row in rows))))
     return cells
-
-
-def align_cells(cells):
-    """Lines of cells as text, in columns."""
-    widths = [max(map(len, column)) for column in zip(*cells)]
-    # Words begin in one column, numbers end in one.
-    return "\n".join("  ".join(
-        cell.ljust(width) if number < 3 else cell.rjust(width)
-        for number, (cell, width) in enumerate(zip(line, widths))).rstrip() for line in cells)
 
 
 def format_shape(shape):

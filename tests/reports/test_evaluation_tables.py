@@ -9,10 +9,8 @@ import pytest
 from lenet.reports.evaluation import Evaluation
 from lenet.reports.evaluation_tables import (
     WIDTH,
-    align_columns,
     describe_percentage,
     describe_share,
-    text_width,
     write_csv,
     write_text,
 )
@@ -96,11 +94,6 @@ def test_many_classes_have_a_list_of_pairs(n_mistaken, heading, n_shown):
     block, = [block for block in text.split("\n\n") if block.startswith(heading)]
     counts = [line.split("  ")[-1].strip() for line in block.splitlines()[2:]]
     assert counts == ["2 of 3"] + ["1 of 2"] * (n_shown - 1)
-
-
-def test_columns_of_chinese():
-    assert text_width("猫ab") == 4
-    assert align_columns([("猫", "1"), ("dog", "10")]) == ["猫    1", "dog  10"]
 
 
 def test_csv():
