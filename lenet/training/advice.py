@@ -1,12 +1,14 @@
 """What to do next, if a training ended too early or has learned nothing."""
 
+import sys
+
 import numpy
 
 from lenet.training.loop import Observer
 
 
 class Advice(Observer):
-    """Prints, below everything else, that nothing was learned, or that the last epoch was the best.
+    """Says, on standard error and last of all, if nothing was learned or the last epoch was best.
 
     Parameters
     ----------
@@ -41,6 +43,8 @@ class Advice(Observer):
             return
         if self.best_error >= self.least_error:
             print(f"nothing has been learned: always answering {self.most_frequent} has a "
-                  f"validation error of {self.least_error * 100:.2f} %; {self.other_settings}")
+                  f"validation error of {self.least_error * 100:.2f} %; {self.other_settings}",
+                  file=sys.stderr)
         elif self.best_is_last:
-            print(f"the last epoch was the best, and more may be better: {self.more_epochs}")
+            print(f"the last epoch was the best, and more may be better: {self.more_epochs}",
+                  file=sys.stderr)

@@ -61,10 +61,10 @@ def test_the_typed_commands_are_the_chosen_ones(script, small_dataset, tmp_path)
 
 def test_advice_after_a_training_on_another_set_than_mnist(script, small_dataset, tmp_path):
     options = [*LENET, "--dataset", small_dataset, "--batch-size", 50, "--n-epochs", 1]
-    said = script(*options, "--learning-rate", 1e-9).stdout.splitlines()[-1]
+    said = script(*options, "--learning-rate", 1e-9).stderr.splitlines()[-1]
     assert "nothing has been learned" in said and "another --learning-rate" in said
     said = script(*options, "--nkerns", 5, 10, "--batch-size", 10, "--momentum", 0.9,
-                  "--output", tmp_path / "run").stdout
+                  "--output", tmp_path / "run").stderr
     assert "the last epoch was the best" in said
     assert f"--resume {tmp_path / 'run'} --n-epochs 2" in said
 

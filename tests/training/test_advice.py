@@ -20,7 +20,7 @@ def train(errors, labels, capsys):
     functions = Functions(lambda index: 1.0, lambda: next(following), lambda: 0.5, 3)
     early_stopping(functions, len(errors), observers=[advice])
     advice.close()
-    return capsys.readouterr().out
+    return capsys.readouterr().err
 
 
 LABELS = [0, 1, 1, 1, 0]  # always answering dog is wrong for 2 of 5
@@ -41,4 +41,4 @@ def test_what_is_said(errors, words, capsys):
 
 def test_nothing_is_said_of_a_training_that_did_not_end(capsys):
     Advice("", "").close()
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().err == ""
