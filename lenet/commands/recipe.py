@@ -13,7 +13,7 @@ FALL = 0.2  # of the rate, from the first epoch to the last
 OF_RATE = {"learning_rate", "learning_rate_decay", "momentum"}
 IMAGES_TO_SEE = 16000  # in all epochs; of large sets, each image is seen at least so often:
 LEAST_EPOCHS, MOST_EPOCHS = 15, 100
-FEW = 100  # images of a validation set, of which one epoch more or less is right by chance
+FEW = 200  # validation images, with fewer of which chance decides which epoch is the best
 
 
 def choose_settings(n_training, n_validation, n_epochs=None):

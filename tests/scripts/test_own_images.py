@@ -23,7 +23,7 @@ def read_settings(run):
 def test_small_sets_are_seen_more_often(n_training, n_epochs, batch_size):
     chosen = choose_settings(n_training, n_training // 9)
     assert (chosen["n_epochs"], chosen["batch_size"]) == (n_epochs, batch_size)
-    assert chosen["keep_last"] == (n_training < 900)
+    assert chosen["keep_last"] == (n_training < 1800)
     # To a fifth of it, over all epochs; three digits are typed.
     assert chosen["learning_rate_decay"] ** n_epochs == pytest.approx(0.2, rel=0.06)
 
@@ -49,7 +49,7 @@ def test_what_is_typed_stays(script, small_dataset, tmp_path):
     settings = read_settings(run)
     assert [settings[name] for name in ("learning_rate", "learning_rate_decay", "momentum",
                                         "batch_size", "n_epochs")] == [0.1, 1.0, 0.0, 50, 1]
-    assert settings["shuffle"] and settings["standardize"] and not settings["keep_last"]
+    assert settings["shuffle"] and settings["standardize"] and settings["keep_last"]
 
 
 def test_the_typed_commands_are_the_chosen_ones(script, small_dataset, tmp_path):
