@@ -12,15 +12,18 @@ import sys
 import threading
 import types
 
-import numpy
-import pytest
-from PIL import Image
-
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Theano locks its folder of compiled modules, so processes that run tests side by side would
     # wait for each other: each has its own.
     os.environ["HOME"] = os.path.expanduser(
         "~/.cache/lenet-tests/" + os.environ["PYTEST_XDIST_WORKER"])
+    # A thread of OpenBLAS that waits for another keeps its processor, also while the other cannot
+    # run because the processors have other tests' work to do.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import numpy
+import pytest
+from PIL import Image
 
 from lenet.data import load_arrays, plain_pickle
 from lenet.figures import plots
@@ -29,8 +32,13 @@ REPOSITORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def environment(**changes):
-    """This process's environment without the user's settings of Theano, and with ``changes``."""
-    unset = ("THEANO_FLAGS", "THEANORC", "OMP_NUM_THREADS")
+    """This process's environment without the user's settings of Theano, and with ``changes``.
+
+    A number of threads among these is OpenBLAS's, too.
+    """
+    unset = ["THEANO_FLAGS", "THEANORC", "OMP_NUM_THREADS"]
+    if "OMP_NUM_THREADS" in changes:
+        unset.append("OPENBLAS_NUM_THREADS")
     kept = {key: value for key, value in os.environ.items() if key not in unset}
     kept.update(changes)
     return {key: value for key, value in kept.items() if value is not None}
