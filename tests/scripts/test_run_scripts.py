@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 
+import numpy
 import pytest
 import safetensors.numpy
 from conftest import REPOSITORY, assert_refused, environment, write_dataset
 
 from lenet.networks import parameters
+from lenet.predict.predictor import Predictor
 from lenet.runs.run import read_log
 
 # A small network of each command, and the name of its option for epochs.
@@ -30,6 +32,9 @@ COMMANDS = [
      ["--n-hidden", 5, "--batch-size", 50, "--activation", "softplus", "--dropout", 0.3,
       "--momentum", 0.9, "--learning-rate-decay", 0.5]),
 ]
+# What is written of each network beside its sizes; of network3, the test of loading it tells.
+WRITTEN = [{}, {}, {}, None, {"activation": "relu", "pooling": "stochastic"},
+           {"pooling": "deformation"}, {"activation": "softplus"}]
 
 
 def read_run(folder):
@@ -40,8 +45,26 @@ def read_run(folder):
     return [{name: a.tobytes() for name, a in file.items()} for file in arrays], rows
 
 
-@pytest.mark.parametrize("name, epochs, options", COMMANDS)
-def test_a_run_that_goes_on_is_one_run(name, epochs, options, script, small_dataset, tmp_path):
+def assert_written(run, expected, small_sets):
+    """The network has these options, and is read back as the one that was trained."""
+    network = json.loads(parameters.read(str(run / "model.safetensors"))[1]["network"])
+    usual = {"kind", "nkerns", "n_hidden", "filter_size", "poolsize", "connections", "pooling",
+             "head", "loss"}
+    found = network["architecture"]
+    assert {name: found[name] for name in expected} == expected and set(found) - usual <= \
+        set(expected)
+    x, y = small_sets[2]
+    probabilities = Predictor(str(run)).probabilities(x)
+    test = [row["test"] for row in read_log(str(run / "log.csv")) if row["test"] is not None][-1]
+    assert numpy.mean(probabilities.argmax(axis=1) != y) == pytest.approx(test, abs=1 / len(y))
+    # Evaluated is the mean of dropout and stochastic pooling: the same each time.
+    assert (Predictor(str(run)).probabilities(x) == probabilities).all()
+
+
+@pytest.mark.parametrize("name, epochs, options, written",
+                         [(*command, written) for command, written in zip(COMMANDS, WRITTEN)])
+def test_a_run_that_goes_on_is_one_run(name, epochs, options, written, script, small_dataset,
+                                       small_sets, tmp_path):
     options = ["--dataset", small_dataset] + options
     for folder, n in (("whole", 3), ("run", 2)):
         process = script(name, *options, epochs, n, "--output", tmp_path / folder)
@@ -49,6 +72,22 @@ def test_a_run_that_goes_on_is_one_run(name, epochs, options, script, small_data
     process = script(name, "--resume", tmp_path / "run", epochs, 3)
     assert process.returncode == 0, process.stderr
     assert read_run(tmp_path / "run") == read_run(tmp_path / "whole")
+    if written is not None:
+        assert_written(tmp_path / "run", written, small_sets)
+
+
+@pytest.mark.parametrize("options, written", [
+    (["--filter-size", 7, 3], {"filter_size": [[7, 7], [3, 3]]}),
+    (["--filter-size", "3x5", "--poolsize", 2, 1],
+     {"filter_size": [3, 5], "poolsize": [[2, 2], [1, 1]]}),
+])
+def test_sizes_of_filters_and_windows(options, written, script, small_dataset, small_sets,
+                                      tmp_path):
+    name, epochs, others = COMMANDS[0]
+    process = script(name, "--dataset", small_dataset, epochs, 1, *others, *options, "--output",
+                     tmp_path / "run")
+    assert process.returncode == 0, process.stderr
+    assert_written(tmp_path / "run", written, small_sets)
 
 
 def test_a_run_goes_on_with_the_options_that_were_given_last(script, small_dataset, tmp_path):
@@ -83,14 +122,23 @@ def test_a_run_in_chunks_is_the_run_in_one_piece(script, small_dataset, tmp_path
                   ).returncode == 0
 
 
-def test_the_paper_of_1998_can_be_kept_but_not_made_longer(script, small_dataset, tmp_path):
+def test_the_paper_of_1998_can_be_kept_but_not_made_longer(script, small_dataset, small_sets,
+                                                           tmp_path):
     run = tmp_path / "run"
     process = script("lenet5_1998.py", "--dataset", small_dataset, "--batch-size", 50,
-                     "--n-epochs", 1, "--output", run)
+                     "--n-epochs", 1, "--filter-size", 7, 3, "--output", run)
     assert process.returncode == 0, process.stderr
+    assert_written(run, {"filter_size": [[7, 7], [3, 3]]}, small_sets)
     # Its learning rate falls with the number of epochs: two of them are not one and one more.
     assert_refused(script("lenet5_1998.py", "--resume", run, "--n-epochs", 2), 2,
                    "--n-epochs 2", "begun with 1")
+    assert script("lenet5_1998.py", "--resume", run).returncode == 0
+    # From before a switch became a command.
+    path = str(run / "last.safetensors")
+    arrays, metadata = parameters.read(path)
+    state = json.loads(metadata["state"])
+    state["settings"]["compare"] = False
+    parameters.write(path, arrays, dict(metadata, state=json.dumps(state)))
     assert script("lenet5_1998.py", "--resume", run).returncode == 0
 
 
@@ -159,18 +207,6 @@ def test_a_run_with_an_option_that_the_command_lacks(script, small_dataset, tmp_
     state["settings"]["depth"] = 3
     parameters.write(path, arrays, dict(metadata, state=json.dumps(state)))
     assert_refused(script(command, "--resume", run), 1, "option depth", "another run")
-
-
-def test_a_run_of_1998_with_a_switch_that_is_a_command_now(script, small_dataset, tmp_path):
-    run = tmp_path / "run"
-    options = ["lenet5_1998.py", "--dataset", small_dataset, "--n-epochs", 1, "--batch-size", 50]
-    script(*options, "--output", run)
-    path = str(run / "last.safetensors")
-    arrays, metadata = parameters.read(path)
-    state = json.loads(metadata["state"])
-    state["settings"]["compare"] = False
-    parameters.write(path, arrays, dict(metadata, state=json.dumps(state)))
-    assert script("lenet5_1998.py", "--resume", run).returncode == 0
 
 
 def test_a_run_of_earlier_dropout_is_refused(script, small_dataset, tmp_path):
