@@ -1,9 +1,11 @@
 // Checks the kernels without Python, so that sanitizers and other instruction sets can be used:
 // random shapes against sums written down as in a textbook, in double precision.
 //     g++ -O1 -I FOLDER_OF_THE_PACKAGE [-fopenmp -DLENET_OPENMP] [-fsanitize=...] kernels.cpp
+//     ./a.out 40        shapes for each of the kernels
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <vector>
 
@@ -19,6 +21,7 @@
 using lenet::Shape;
 using std::vector;
 
+static int n_shapes;
 static unsigned state = 1;
 static int random_int(int low, int high) {
   state = state * 1664525 + 1013904223;
@@ -103,7 +106,7 @@ template <typename T> double distance(const vector<T> &found, const vector<doubl
 }
 
 template <typename T> bool check_convpool(double tolerance) {
-  for (int k = 0; k < 40; k++) {
+  for (int k = 0; k < n_shapes; k++) {
     Shape s;
     s.images = random_int(1, 35), s.channels = random_int(1, 9), s.maps = random_int(1, 15);
     if (k % 3 == 0) s.channels = 1;
@@ -139,7 +142,7 @@ template <typename T> bool check_convpool(double tolerance) {
 }
 
 template <typename T> bool check_convolution(double tolerance) {
-  for (int k = 0; k < 40; k++) {
+  for (int k = 0; k < n_shapes; k++) {
     lenet::Sizes s;
     s.images = random_int(1, 35), s.channels = random_int(1, 9), s.maps = random_int(1, 20);
     s.fh = random_int(1, 6), s.fw = random_int(1, 6);
@@ -184,7 +187,7 @@ template <typename T> bool check_convolution(double tolerance) {
 }
 
 template <typename T, typename F> bool check_activation(double (*exact)(double), double tolerance) {
-  for (int k = 0; k < 40; k++) {
+  for (int k = 0; k < n_shapes; k++) {
     lenet::Rows s = {random_int(1, 40), random_int(1, 9), random_int(1, 40), 0};
     s.length = s.units * s.inner;
     const vector<T> x = random_values<T>(s.rows * s.length), bias = random_values<T>(s.units);
@@ -204,7 +207,8 @@ template <typename T, typename F> bool check_activation(double (*exact)(double),
 
 static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 
-int main() {
+int main(int argc, char **argv) {
+  n_shapes = argc > 1 ? atoi(argv[1]) : 40;
   if (!check_convpool<float>(1e-5) || !check_convpool<double>(1e-13)) return 1;
   if (!check_convolution<float>(1e-5) || !check_convolution<double>(1e-13)) return 1;
   if (!check_activation<float, lenet::Tanh>(tanh, 3e-7) ||
