@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 
 import numpy
 import pytest
@@ -28,13 +29,22 @@ def train_run(folder, dataset, epochs=1, eta=0.5, layers=None, n_pixels=784, n_o
     return str(folder)
 
 
-@pytest.fixture
-def runs(tmp_path, small_dataset):
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, mnist_arrays):
     """Three runs: two logistic regressions, one of them hardly trained, and a perceptron."""
-    return [train_run(tmp_path / "long", small_dataset, 3),
-            train_run(tmp_path / "short", small_dataset, 1, 0.001),
-            train_run(tmp_path / "hidden", small_dataset, 1,
+    folder = tmp_path_factory.mktemp("trained")
+    dataset = write_dataset(folder / "small.pkl.gz", [
+        (x[:n], y[:n]) for (x, y), n in zip(mnist_arrays, (250, 130, 120))])
+    return [train_run(folder / "long", dataset, 3),
+            train_run(folder / "short", dataset, 1, 0.001),
+            train_run(folder / "hidden", dataset, 1,
                       layers=[FullyConnectedLayer(784, 12), SoftmaxLayer(12, 10)])]
+
+
+@pytest.fixture
+def runs(trained, tmp_path):
+    """A test's own copies of these runs."""
+    return [shutil.copytree(run, str(tmp_path / os.path.basename(run))) for run in trained]
 
 
 def test_what_tells_runs_apart(runs, small_sets, tmp_path):
