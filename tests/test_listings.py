@@ -21,13 +21,16 @@ PACKAGE = os.path.dirname(os.path.abspath(lenet.__file__))
 LISTINGS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "listings")
 
 
-@pytest.fixture(params=["folder on the path", "not on the path"])
+@pytest.fixture
 def run(request, monkeypatch):
-    """A function that executes a listing and returns its names."""
+    """A function that executes a listing and returns its names.
+
+    The package's folder is on the path, unless the test says "not on the path".
+    """
     leave_out_scripts(monkeypatch)
     for name in lenet.ShortNames.MODULES:
         monkeypatch.delitem(sys.modules, name, raising=False)
-    if request.param == "folder on the path":
+    if getattr(request, "param", "folder on the path") == "folder on the path":
         monkeypatch.syspath_prepend(PACKAGE)
     return lambda name: runpy.run_path(os.path.join(LISTINGS, name))
 
@@ -64,6 +67,17 @@ def test_a_module_of_the_user_wins(tmp_path, monkeypatch):
         monkeypatch.delitem(sys.modules, name, raising=False)
     assert importlib.import_module("network3").mine
     assert importlib.import_module("mlp") is lenet.mlp
+
+
+@pytest.mark.parametrize("run", ["folder on the path", "not on the path"], indirect=True)
+def test_names_in_a_listing_are_the_package_s(run):
+    names = run("lenet5.py")
+    assert names["HiddenLayer"] is lenet.mlp.HiddenLayer
+    assert names["LogisticRegression"] is lenet.logistic_sgd.LogisticRegression
+    assert names["load_data"] is lenet.logistic_sgd.load_data
+    names = run("use_network3.py")
+    for name in ("ConvPoolLayer", "FullyConnectedLayer", "Network", "SoftmaxLayer"):
+        assert names[name] is getattr(network3, name)
 
 
 def test_operators_give_the_numbers_of_the_texts(run):
