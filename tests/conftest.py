@@ -2,11 +2,13 @@
 
 import contextlib
 import functools
+import glob
 import gzip
 import http.server
 import json
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 import threading
@@ -27,6 +29,9 @@ from PIL import Image
 
 from lenet.data import load_arrays, plain_pickle
 from lenet.figures import plots
+
+# isort: split
+import theano
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -75,6 +80,17 @@ def assert_refused(process, status, *words):
     for word in words:
         assert word in lines[0]
     assert process.returncode == status
+
+
+def make_home(folder):
+    """A folder as HOME: Theano finds what it compiles before all graphs, but no graph's modules."""
+    compiled = os.path.join(str(folder), ".theano", os.path.basename(theano.config.compiledir))
+    os.makedirs(compiled)
+    for name in ("cutils_ext", "lazylinker_ext"):
+        shutil.copytree(os.path.join(theano.config.compiledir, name), os.path.join(compiled, name))
+    for header in glob.glob(os.path.join(theano.config.compiledir, "lenet-*.h*")):
+        os.symlink(header, os.path.join(compiled, os.path.basename(header)))
+    return str(folder)
 
 
 def write_dataset(path, sets):

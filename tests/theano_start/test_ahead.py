@@ -6,7 +6,7 @@ import numpy
 import pytest
 import theano
 import theano.tensor as T
-from conftest import run_python
+from conftest import make_home, run_python
 
 from lenet import processors
 from lenet.theano_start import ahead
@@ -32,7 +32,7 @@ print(by_main_thread.count(True), by_main_thread.count(False))
 
 
 def compile_graph(home, processors=2, output="-x"):
-    process = run_python("-c", COMPILE % (processors, output), HOME=str(home))
+    process = run_python("-c", COMPILE % (processors, output), HOME=home)
     assert (process.returncode, process.stderr) == (0, "")
     values, counts = process.stdout.splitlines()
     return values, [int(count) for count in counts.split()]
@@ -41,14 +41,15 @@ def compile_graph(home, processors=2, output="-x"):
 @pytest.mark.skipif(processors.control_group_quota() is not None, reason="processors are limited")
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="affinity is Linux's")
 def test_the_modules_are_those_of_theano_alone(tmp_path):
-    alone, counts = compile_graph(tmp_path / "1", processors=1)
+    homes = [make_home(tmp_path / name) for name in "12"]
+    alone, counts = compile_graph(homes[0], processors=1)
     assert counts[0] >= 3 and counts[1] == 0
-    side_by_side, (by_theano, by_others) = compile_graph(tmp_path / "2")
+    side_by_side, (by_theano, by_others) = compile_graph(homes[1])
     assert side_by_side == alone
     assert by_others >= 3 and by_theano <= 1  # one constant, worked out before the graph is ready
     # What is on disk is not compiled again.
-    assert compile_graph(tmp_path / "2")[1] == [0, 0]
-    by_theano, by_others = compile_graph(tmp_path / "2", output="x[::2]")[1]
+    assert compile_graph(homes[1])[1] == [0, 0]
+    by_theano, by_others = compile_graph(homes[1], output="x[::2]")[1]
     assert by_theano == 0 and 1 <= by_others < counts[0]
 
 
@@ -125,6 +126,6 @@ def test_an_error_of_the_compiler_is_theanos(tmp_path):
             "    def c_code_cache_version(self): return ()\n"
             "x = T.matrix()\n"
             "theano.function([x], Broken()(x))")
-    process = run_python("-c", code, HOME=str(tmp_path), TMPDIR=str(tmp_path))
+    process = run_python("-c", code, HOME=make_home(tmp_path), TMPDIR=str(tmp_path))
     assert process.returncode == 1 and "Compilation failed" in process.stderr
     assert not [name for name in os.listdir(tmp_path) if name.startswith("lenet-modules-")]

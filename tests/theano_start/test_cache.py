@@ -7,7 +7,7 @@ import warnings
 import pytest
 import theano
 import theano.tensor as T
-from conftest import run_python
+from conftest import make_home, run_python
 from theano.gof.op import OpenMPOp
 from theano.scalar.basic import Composite
 
@@ -31,8 +31,10 @@ print(len(names), T.DimShuffle((False, False), (1, 0)).c_code_cache_version())
 
 
 def test_a_second_process_compiles_nothing(tmp_path):
+    home = make_home(tmp_path)
+
     def compile_with_seed(seed):
-        process = run_python("-c", COMPILE, HOME=str(tmp_path), PYTHONHASHSEED=seed)
+        process = run_python("-c", COMPILE, HOME=home, PYTHONHASHSEED=seed)
         assert process.returncode == 0, process.stderr
         number, _, version = process.stdout.partition(" ")
         return int(number), version

@@ -8,7 +8,7 @@ import numpy
 import pytest
 import theano
 import theano.tensor as T
-from conftest import assert_refused, run_python
+from conftest import assert_refused, make_home, run_python
 
 from lenet.theano_start import compiler
 from lenet.theano_start.refusal import SetupError
@@ -28,7 +28,7 @@ print([n for t in "sd" for n in ("gemm", "gemv", "ger")
 
 
 def test_products_call_the_blas_of_the_package(tmp_path):
-    process = run_python("-c", PRODUCTS, HOME=str(tmp_path))
+    process = run_python("-c", PRODUCTS, HOME=make_home(tmp_path))
     assert (process.stdout, process.stderr) == ("True\nTrue\n[]\n", "")
 
 
