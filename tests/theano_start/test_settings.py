@@ -15,13 +15,12 @@ USER_VALUES = {
     "blas.ldflags": "-lc",
     "base_compiledir": "/tmp/lenet-theano-user",
 }
-# Each half is changed while the other one stays.
-HALVES = [list(USER_VALUES)[::2], list(USER_VALUES)[1::2]]
 
 PRINT_SETTINGS = """
-import json, operator, lenet, theano
+import json, operator, os, lenet, theano
 names = %r
-print(json.dumps({n: str(operator.attrgetter(n)(theano.config)) for n in names}))
+print(json.dumps(dict({n: str(operator.attrgetter(n)(theano.config)) for n in names},
+                      environment=[os.environ.get(n) for n in ("THEANORC", "THEANO_FLAGS")])))
 """ % (list(USER_VALUES) + ["device", "compiledir"],)
 
 
@@ -50,36 +49,29 @@ def test_defaults(tmp_path):
     assert "scipy_sgemm_" in found["blas.ldflags"]
     assert found["base_compiledir"] == str(tmp_path / ".theano")
     assert processor_key() in found["compiledir"]
+    assert found["environment"] == [None, None]  # as it was before
     assert stderr == ""
 
 
-@pytest.mark.parametrize("names", HALVES)
-def test_each_setting_of_the_theanorc_overrides_our_default(tmp_path, names):
-    found, _ = read_settings(tmp_path, format_theanorc({name: USER_VALUES[name] for name in names}))
+@pytest.mark.parametrize("turn", range(3))
+def test_a_theano_flag_overrides_the_theanorc_and_that_our_default(tmp_path, turn):
+    """In turn, each setting is nowhere, in the .theanorc, or there and among the flags, while
+    others are elsewhere."""
+    places = {name: (number + turn) % 3 for number, name in enumerate(USER_VALUES)}
+    theanorc = format_theanorc({name: USER_VALUES[name] for name in places if places[name]})
+    flags = {name: {"floatX": "float32", "openmp": "True"}.get(name, value + "2")
+             for name, value in USER_VALUES.items()}
+    found, _ = read_settings(tmp_path, theanorc, THEANO_FLAGS=",".join(
+        f"{name}={flag}" for name, flag in flags.items() if places[name] == 2))
     defaults = dict(default_settings(), base_compiledir=str(tmp_path / ".theano"))
-    for name in USER_VALUES:
-        assert found[name] == (USER_VALUES if name in names else defaults)[name]
-
-
-@pytest.mark.parametrize("names", HALVES)
-def test_each_theano_flag_overrides_the_theanorc(tmp_path, names):
-    flags = {name: {"floatX": "float32", "openmp": "True"}.get(name, USER_VALUES[name] + "2")
-             for name in names}
-    found, _ = read_settings(tmp_path, format_theanorc(USER_VALUES), THEANO_FLAGS=",".join(
-        f"{name}={flag}" for name, flag in flags.items()))
-    for name in USER_VALUES:
-        assert found[name] == dict(USER_VALUES, **flags)[name]
+    for name, place in places.items():
+        assert found[name] == (defaults, USER_VALUES, flags)[place][name]
 
 
 def test_theanorc_named_by_the_environment(tmp_path):
     (tmp_path / "mine").write_text(format_theanorc({"floatX": "float64"}))
     found, _ = read_settings(tmp_path, THEANORC=str(tmp_path / "mine"))
     assert found["floatX"] == "float64"
-
-
-def test_the_environment_is_left_as_it_was():
-    code = "import os, lenet; print(os.environ.get('THEANORC'), os.environ.get('THEANO_FLAGS'))"
-    assert run_python("-c", code).stdout == "None None\n"
 
 
 @pytest.mark.parametrize(

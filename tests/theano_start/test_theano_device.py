@@ -14,14 +14,18 @@ NO_GPU = device.find_gpu_problem("cuda")
 without_gpu = pytest.mark.skipif(NO_GPU is None, reason="this machine has a GPU")
 
 
-@without_gpu
 @pytest.mark.parametrize("old, new", [("gpu", "cuda"), ("gpu0", "cuda0"), ("gpu1", "cuda1")])
-def test_device_gpu_is_translated_and_falls_back_to_the_cpu(tmp_path, old, new):
-    found, stderr = read_settings(tmp_path, THEANO_FLAGS=f"device={old},openmp=False")
+def test_names_of_old(old, new):
+    assert device.present_name(old) == device.present_name(new) == new
+
+
+@without_gpu
+def test_device_gpu_is_translated_and_falls_back_to_the_cpu(tmp_path):
+    found, stderr = read_settings(tmp_path, THEANO_FLAGS="device=gpu1,openmp=False")
     assert (found["device"], found["openmp"]) == ("cpu", "False")
     assert stderr.splitlines() == [
-        f"lenet: device={old} is called device={new} since Theano 1.0",
-        f"lenet: device={new}: {NO_GPU}; running on the CPU",
+        "lenet: device=gpu1 is called device=cuda1 since Theano 1.0",
+        f"lenet: device=cuda1: {NO_GPU}; running on the CPU",
     ]
 
 
