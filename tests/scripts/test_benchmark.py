@@ -1,5 +1,6 @@
 """scripts/benchmark.py: that it measures; what it measures is for a person to judge."""
 
+import functools
 import json
 import os
 import platform
@@ -28,7 +29,8 @@ def has_torch():
 def test_figures_and_json(tmp_path):
     output = tmp_path / "figures.json"
     process = run_script(
-        "benchmark.py", "--no-cold", "--nkerns", 2, 3, "--batch-size", 50, "--json", output
+        "benchmark.py", "--no-cold", "--nkerns", 2, 3, "--batch-size", 50, "--json", output,
+        OMP_NUM_THREADS="1",  # as the peers below, which need the same modules
     )
     assert process.returncode == 0, process.stderr
     figures = json.loads(output.read_text())
@@ -41,9 +43,16 @@ def test_figures_and_json(tmp_path):
                                            "measuring: training and evaluation"]
 
 
-def run_peers(folder, *names):
+@pytest.fixture
+def run_peers(script, tmp_path, monkeypatch):
+    """A function that measures these peers, with as few steps as there can be."""
+    monkeypatch.setattr(peers, "SECONDS_PER_TURN", 0)
+    return functools.partial(measure_peers, script, tmp_path)
+
+
+def measure_peers(script, folder, *names):
     arguments = [part for name in names for part in ("--peer", name)]
-    process = run_script(
+    process = script(
         "benchmark.py", "--peers", "--minibatches", 50, "--threads", 1, "--nkerns", 2, 3,
         "--rounds", 1, "--torch-python", TORCH_PYTHON, "--json", folder / "peers.json",
         "--output", folder / "peers.png", *arguments
@@ -53,8 +62,8 @@ def run_peers(folder, *names):
     return process, json.loads((folder / "peers.json").read_text())
 
 
-def test_peers_in_turn(tmp_path):
-    process, found = run_peers(tmp_path, "lenet", "theano")
+def test_peers_in_turn(run_peers):
+    process, found = run_peers("lenet", "theano")
     assert [(row["name"], row["step"]) for row in found["rows"]] == [
         ("lenet", "train"), ("theano", "train"), ("lenet", "evaluate"), ("theano", "evaluate")]
     for row in found["rows"]:
@@ -84,9 +93,9 @@ def test_pytorch_is_held_to_an_instruction_set():
 
 
 @needs_torch
-def test_pytorch_trains_the_same_network(tmp_path):
+def test_pytorch_trains_the_same_network(run_peers):
     """``peers.run`` itself stops unless parameters and costs agree."""
-    process, found = run_peers(tmp_path, "lenet", "torch-nchw", "torch-channels_last")
+    process, found = run_peers("lenet", "torch-nchw", "torch-channels_last")
     assert len(found["rows"]) == 6 and "torch" in found["machine"]
     assert process.stdout.count("PyTorch's best") == 2
 
