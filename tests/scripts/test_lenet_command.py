@@ -1,5 +1,6 @@
 """The command ``lenet``, the wheel that brings it, and ``python -m lenet PROGRAM``."""
 
+import importlib
 import importlib.util
 import os
 import shutil
@@ -32,7 +33,8 @@ def test_a_command_is_its_script(script):
 
 def test_train_is_lenet5(script, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    assert run_python(SCRIPTS, "train", "--help").stdout == \
+    monkeypatch.setattr(sys, "path", sys.path[:])  # the command puts the folder of scripts there
+    assert script("__main__.py", "train", "--help").stdout == \
         script("convolutional_mlp.py", "--help").stdout
 
 
@@ -42,8 +44,9 @@ def test_a_command_finds_what_lies_beside_its_script():
     assert "--network3" in process.stdout
 
 
-def test_status_of_a_command_is_that_of_its_script(tmp_path):
-    process = run_python(SCRIPTS, "predict", str(tmp_path / "none"), "x.png")
+def test_status_of_a_command_is_that_of_its_script(script, monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    process = script("__main__.py", "predict", tmp_path / "none", "x.png")
     assert_refused(process, 1, "predict.py", "none")
 
 
@@ -65,9 +68,11 @@ def test_a_program_for_theano(tmp_path):
 
 @pytest.mark.parametrize("arguments, words", [
     ((), "no program is named"), (("no.py",), "no.py is not a file")])
-def test_no_program(arguments, words):
-    process = run_python("-m", "lenet", *arguments, PYTHONPATH=REPOSITORY)
-    assert_refused(process, 2, words, "usage: python -m lenet program.py")
+def test_no_program(arguments, words, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["lenet", *arguments])
+    assert importlib.import_module("lenet.__main__").main() == 2
+    line, = capsys.readouterr().err.splitlines()
+    assert words in line and "usage: python -m lenet program.py" in line
 
 
 @pytest.fixture(scope="module")
@@ -131,5 +136,6 @@ def test_a_command_of_a_wheel_finds_its_package(wheel, tmp_path):
     assert "example: lenet maxpool-demo" in process.stdout, process.stderr
 
 
-def test_a_command_by_the_name_of_its_script():
-    assert "maxpool_demo.py" in run_python(SCRIPTS, "maxpool_demo", "--help").stdout
+def test_a_command_by_the_name_of_its_script(script, monkeypatch):
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    assert "maxpool_demo.py" in script("__main__.py", "maxpool_demo", "--help").stdout
