@@ -4,6 +4,7 @@ import contextlib
 import functools
 import glob
 import gzip
+import hashlib
 import http.server
 import json
 import os
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import threading
 import types
+import uuid
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Theano locks its folder of compiled modules, so processes that run tests side by side would
@@ -32,6 +34,7 @@ from lenet.figures import plots
 
 # isort: split
 import theano
+from theano.gof import cmodule
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -128,6 +131,40 @@ def serve_folder(folder):
             yield "http://127.0.0.1:%d/" % server.server_port
         finally:
             server.shutdown()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_modules(tmp_path_factory):
+    """What g++ has made in one of the processes that run tests side by side, the others need not
+    make again: most of their modules are the same, but for the HOME in the names of files."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        yield
+        return
+    folder = tmp_path_factory.getbasetemp().parent / "modules"  # of this run, and all its processes
+    folder.mkdir(exist_ok=True)
+    popen = cmodule.output_subprocess_Popen
+
+    def take_or_compile(command):
+        if "-shared" not in command or "-o" not in command:
+            return popen(command)
+        output, source = command[command.index("-o") + 1:][:2]
+        with open(source) as file:
+            key = [file.read(), *(part.replace(os.environ["HOME"], "~") for part in command
+                                  if part not in (output, source))]
+        kept = folder / hashlib.sha256("\0".join(key).encode()).hexdigest()
+        if kept.exists():
+            shutil.copy(str(kept), output)
+            return b"", b"", 0
+        result = popen(command)
+        if result[2] == 0:
+            mine = kept.with_suffix("." + uuid.uuid4().hex)
+            shutil.copy(output, str(mine))
+            os.replace(str(mine), str(kept))
+        return result
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cmodule, "output_subprocess_Popen", take_or_compile)
+        yield
 
 
 @pytest.fixture(scope="session")
