@@ -42,7 +42,7 @@ def make_printer(list_cells):
         if not cells:
             printer.text(object.__repr__(shown))
             return
-        from lenet.reports.columns import align_columns
+        from lenet.reports.alignment import align_columns
 
         for number, line in enumerate(align_columns(cells, n_left=3)):
             if number:

@@ -5,7 +5,7 @@ import csv
 import numpy
 
 from lenet.figures.plots import shorten_name
-from lenet.reports.columns import align_columns, text_width
+from lenet.reports.alignment import align_columns, text_width
 from lenet.reports.evaluation import count_confusions, find_mistakes, wilson_interval
 
 WIDTH = 100  # columns: of a confusion matrix that is printed as one

@@ -20,7 +20,7 @@ from lenet import networks
 from lenet.data.checks import guess_image_shape
 from lenet.errors import UsageError
 from lenet.network3 import n_elements
-from lenet.reports.columns import align_columns
+from lenet.reports.alignment import align_columns
 
 # What ``lenet.networks.KINDS`` builds a network from, besides its own arguments.
 GIVEN = ("rng", "x", "image_shape", "n_out", "layers")

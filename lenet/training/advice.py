@@ -1,5 +1,6 @@
 """What to do next, if a training ended too early or has learned nothing."""
 
+import math
 import sys
 
 import numpy
@@ -32,7 +33,7 @@ class Advice(Observer):
         self.best_error, self.best_is_last = result.best_validation_error, False
 
     def validated(self, epoch, minibatch, error):
-        self.best_is_last = error < self.best_error
+        self.best_is_last = error < self.best_error < math.inf  # of the first, it says nothing
         self.best_error = min(error, self.best_error)
 
     def training_ends(self, result):

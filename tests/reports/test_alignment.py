@@ -1,6 +1,6 @@
-"""lenet.reports.columns: tables as text."""
+"""lenet.reports.alignment: tables as text."""
 
-from lenet.reports.columns import align_columns, text_width
+from lenet.reports.alignment import align_columns, text_width
 
 
 def test_words_on_the_left_and_numbers_on_the_right():
