@@ -39,7 +39,8 @@ def options():
     script = first.parse_known_args()[0].script
     group = parser.add_argument_group(
         f"options of {command_line(f'python scripts/{script}.py')}, which explains them",
-        "Each takes several values; an option of several words takes them as one: 20,50")
+        "Each takes several values; an option of several words takes them as one: 20,50; a switch "
+        "takes yes, no, or both")
     for option in list_actions(load_parser(script)):
         group.add_argument(option, dest=option, nargs="+", metavar="VALUE")
     return parser

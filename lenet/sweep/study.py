@@ -88,8 +88,13 @@ class Study:
         self.trials = [self.make_trial(point) for point in points]
 
     def split_words(self, option, text):
-        """A value as it stands on a command line: ["--nkerns", "20", "50"] for "20,50"."""
+        """A value as it stands on a command line: ["--nkerns", "20", "50"] for "20,50"; a switch
+        for "yes", nothing for "no"."""
         n = self.actions[option].nargs
+        if n == 0:
+            if text not in ("yes", "no"):
+                raise UsageError(f"{option} {text}; expected yes or no")
+            return [option] * (text == "yes")
         words = [text] if n is None else text.split(",")
         if isinstance(n, int) and len(words) != n:
             raise UsageError(f"{option} {text}; expected {n} numbers with a comma, such as 20,50")
@@ -195,7 +200,8 @@ def load_parser(script):
 def list_actions(parser):
     """The options of a script's parser that a study can choose: {"--nkerns": its action}."""
     return {action.option_strings[0]: action for action in parser._actions
-            if action.option_strings and action.nargs != 0 and action.dest not in NOT_SWEPT}
+            if action.option_strings and action.dest not in NOT_SWEPT
+            and (action.nargs != 0 or action.const is True)}  # no --help
 
 
 def format_value(value):

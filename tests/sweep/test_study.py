@@ -29,6 +29,15 @@ def test_a_single_trial():
     assert trial == ("trial", {}, [], 60)
 
 
+def test_switches_are_on_or_off():
+    study = Study("convolutional_mlp", {"--shuffle": ["yes", "no"], "--standardize": ["yes"]})
+    assert [trial.arguments for trial in study.trials] == [["--shuffle", "--standardize"],
+                                                           ["--standardize"]]
+    assert [trial.name for trial in study.trials] == ["shuffle=yes", "shuffle=no"]
+    with pytest.raises(UsageError, match="--shuffle on; expected yes or no"):
+        Study("convolutional_mlp", {"--shuffle": ["on"]})
+
+
 def test_names_are_names_of_folders():
     names = [trial.name for trial in Study("mlp", {"--dataset": ["a/b.pkl", "a%2Fb.pkl"]}).trials]
     assert names == ["dataset=a%2Fb.pkl", "dataset=a%252Fb.pkl"]
