@@ -30,7 +30,8 @@ COMMANDS = [
      ["--nkerns", 2, 3, "--batch-size", 50, "--filter-size", 3, "--pooling", "deformation"]),
     ("mlp.py", "--n-epochs",
      ["--n-hidden", 5, "--batch-size", 50, "--activation", "softplus", "--dropout", 0.3,
-      "--momentum", 0.9, "--learning-rate-decay", 0.5]),
+      "--momentum", 0.9, "--learning-rate-decay", 0.5, "--shuffle", "--keep-last",
+      "--class-weights", "balanced"]),
 ]
 # What is written of each network beside its sizes; of network3, the test of loading it tells.
 WRITTEN = [{}, {}, {}, None, {"activation": "relu", "pooling": "stochastic"},
