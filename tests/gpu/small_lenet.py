@@ -16,22 +16,26 @@ import theano.tensor as T  # isort: skip
 from lenet.convolutional_mlp import LeNet5
 from lenet.data import Datasets, shared_dataset
 from lenet.data.chunks import ChunkedSet, Window
+from lenet.data.shuffled import ShuffledSet
 from lenet.training.functions import compile_functions
 
 BATCH, N, SIDE = 10, 20, 16
 
 
-def main(chunk_mb=None):
+def main(how=None):
+    """``how``: "shuffled", or the megabytes of a chunk."""
     rng = numpy.random.RandomState(1)
     arrays = [(rng.uniform(size=(N, SIDE * SIDE)).astype("float32"),
                rng.randint(0, 10, N).astype("float32")) for _ in range(3)]
     sets = [shared_dataset(pair) for pair in arrays]
-    if chunk_mb:
-        window = Window(chunk_mb)
+    if how == "shuffled":
+        sets[0] = ShuffledSet(*sets[0])
+        sets[0].set_order(numpy.arange(N)[::-1].copy())
+    elif how is not None:
+        window = Window(float(how))
         sets = [ChunkedSet(x, y, window) for x, y in arrays]
-        variables = [window.shared_x, window.shared_y]
-    else:
-        variables = [sets[0][0]] + theano.gof.graph.inputs([sets[0][1]])
+    x, y = sets[0]
+    variables = [x] + theano.gof.graph.inputs([y])
     datasets = Datasets(sets, (1, SIDE, SIDE), [str(i) for i in range(10)], "resize")
     x, y = T.matrix("x"), T.ivector("y")
     model = LeNet5(numpy.random.RandomState(23455), x, (1, SIDE, SIDE), nkerns=(2, 3), n_hidden=20,
@@ -62,4 +66,4 @@ def main(chunk_mb=None):
 
 
 if __name__ == "__main__":
-    main(*map(float, sys.argv[1:]))
+    main(*sys.argv[1:])

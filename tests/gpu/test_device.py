@@ -212,6 +212,13 @@ def test_chunks_are_sent_to_the_device(machine, cpu_output):
     numpy.testing.assert_allclose(found["costs"], cpu_output["costs"], rtol=TOLERANCE)
 
 
+def test_a_shuffled_set_stays_on_the_device(machine):
+    found = train(machine, "shuffled")
+    expected = read_output(run_python(os.path.join(HERE, "small_lenet.py"), "shuffled"))
+    assert set(found["types"]) == {"GpuArrayType"}
+    numpy.testing.assert_allclose(found["costs"], expected["costs"], rtol=TOLERANCE)
+
+
 def test_the_doctor_is_content(machine):
     process = run(machine, os.path.join(REPOSITORY, "scripts", "check_gpu.py"))
     assert process.returncode == 0, process.stdout + process.stderr
