@@ -55,7 +55,31 @@ def load_data(dataset="mnist.pkl.gz"):
     return load_sets(open_arrays(dataset))
 
 
-class ChunkedDataset:
+class DatasetSource:
+    """What ``load_data`` takes in the place of a name: a dataset that is changed on its way.
+
+    Parameters
+    ----------
+    dataset : str or DatasetSource
+        See ``load_data``.
+    """
+
+    def __init__(self, dataset):
+        self.dataset = dataset
+
+    def open(self):
+        """The arrays, as ``open_arrays`` returns them."""
+        return open_arrays(self.dataset)
+
+    def place(self, stored):
+        """Such arrays in shared variables, as ``load_data`` returns them."""
+        return getattr(self.dataset, "place", load_sets)(stored)
+
+    def load(self):
+        return self.place(self.open())
+
+
+class ChunkedDataset(DatasetSource):
     """A dataset that ``load_data`` loads chunk by chunk if it is large.
 
     Parameters
@@ -73,45 +97,29 @@ class ChunkedDataset:
     """
 
     def __init__(self, dataset, megabytes):
+        super().__init__(dataset)
         check_megabytes(megabytes)
-        self.dataset, self.megabytes = dataset, megabytes
-
-    def open(self):
-        return open_arrays(self.dataset)
+        self.megabytes = megabytes
 
     def place(self, stored):
         return load_sets(stored, self.megabytes)
 
-    def load(self):
-        return self.place(self.open())
 
-
-class StandardizedDataset:
+class StandardizedDataset(DatasetSource):
     """A dataset of which each channel of the training set has mean 0 and standard deviation 1.
 
     Photographs need it: their pixels are far from 0, all on one side. The mean and the deviation
     are those of all pixels of the training set; the other sets, and new pictures, get the same.
-
-    Parameters
-    ----------
-    dataset : str
-        See ``load_data``.
     """
 
-    def __init__(self, dataset):
-        self.dataset = dataset
-
     def open(self):
-        stored = open_arrays(self.dataset)
+        stored = super().open()
         mean, deviation = measure_channels(stored[0][0], stored.pixels, stored.image_shape[0])
         sets = [(x if x.dtype == numpy.uint8 else standardize(x, mean, deviation), y)
                 for x, y in stored]
         pixels = stored.pixels.standardize(*(values[0] if len(values) == 1 else values
                                              for values in (mean, deviation)))
         return stored.with_sets(sets, compute_fingerprint(stored), pixels)
-
-    def load(self):
-        return load_sets(self.open())
 
 
 def measure_channels(x, pixels, n_channels):

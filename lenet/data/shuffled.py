@@ -9,38 +9,23 @@ import numpy
 import theano
 
 from lenet.data.chunks import ChunkedSet
-from lenet.data.loading import load_sets, open_arrays
+from lenet.data.loading import DatasetSource
 from lenet.data.pixels import as_floats
 from lenet.data.sets import SharedSet
 
 
-class ShuffledDataset:
-    """A dataset whose training set has a method ``set_order``.
-
-    Parameters
-    ----------
-    dataset : str, or an object such as a lenet.data.ChunkedDataset
-        See ``lenet.data.load_data``.
-    """
-
-    def __init__(self, dataset):
-        self.dataset = dataset
-
-    def open(self):
-        return open_arrays(self.dataset)
+class ShuffledDataset(DatasetSource):
+    """A dataset whose training set has a method ``set_order``."""
 
     def place(self, stored):
-        datasets = getattr(self.dataset, "place", load_sets)(stored)
+        datasets = super().place(stored)
         train_set = datasets[0]
         if isinstance(train_set, ChunkedSet):
             datasets[0] = ShuffledChunks(train_set.images, train_set.all_labels, train_set.window,
-                                         pixels=train_set.pixels)
+                                         train_set.pixels)
         else:
             datasets[0] = ShuffledSet(*train_set)
         return datasets
-
-    def load(self):
-        return self.place(self.open())
 
 
 class ShuffledSet(SharedSet):
@@ -62,7 +47,9 @@ class ShuffledSet(SharedSet):
 class ShuffledChunks(ChunkedSet):
     """As ShuffledSet, of a set that is seen chunk by chunk."""
 
-    order = None
+    def __init__(self, images, labels, window, pixels):
+        super().__init__(images, labels, window, pixels=pixels)
+        self.order = numpy.arange(self.n_examples)
 
     def set_order(self, order):
         self.order = order

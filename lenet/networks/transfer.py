@@ -6,8 +6,7 @@ networks?", NIPS 2014: frozen copies are "transferred features", trained on they
 
 import numpy
 
-from lenet.data import open_arrays
-from lenet.data.loading import compute_fingerprint, load_sets
+from lenet.data.loading import DatasetSource, compute_fingerprint
 from lenet.errors import DataError
 from lenet.networks.files import load_model
 from lenet.networks.kinds import layers_of, named_params
@@ -49,7 +48,7 @@ class Transfer(Observer):
             model.params = last.params
 
 
-class TransferDataset:
+class TransferDataset(DatasetSource):
     """A dataset in the numbers that the layers of a saved network take.
 
     Parameters
@@ -61,16 +60,14 @@ class TransferDataset:
     """
 
     def __init__(self, dataset, pixels):
-        self.dataset, self.pixels = dataset, pixels
+        super().__init__(dataset)
+        self.pixels = pixels
 
     def open(self):
-        stored = open_arrays(self.dataset)
+        stored = super().open()
         n_pixels = stored[0][0].shape[1]
         if n_pixels % numpy.size(self.pixels.mean) or (
                 self.pixels.range is not None and stored.pixels.range is not None):
             return stored  # images of another shape, which Transfer refuses, or of unknown origin
         sets = [(self.pixels.from_numbers(x, stored.pixels), y) for x, y in stored]
         return stored.with_sets(sets, compute_fingerprint(stored), self.pixels)
-
-    def load(self):
-        return load_sets(self.open())

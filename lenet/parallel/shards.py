@@ -12,8 +12,7 @@ Minibatch number i of the training is minibatches 2 i and 2 i + 1 of what it hol
 import math
 from collections import namedtuple
 
-from lenet.data import open_arrays
-from lenet.data.loading import compute_fingerprint, place_sets
+from lenet.data.loading import DatasetSource, compute_fingerprint, place_sets
 from lenet.errors import UsageError
 from lenet.parallel.split_step import compile_split_step
 
@@ -76,7 +75,7 @@ def split_minibatches(number, batch_size, world):
     return Shards(number, batch_size, range(world.rank * n, (world.rank + 1) * n))
 
 
-class ShardedDataset:
+class ShardedDataset(DatasetSource):
     """A dataset of which each process loads its own shards of the training set.
 
     Parameters
@@ -88,10 +87,8 @@ class ShardedDataset:
     """
 
     def __init__(self, dataset, shards, world):
-        self.dataset, self.shards, self.world = dataset, shards, world
-
-    def open(self):
-        return open_arrays(self.dataset)
+        super().__init__(dataset)
+        self.shards, self.world = shards, world
 
     def place(self, stored):
         megabytes = getattr(self.dataset, "megabytes", math.inf)
@@ -100,9 +97,6 @@ class ShardedDataset:
         sets = [ShardedSet(train_set, len(stored[0][1]), self.shards, self.world, fingerprint)]
         sets += [SplitSet(a_set, self.world) for a_set in others]
         return stored.with_sets(sets, fingerprint)
-
-    def load(self):
-        return self.place(self.open())
 
 
 class ShardedSet:
