@@ -166,7 +166,7 @@ class Parser(argparse.ArgumentParser):
                           help="train in another order in each epoch, which the seed decides")
         self.add_argument("--keep-last", action="store_true",
                           help="keep the network of the last epoch instead of the best one, which "
-                               "a few validation images cannot tell")
+                               "a few validation images cannot tell; all epochs are trained")
         self.add_argument("--chunk-mb", type=float, metavar="MB",
                           help="if the three sets take more than this as floats, train chunk by "
                                "chunk: two chunks take no more")
