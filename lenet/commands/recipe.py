@@ -5,7 +5,10 @@ docs/images.md.
 """
 
 from lenet.data import open_arrays
+from lenet.errors import UsageError
 from lenet.installed import option_name
+from lenet.training.functions import check_batch_size
+from lenet.training.loop import Observer
 
 BATCH_SIZE = 20
 LEARNING_RATE, MOMENTUM = 0.02, 0.9
@@ -51,6 +54,22 @@ def describe_settings(options):
     """What was chosen, as one would type it."""
     words = []
     for name in choose_settings(1, 1):
-        if options[name] is not False:
-            words += [option_name(name)] + [str(options[name])] * (options[name] is not True)
+        value = options[name]
+        if value is True:
+            words.append(option_name(name))
+        elif value is not False:
+            words += [option_name(name), str(value)]
     return " ".join(words)
+
+
+class RecipeHint(Observer):
+    """Names ``--own-images`` where a minibatch is larger than the training set."""
+
+    def __init__(self, batch_size):
+        self.batch_size = batch_size
+
+    def model_built(self, model, datasets):
+        try:
+            check_batch_size(self.batch_size, datasets[0])
+        except UsageError as error:
+            raise UsageError(f"{error}; --own-images chooses one for few images") from None

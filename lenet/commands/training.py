@@ -1,13 +1,13 @@
 """The command line of a training: options that are new, or those of a run that goes on.
 
 What an option means for the function that trains is defined here, in one place: options that are
-not its arguments become a source of the data, an optimiser, noise in the cost, or observers.
+not its arguments become a source of the data, an optimiser, the cost, or observers.
 """
 
 import argparse
 import json
 
-from lenet.commands.recipe import apply_recipe, describe_settings
+from lenet.commands.recipe import RecipeHint, apply_recipe, describe_settings
 from lenet.data import ChunkedDataset, ShuffledDataset, StandardizedDataset, open_arrays
 from lenet.errors import DataError, UsageError
 from lenet.installed import option_name
@@ -42,7 +42,10 @@ def parse_training(parser):
         options, run, is_resumed, pixels = parse_alone(parser)
         told = options, is_resumed, pixels, world.timeout
     options, is_resumed, pixels, world.timeout = world.share(told)
-    return make_arguments(options, run, is_resumed, pixels, world)
+    arguments = make_arguments(options, run, is_resumed, pixels, world)
+    if options["dataset"] != MNIST and world.rank == 0:
+        arguments["observers"].append(make_advice(parser, options, run))
+    return arguments
 
 
 def parse_alone(parser):
@@ -169,24 +172,26 @@ def make_arguments(options, run=None, is_resumed=False, pixels=None, world=None)
     if "momentum" in arguments:  # and the others of Parser.add_hidden
         make_rate(arguments, observers)
         make_functions(arguments)
-    if arguments["dataset"] != MNIST and world.rank == 0:
-        observers.append(make_advice(options, run))
     if arguments.pop("keep_last", False):
         observers.append(KeepLast())
-    arguments.pop("own_images", None)
+    if arguments.pop("own_images", None) is False:
+        observers.append(RecipeHint(arguments["batch_size"]))
     make_dataset(arguments, observers, pixels, world)
     return dict(arguments, observers=observers)
 
 
-def make_advice(options, run):
+def make_advice(parser, options, run):
     """The Advice for a training on images of one's own."""
-    epochs, rate = (("n_epochs", "learning_rate") if "n_epochs" in options else ("epochs", "eta"))
-    n_epochs = f"{option_name(epochs)} {2 * options[epochs]}"
-    return Advice(
-        f"--resume {run.folder} {n_epochs}" if run is not None
-        else f"{n_epochs}, and --output RUN, with which --resume RUN goes on",
-        f"try another {option_name(rate)}, or more epochs"
-        + ", or --own-images" * (options.get("own_images") is False))
+    epochs = parser.epochs or "n_epochs"
+    more_epochs = f"{option_name(epochs)} {2 * options[epochs]}"
+    if parser.epochs is not None:  # a run may be made longer
+        more_epochs = (f"--resume {run.folder} {more_epochs}" if run is not None
+                       else f"{more_epochs}, and --output RUN, with which --resume RUN goes on")
+    rate = option_name("eta" if "eta" in options else "learning_rate")
+    other_settings = f"try another {rate}, or more epochs"
+    if options.get("own_images") is False:
+        other_settings += ", or --own-images"
+    return Advice(more_epochs, other_settings)
 
 
 def make_dataset(arguments, observers, pixels, world):

@@ -84,4 +84,4 @@ def check_batch_size(batch_size, train_set):
         raise UsageError(f"batch size {batch_size}; expected a positive number of examples")
     if batch_size > train_set.n_examples:
         raise UsageError(f"batch size {batch_size}; expected at most the {train_set.n_examples} "
-                         "examples of the training set; --own-images chooses one for few images")
+                         "examples of the training set")

@@ -9,7 +9,9 @@ from conftest import assert_refused, write_dataset
 
 from lenet import mlp
 from lenet.commands.recipe import choose_settings
+from lenet.commands.training import make_advice
 from lenet.networks import parameters
+from lenet.sweep.study import load_parser
 
 LENET = ("convolutional_mlp.py", "--nkerns", 2, 3, "--n-hidden", 5)
 
@@ -32,7 +34,11 @@ def test_a_set_with_fewer_images_than_the_tutorials_minibatch(script, small_sets
     dataset = write_dataset(tmp_path / "few.pkl.gz", [
         (x[:n], y[:n]) for (x, y), n in zip(small_sets, (95, 19, 19))])
     run = tmp_path / "run"
-    assert_refused(script(*LENET, "--dataset", dataset), 2, "batch size 500", "95 examples")
+    assert_refused(script(*LENET, "--dataset", dataset), 2, "batch size 500", "95 examples",
+                   "--own-images")
+    refused = script("logistic_sgd.py", "--dataset", dataset)  # which does not have the option
+    assert_refused(refused, 2, "batch size 600", "95 examples")
+    assert "--own-images" not in refused.stderr
     process = script(*LENET, "--dataset", dataset, "--own-images", "--n-epochs", 3, "--output", run)
     assert process.returncode == 0, process.stderr
     assert process.stdout.splitlines()[0] == (
@@ -67,6 +73,21 @@ def test_advice_after_a_training_on_another_set_than_mnist(script, small_dataset
                   "--n-epochs", 2, "--output", tmp_path / "run").stderr
     assert "the last epoch was the best" in said
     assert f"--resume {tmp_path / 'run'} --n-epochs 4" in said
+
+
+@pytest.mark.parametrize("name, more_epochs, other_settings", [
+    ("mlp", "--resume RUN goes on", "--learning-rate, or more epochs, or --own-images"),
+    ("network3", "--epochs 120, and --output RUN", "try another --eta, or more epochs"),
+    ("lenet5_1998", "--n-epochs 40", "try another --learning-rate, or more epochs"),
+])
+def test_advice_names_what_the_command_has(name, more_epochs, other_settings):
+    parser = load_parser(name)
+    advice = make_advice(parser, vars(parser.parse_args([])), None)
+    assert more_epochs in advice.more_epochs and other_settings in advice.other_settings
+    if name == "lenet5_1998":  # of which a run cannot be made longer
+        assert "--resume" not in advice.more_epochs
+    if name != "mlp":
+        assert "--own-images" not in advice.other_settings
 
 
 def test_a_shuffled_run_in_chunks_is_the_run_in_one_piece(script, small_dataset, tmp_path):
