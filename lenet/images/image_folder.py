@@ -302,7 +302,7 @@ class Listing:
     def measure_images(self):
         """(channels, height, width) of most images: the medians of a sample."""
         shapes = []
-        for row in numpy.linspace(0, len(self.names) - 1, SAMPLE).astype(int):
+        for row in numpy.unique(numpy.linspace(0, len(self.names) - 1, SAMPLE).astype(int)):
             with contextlib.suppress(Exception):  # Pillow says in many ways that there is none
                 shapes.append(read_shape(self.path(row)))
         if not shapes:
