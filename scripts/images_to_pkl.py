@@ -1,5 +1,7 @@
 """Make a dataset from a folder of images with one subfolder for each class."""
 
+import shlex
+
 from lenet import commands
 from lenet.images import image_folder
 from lenet.images.reading import COLOUR, GREY
@@ -10,7 +12,7 @@ def say_median(report):
     """What the images measure, if that is not the size that was chosen for them."""
     if report.median_size in (None, report.image_shape[1:]):
         return ""
-    return " (most have {} x {}; --size names another size)".format(*report.median_size)
+    return " (the median is {} x {}; --size names another size)".format(*report.median_size)
 
 
 def main():
@@ -60,7 +62,8 @@ def main():
         for path, reason in report.skipped:
             print(f"  {path if path.isprintable() else ascii(path)}: {reason}")
     train = command_line("python scripts/convolutional_mlp.py")
-    print(f"train on it: {train} --dataset {arguments.output} --own-images --output RUN")
+    print(f"train on it: {train} --dataset {shlex.quote(arguments.output)} --own-images "
+          "--output RUN")
 
 
 if __name__ == "__main__":
