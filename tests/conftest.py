@@ -116,6 +116,14 @@ def write_arrays(path, sets, class_names, preparation="resize"):
     return str(path)
 
 
+@pytest.fixture
+def array_set(tmp_path, rng):
+    """A folder of arrays with 53, 17 and 11 images of 3 x 2 x 4 in 3 classes, and its arrays."""
+    sets = [(rng.randint(0, 256, (n, 3, 2, 4)).astype("uint8"), numpy.arange(n) % 3)
+            for n in (53, 17, 11)]
+    return write_arrays(tmp_path / "arrays", sets, ["a", "b", "c"]), sets
+
+
 @contextlib.contextmanager
 def serve_folder(folder):
     """The address at which the files of a folder are served inside the ``with`` block."""

@@ -7,7 +7,6 @@ import numpy
 import pytest
 import theano
 import theano.tensor as T
-from conftest import write_arrays
 
 from lenet.data import ChunkedDataset, load_data, shared_dataset
 from lenet.data.chunks import MEGABYTE, ChunkedSet, Window
@@ -22,14 +21,6 @@ ITEMSIZE = numpy.dtype(theano.config.floatX).itemsize
 def count_megabytes(n_examples, n_pixels):
     """What two chunks of so many examples take."""
     return 2 * n_examples * (n_pixels + 1) * ITEMSIZE / MEGABYTE
-
-
-@pytest.fixture
-def folder(tmp_path, rng):
-    """A folder of arrays with 53, 17 and 11 images of 3 x 2 x 4 in 3 classes, and its arrays."""
-    sets = [(rng.randint(0, 256, (n, 3, 2, 4)).astype("uint8"), numpy.arange(n) % 3)
-            for n in (53, 17, 11)]
-    return write_arrays(tmp_path / "arrays", sets, ["a", "b", "c"]), sets
 
 
 def train(datasets, batch_size, order):
@@ -48,8 +39,8 @@ def train(datasets, batch_size, order):
 
 
 @pytest.mark.parametrize("examples_a_chunk", [4, 9, 40])
-def test_training_in_chunks_is_training_in_one_piece_bit_by_bit(folder, examples_a_chunk):
-    path, _ = folder
+def test_training_in_chunks_is_training_in_one_piece_bit_by_bit(array_set, examples_a_chunk):
+    path, _ = array_set
     # Two epochs; some minibatches out of order; then as a run that is resumed in the middle.
     order = [*range(13), *range(13), 5, 2, 12, 0, *range(7, 13), *range(3)]
     whole = train(load_data(path), 4, order)
@@ -73,8 +64,8 @@ def test_arrays_in_memory_come_in_chunks_likewise(small_dataset):
         assert (sets[0].n_examples, sets[0].n_pixels) == (250, 784)
 
 
-def test_each_example_of_a_set_is_seen_once(folder, rng):
-    path, sets = folder
+def test_each_example_of_a_set_is_seen_once(array_set, rng):
+    path, sets = array_set
     chunked = load_data(ChunkedDataset(path, count_megabytes(6, 24)))
     x, y = T.matrix("x"), T.ivector("y")
     model = LogisticRegression(x, n_in=24, n_out=3)
@@ -86,16 +77,16 @@ def test_each_example_of_a_set_is_seen_once(folder, rng):
         assert compile_error(model, x, y, a_set, 3)() == (predictions != labels).sum() / len(labels)
 
 
-def test_sets_that_fit_are_placed_in_one_piece(folder):
-    path, _ = folder
+def test_sets_that_fit_are_placed_in_one_piece(array_set):
+    path, _ = array_set
     n_bytes = (53 + 17 + 11) * 25 * ITEMSIZE
     for chunk_mb, chunked in (n_bytes / MEGABYTE, False), ((n_bytes - 1) / MEGABYTE, True):
         for a_set in load_data(ChunkedDataset(path, chunk_mb)):
             assert isinstance(a_set, ChunkedSet) == chunked
 
 
-def test_two_buffers_hold_all_chunks_of_all_sets(folder):
-    path, _ = folder
+def test_two_buffers_hold_all_chunks_of_all_sets(array_set):
+    path, _ = array_set
     chunk_mb = count_megabytes(8, 24)
     sets = load_data(ChunkedDataset(path, chunk_mb))
     window = sets[0].window
@@ -113,8 +104,8 @@ def test_two_buffers_hold_all_chunks_of_all_sets(folder):
     assert sum(buffer.nbytes for buffer in window.buffers) <= chunk_mb * MEGABYTE
 
 
-def test_the_chunk_that_follows_is_read_meanwhile(folder):
-    path, sets = folder
+def test_the_chunk_that_follows_is_read_meanwhile(array_set):
+    path, sets = array_set
     a_set = load_data(ChunkedDataset(path, count_megabytes(8, 24)))[0]
     readers, read = [], a_set.read
 
@@ -132,9 +123,9 @@ def test_the_chunk_that_follows_is_read_meanwhile(folder):
 
 
 @pytest.mark.parametrize("chunk_mb", [0, -1, float("nan"), float("inf")])
-def test_no_size_of_chunks(folder, chunk_mb):
+def test_no_size_of_chunks(array_set, chunk_mb):
     with pytest.raises(UsageError, match="chunks of .* MB; expected a positive number"):
-        load_data(ChunkedDataset(folder[0], chunk_mb))
+        load_data(ChunkedDataset(array_set[0], chunk_mb))
 
 
 def test_too_small_for_two_minibatches(rng):
@@ -155,8 +146,8 @@ def test_too_small_for_two_minibatches(rng):
     assert compile_in_chunks(least).n_train_batches == 3
 
 
-def test_a_file_that_loses_its_end_while_it_is_read(folder):
-    path, _ = folder
+def test_a_file_that_loses_its_end_while_it_is_read(array_set):
+    path, _ = array_set
     sets = load_data(ChunkedDataset(path, count_megabytes(8, 24)))
     a_set = sets[0]
     a_set.show(0, 4)
@@ -170,12 +161,12 @@ def test_a_file_that_loses_its_end_while_it_is_read(folder):
     assert len(sets[1].window.shared_y.get_value()) == 8  # examples 8 to 15 of 17
 
 
-def test_the_thread_ends_with_the_sets(folder):
+def test_the_thread_ends_with_the_sets(array_set):
     def list_readers():
         return [thread for thread in threading.enumerate() if thread.name.startswith("chunks")]
 
     before = list_readers()
-    sets = load_data(ChunkedDataset(folder[0], count_megabytes(8, 24)))
+    sets = load_data(ChunkedDataset(array_set[0], count_megabytes(8, 24)))
     sets[0].show(0, 4)
     mine, = set(list_readers()) - set(before)
     del sets

@@ -3,18 +3,9 @@
 import numpy
 import pytest
 import theano.tensor as T
-from conftest import write_arrays
 
 from lenet.data import ChunkedDataset, ShuffledDataset, StandardizedDataset, load_data
 from lenet.data.chunks import MEGABYTE, ChunkedSet
-
-
-@pytest.fixture
-def folder(tmp_path, rng):
-    """A folder with 23, 5 and 4 images of 1 x 3 x 4 of 3 classes, and its arrays."""
-    sets = [(rng.randint(0, 256, (n, 1, 3, 4)).astype("uint8"), numpy.arange(n) % 3)
-            for n in (23, 5, 4)]
-    return write_arrays(tmp_path / "arrays", sets, ["a", "b", "c"]), sets
 
 
 def read_minibatches(a_set, batch_size, n_batches):
@@ -26,24 +17,24 @@ def read_minibatches(a_set, batch_size, n_batches):
 
 
 @pytest.mark.parametrize("examples_a_chunk", [None, 6, 10])
-def test_minibatches_in_the_order_that_was_set(folder, rng, examples_a_chunk):
-    path, sets = folder
+def test_minibatches_in_the_order_that_was_set(array_set, rng, examples_a_chunk):
+    path, sets = array_set
     source = path
     if examples_a_chunk is not None:
-        source = ChunkedDataset(path, 2 * examples_a_chunk * 13 * 4 / MEGABYTE)
+        source = ChunkedDataset(path, 2 * examples_a_chunk * 25 * 4 / MEGABYTE)
     datasets = load_data(ShuffledDataset(source))
     assert isinstance(datasets[0], ChunkedSet) == (examples_a_chunk is not None)
-    x, y = sets[0][0].reshape(23, 12), sets[0][1]
-    for order in (numpy.arange(23), rng.permutation(23), rng.permutation(23)):
+    x, y = sets[0][0].reshape(53, 24), sets[0][1]
+    for order in (numpy.arange(53), rng.permutation(53), rng.permutation(53)):
         datasets[0].set_order(order)
-        for i, (images, labels) in enumerate(read_minibatches(datasets[0], 3, 7)):
+        for i, (images, labels) in enumerate(read_minibatches(datasets[0], 3, 17)):
             rows = order[3 * i:3 * i + 3]
             assert images.tolist() == x[rows].tolist() and labels == y[rows].tolist()
     # The other sets keep their order.
     for a_set, (x, _) in zip(datasets[1:], sets[1:]):
         found = read_minibatches(a_set, 2, 2)
         assert numpy.concatenate([images for images, _ in found]).tolist() == (
-            x[:4].reshape(4, 12).tolist())
+            x[:4].reshape(4, 24).tolist())
 
 
 def test_arrays_in_memory_are_seen_in_the_order_in_chunks_too(small_dataset, rng):
@@ -57,12 +48,12 @@ def test_arrays_in_memory_are_seen_in_the_order_in_chunks_too(small_dataset, rng
         assert (x == other_x).all() and y == other_y
 
 
-def test_a_standardized_set_in_another_order(folder, rng):
-    path, _ = folder
+def test_a_standardized_set_in_another_order(array_set, rng):
+    path, _ = array_set
     plain = load_data(StandardizedDataset(path))
     shuffled = load_data(ShuffledDataset(StandardizedDataset(path)))
     assert shuffled.pixels == plain.pixels and shuffled.fingerprint == plain.fingerprint
-    order = rng.permutation(23)
+    order = rng.permutation(53)
     shuffled[0].set_order(order)
     x = T.matrix("x")
     found = numpy.concatenate(shuffled[0].compile_all((x,), x, 5)())
