@@ -38,8 +38,9 @@ def main():
         of_scaled = evaluated.dot(w)
         mean = probabilities.dot(sums)
         mean_output, output = probabilities.dot(squash(sums)), squash(of_scaled)[0]
+        difference = round(mean - of_scaled[0], 12) + 0.0  # without rounding, and without -0
         print(f"{p:4.2f}{mean:9.4f}{mean_output:12.4f}{of_scaled[0]:12.4f}{output:12.4f}"
-              f"{mean - of_scaled[0]:12.1e}{mean_output - output:12.4f}")
+              f"{difference:12.4f}{mean_output - output:12.4f}")
     print("\nScaled inputs give the mean of z to rounding, but not that of the sigmoid, which is a "
           f"curve.\nWithout the scale, z would stay {w.dot(inputs):.4f}: 4 times the mean for p = "
           "0.75.")
