@@ -1,5 +1,6 @@
 """Theano on the Python and NumPy of today: the same types and numbers, and nobody else sees it."""
 
+import itertools
 import os
 import sys
 
@@ -239,3 +240,49 @@ def test_gradients_of_degrees(function, slope):
     x = T.fvector()
     gradient = theano.function([x], T.grad(function(x).sum(), x))(numpy.array([7], "float32"))
     assert gradient[0] == pytest.approx(slope)
+
+
+def convolve(x, w, full):
+    """The convolution of x, of shape (n, channels, ...), with w, of shape (maps, channels, ...)."""
+    axes = range(2, x.ndim)
+    if full:
+        x = numpy.pad(x, [(0, 0), (0, 0)] + [(w.shape[axis] - 1,) * 2 for axis in axes])
+    flipped = numpy.flip(w, list(axes))
+    places = [x.shape[axis] - w.shape[axis] + 1 for axis in axes]
+    y = numpy.zeros((len(x), len(w), *places))
+    for place in itertools.product(*map(range, places)):
+        window = tuple(slice(start, start + w.shape[axis]) for start, axis in zip(place, axes))
+        y[(slice(None), slice(None)) + place] = numpy.tensordot(
+            x[(slice(None), slice(None)) + window], flipped, [range(1, x.ndim)] * 2)
+    return y
+
+
+@pytest.mark.parametrize("border_mode", ["valid", "full"])
+@pytest.mark.parametrize("function, size", [
+    (T.nnet.conv2d, (6, 5)), (T.nnet.conv.conv2d, (6, 5)), (T.nnet.conv3d, (4, 6, 5))])
+def test_convolutions_that_are_not_optimised(function, size, border_mode, rng):
+    x, w = rng.randn(2, 3, *size), rng.randn(4, 3, *(2, 3, 2)[:len(size)])
+    images, filters = (theano.shared(a.astype(FLOATX)) for a in (x, w))
+    y = function(images, filters, border_mode=border_mode)
+    found = theano.function([], y, mode=theano.Mode("py", None))()
+    numpy.testing.assert_allclose(found, convolve(x, w, border_mode == "full"), rtol=1e-4,
+                                  atol=1e-5)
+
+
+def test_a_correlation_that_is_not_optimised(rng):
+    x, w = rng.randn(1, 1, 6, 5), rng.randn(1, 1, 2, 3)
+    y = T.nnet.conv2d(theano.shared(x), theano.shared(w), filter_flip=False)
+    found = theano.function([], y, mode=theano.Mode("py", None))()
+    numpy.testing.assert_allclose(found, convolve(x, w[:, :, ::-1, ::-1], False))
+
+
+def test_chi_squared_in_python():
+    x = T.dvector()
+    found = theano.function([x], T.chi2sf(x, 2), mode=theano.Mode("py", None))([3.0])
+    assert found[0] == pytest.approx(numpy.exp(-1.5))  # two degrees of freedom: exp(-x / 2)
+
+
+def test_what_few_graphs_call_is_not_imported_at_the_start():
+    process = run_python("-W", "ignore", "-c", "import sys, lenet; print([name for name in ("
+                         "'scipy.stats', 'scipy.signal', 'setuptools') if name in sys.modules])")
+    assert process.stdout == "[]\n", process.stderr

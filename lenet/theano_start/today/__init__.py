@@ -6,6 +6,7 @@
     dtypes.py         what NumPy 2 changed about types of numbers (NEP 50)
     generated.py      the C++ that Theano writes, with generated.h in front
     scan.py           the loop of theano.scan
+    scipy_parts.py    SciPy's convolutions and statistics
     gpu_pool.py       the gradient of pooling by sums on a GPU
     old_interface.py  what the tutorials call under its old name
 
@@ -28,10 +29,12 @@ def apply():
         old_interface,
         python,
         scan,
+        scipy_parts,
     )
 
     numpy_names.show()
     python.show()
+    scipy_parts.show()
     scan.refuse_old_cython()
     view.install(numpy_names.MENDS + dtypes.MENDS + generated.MENDS + gpu_pool.MENDS
                  + old_interface.MENDS)
