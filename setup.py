@@ -11,8 +11,7 @@ class BuildWithoutBenchmarks(build_py):
 
 
 # What scripts/build_pygpu.sh builds pygpu with, and what pygpu imports.
-PYGPU = ["cmake>=3.18", "Cython>=0.29.32,<3", "mako>=1.1", "numpy<2", "setuptools", "six",
-         "wheel"]
+PYGPU = ["cmake>=3.18", "Cython>=3", "mako>=1.1", "setuptools", "six", "wheel"]
 
 setup(
     name="lenet-theano",

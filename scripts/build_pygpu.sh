@@ -31,30 +31,29 @@ ask() {
 
 [ $# -le 1 ] || stop "one argument at most: the folder or archive of libgpuarray $VERSION"
 need "$PYTHON" Python "python3 -m venv .venv && . .venv/bin/activate"
-prefix=$(ask 'import sys; print(sys.prefix if sys.prefix != sys.base_prefix else "")')
+prefix=$(ask 'import os, sys
+print(os.path.abspath(sys.prefix) if sys.prefix != sys.base_prefix else "")')
 [ -n "$prefix" ] || stop "$PYTHON is not in a virtual environment; \
 activate one (. .venv/bin/activate) or name its Python: PYTHON=.venv/bin/python"
 case $prefix in *[[:space:]]*) stop "the compiler cannot be given the folder '$prefix', \
 which has spaces; make the virtual environment elsewhere" ;; esac
-PYTHON=$(ask 'import sys; print(sys.executable)')  # from any folder
+PYTHON=$(ask 'import os, sys; print(os.path.abspath(sys.executable))')  # from any folder
 export PATH="$prefix/bin:$PATH"  # Cython, which CMake calls, and perhaps CMake itself
 need cmake CMake "pip install cmake, or sudo apt-get install cmake"
 need cc "a C compiler" "sudo apt-get install gcc"
 header=$(ask 'import sysconfig; print(sysconfig.get_paths()["include"])')/Python.h
 [ -e "$header" ] || stop "Python's C headers are missing ($header); install them: \
 sudo apt-get install $(ask 'import sys; print("python%d.%d-dev" % sys.version_info[:2])')"
-ask 'import sys; sys.exit(sys.version_info >= (3, 12))' || stop "pygpu needs Python 3.8 to 3.11; \
-make an environment with one: python3.11 -m venv .venv"
-# Cython 3 and NumPy 2 refuse what their forerunners accepted in pygpu's sources.
+# Cython 3 knows the two directives below; earlier ones write C for NumPy 1 and Python up to 3.11.
 missing=$(ask '
 import importlib
-for requirement in "Cython<3", "numpy<2", "mako", "six", "setuptools", "wheel":
-    name, _, limit = requirement.partition("<")
+for requirement in "Cython>=3", "numpy", "mako", "six", "setuptools", "wheel":
+    name, _, least = requirement.partition(">=")
     try:
         version = getattr(importlib.import_module(name), "__version__", "0")
     except ImportError:
         version = None
-    if version is None or limit and int(version.split(".")[0]) >= int(limit):
+    if version is None or least and int(version.split(".")[0]) < int(least):
         print(requirement, f"(found {version})" if version else "(not found)")
         break
 ')
@@ -107,6 +106,14 @@ change src/gpuarray_buffer_cuda.c -E \
       CUDA_EXIT_ON_ERROR(ctx, cuStreamSynchronize(ctx->mem_s));/'
 # NumPy 1.24 has no np.bool any more, which was Python's bool.
 sed -i.orig 's/np\.bool,/bool,/' pygpu/dtypes.py
+# NumPy 2 calls "copy if necessary" None, not False, and says what it wants of an array: always a copy.
+needed="None if numpy.__version__[:2] != '1.' else False"
+change pygpu/gpuarray.pyx -e "s/ndmin=ndmin, copy=False)/ndmin=ndmin, copy=$needed)/" \
+    -e 's/def __array__(self, ldtype=None):/def __array__(self, ldtype=None, copy=None):/'
+# The release is written for a Cython of Python 2's time: / divides whole numbers to whole numbers,
+# and what a C function raises may stay unseen.
+change setup.py 's/cythonize(exts)/cythonize(exts, compiler_directives={\
+          "language_level": "2", "legacy_implicit_noexcept": True})/'
 # The version is asked from git, or from the folder's name; neither need be there.
 cat >versioneer.py <<VERSION
 def get_versions():

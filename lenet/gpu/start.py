@@ -5,11 +5,14 @@ is one, the command that helps.  The start of Theano (``lenet.theano_start``) ne
 ``scripts/check_gpu.py`` prints what every step found.
 """
 
+import contextlib
 import glob
 import importlib
 import importlib.machinery
 import importlib.util
+import io
 import os
+import re
 import sys
 
 import numpy
@@ -17,7 +20,7 @@ import numpy
 from lenet.gpu import libraries, names
 from lenet.gpu.driver import Driver
 from lenet.gpu.libraries import CudaError
-from lenet.installed import format_version, numpy_version, shell_script
+from lenet.installed import format_version, shell_script
 
 BUILD = shell_script("build_pygpu.sh")
 DRIVER_HELP = 'sudo apt-get install nvidia-driver  # on Debian, see docs/gpu.md first'
@@ -63,19 +66,8 @@ def give_names(driver, cuda, cache, compiler):
         raise CudaError(f"CUDA's libraries cannot be loaded: {error}")
 
 
-def check_versions():
-    """pygpu's C comes from a Cython that knows Python up to 3.11 and NumPy up to 1.26."""
-    if sys.version_info >= (3, 12):
-        raise CudaError("pygpu needs Python 3.8 to 3.11, this is "
-                        f"{format_version(sys.version_info[:2])}", "python3.11 -m venv .venv")
-    if numpy_version() >= (2, 0):
-        raise CudaError(f"pygpu needs NumPy 1, this is {numpy.__version__}",
-                        "pip install 'numpy<2'")
-
-
 def find_pygpu():
     """The module pygpu, imported."""
-    check_versions()
     spec = importlib.util.find_spec("pygpu")
     if spec is None:
         raise CudaError("the package pygpu is not installed", BUILD)
@@ -87,10 +79,14 @@ def find_pygpu():
         raise CudaError(f"pygpu in {folder} is built for another Python ({', '.join(built)}; "
                         f"this one loads {fitting[0]})", BUILD)
     try:
-        return importlib.import_module("pygpu")
+        with contextlib.redirect_stderr(io.StringIO()):  # NumPy's page about one built for NumPy 1
+            return importlib.import_module("pygpu")
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         missing = getattr(error, "name", None)
+        if re.search(r"numpy\.\S+ size changed|numpy\S* failed to import", reason):
+            raise CudaError(f"pygpu in {folder} is built for another NumPy than "
+                            f"{numpy.__version__}", BUILD)
         raise CudaError(f"pygpu cannot be imported: {reason}",
                         f"pip install {missing}" if missing in ("mako", "six") else BUILD)
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import types
 
+import numpy
 import pytest
 from conftest import run_python
 from made import build_emulator, build_library
@@ -93,7 +94,6 @@ def test_devices_that_the_environment_hides(machine, monkeypatch):
 
 
 def make_pygpu(folder, monkeypatch, *names, code=""):
-    monkeypatch.setattr(start, "check_versions", lambda: None)
     package = folder / "pygpu"
     package.mkdir()
     (package / "__init__.py").write_text(code)
@@ -117,27 +117,22 @@ def test_pygpu_of_another_python(tmp_path, monkeypatch):
     ("raise ImportError('libgpuarray.so.3: cannot open shared object file')",
      "libgpuarray.so.3: cannot open", "scripts/build_pygpu.sh"),
     ("raise ImportError('no', name='mako')", "no", "pip install mako"),
+    ("import sys; print('a page of NumPy', file=sys.stderr); raise ImportError("
+     "'numpy.core.multiarray failed to import')",
+     f"is built for another NumPy than {numpy.__version__}", "scripts/build_pygpu.sh"),
+    ("raise ValueError('numpy.dtype size changed, may indicate binary incompatibility. Expected 96 "
+     "from C header, got 88 from PyObject')", "another NumPy", "scripts/build_pygpu.sh"),
 ])
-def test_pygpu_that_does_not_import(tmp_path, monkeypatch, code, words, command):
+def test_pygpu_that_does_not_import(tmp_path, monkeypatch, capsys, code, words, command):
     make_pygpu(tmp_path, monkeypatch, code=code)
     with pytest.raises(CudaError) as error:
         start.find_pygpu()
     assert words in str(error.value) and "\n" not in str(error.value)
     assert error.value.command == command
-
-
-@pytest.mark.parametrize("python, numpy, words", [
-    ((3, 12, 1), "1.23.5", "Python 3.8 to 3.11, this is 3.12"),
-    ((3, 11, 7), "2.0.0", "needs NumPy 1, this is 2.0.0")])
-def test_versions_that_pygpu_does_not_know(monkeypatch, python, numpy, words):
-    monkeypatch.setattr(start.sys, "version_info", python)
-    monkeypatch.setattr(start.numpy, "__version__", numpy)
-    with pytest.raises(CudaError, match=words):
-        start.find_pygpu()
+    assert capsys.readouterr().err == ""
 
 
 def test_no_pygpu(monkeypatch):
-    monkeypatch.setattr(start, "check_versions", lambda: None)
     monkeypatch.setattr(start.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(CudaError, match="pygpu is not installed"):
         start.find_pygpu()

@@ -98,10 +98,20 @@ def accept_empty_matrices(blas):
     gemm.build_gemm_version = lambda op: version(op) + ("empty",)
 
 
+def copy_if_necessary(type):
+    """gpuarray/type.py:258 and 277: ``copy=False``, which since NumPy 2 refuses to copy."""
+
+    def array(x, copy=True, **others):
+        return numpy.array(x, copy=copy or None, **others)
+
+    type.np = copy_module(type.np, array=array)
+
+
 MENDS = [
     Mend("theano.tensor.sort", index_with_lists, numpy=(1, 23)),
     Mend("theano.tensor.blas", accept_empty_matrices, numpy=(1, 23)),
     Mend("theano.tensor.raw_random", copy_state, numpy=(2, 0)),
     Mend("theano.tensor.extra_ops", flatten_inverse, numpy=(2, 0)),
+    Mend("theano.gpuarray.type", copy_if_necessary, numpy=(2, 0)),
     Mend("theano.printing", digest_bytes, numpy=(2, 3)),
 ]
