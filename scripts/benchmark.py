@@ -2,9 +2,7 @@
 
 With --peers: how fast it is beside plain Theano and PyTorch, measured in turn. With --network3:
 the time per example in small minibatches. With --scaling: steps in shards on one and two processes
-of mpiexec, and what that lets expect of more. With --keep: what it costs to keep a training on disk
-and to train in chunks, and how fast pictures are classified. With --page: how soon the page to draw
-on answers.
+of mpiexec, and what that lets expect of more.
 """
 
 import argparse
@@ -16,7 +14,7 @@ import sys
 from lenet import commands
 
 # isort: split
-from benchmarking import keeping, minibatches, page, peers, picture, scaling, start
+from benchmarking import minibatches, peers, picture, scaling, start
 
 from lenet.convolutional_mlp import check_nkerns
 from lenet.data.files import write_beside
@@ -38,16 +36,12 @@ def main():
     kinds = parser.add_mutually_exclusive_group()
     kinds.add_argument("--peers", action="store_true",
                        help="measure this package, plain Theano and PyTorch in turn")
-    kinds.add_argument("--keep", action="store_true",
-                       help="measure saving, resuming, chunks, and predictions")
     kinds.add_argument("--network3", action="store_true",
                        help="measure the network of scripts/network3.py in minibatches of "
                        "1, 10, 100 and 500")
     kinds.add_argument("--scaling", action="store_true",
                        help="measure data-parallel training on one and two processes, and predict "
                        "it for up to 1,024")
-    kinds.add_argument("--page", action="store_true",
-                       help="measure how soon the page of scripts/draw.py answers, in Chromium")
     options = parser.add_argument_group("of --peers")
     options.add_argument("--peer", action="append", metavar="NAME", choices=peers.PEERS,
                          help="measure this one only, or several: " + ", ".join(peers.PEERS))
@@ -94,10 +88,8 @@ def main():
             result = scaling.run()
             lines = scaling.format_table(result)
         else:
-            result = (keeping.run() if arguments.keep else page.run() if arguments.page
-                      else start.run(arguments.batch_size, nkerns[0], arguments.cold))
-            texts = (keeping if arguments.keep else page if arguments.page else start).LINES
-            lines = [text.format(**result) for name, text in texts.items() if name in result]
+            result = start.run(arguments.batch_size, nkerns[0], arguments.cold)
+            lines = [text.format(**result) for name, text in start.LINES.items() if name in result]
         print("\n".join(lines))
         if file:
             file.write((json.dumps(result, indent=1) + "\n").encode())

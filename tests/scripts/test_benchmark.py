@@ -14,7 +14,7 @@ from conftest import REPOSITORY, assert_refused, run_script
 
 sys.path.insert(0, os.path.join(REPOSITORY, "scripts"))
 
-from benchmarking import keeping, minibatches, page, peers, scaling
+from benchmarking import minibatches, peers, scaling
 
 from lenet.errors import TrainingError, UsageError
 from lenet.theano_start.compiler import compiler_flags
@@ -208,16 +208,6 @@ def test_wrong_usage(script):
         assert_refused(script("benchmark.py", *words), 2, said)
 
 
-def test_figures_of_keeping_as_text():
-    figures = {"saving_percent": 0.25, "fresh_start_s": 5, "resumed_start_s": 6,
-               "chunks_ratio": [1.01, 0.99, 1.04], "images_a_second": 5000.4,
-               "images_a_second_no_center": 7000}
-    lines = [keeping.LINES[name].format(**figures) for name in figures]
-    assert [line[40:].strip() for line in lines] == [
-        "0.25 %", "5.0 s", "6.0 s", "1.01 (0.99 to 1.04)", "5000 images a second",
-        "7000 images a second"]
-
-
 def test_the_model_of_scaling():
     a, b, u, G = 2e-3, 1e-4, 3e-3, 1e-10  # seconds
     steps = {f"{n}/{k}": [1e3 * (k * a + n * b + u), 0.0]
@@ -244,17 +234,3 @@ def test_the_model_of_scaling():
 def test_steps_in_shards_are_measured():
     (ms, in_the_sum), = scaling.measure_ranks(1, ["20/2"])["steps"].values()
     assert ms > 0 and in_the_sum == 0
-
-
-def test_page(monkeypatch):
-    pytest.importorskip("tornado", reason="tornado is not installed")
-    pytest.importorskip("playwright", reason="playwright is not installed")
-    if not os.path.exists(page.CHROMIUM):
-        pytest.skip(f"there is no {page.CHROMIUM}")
-    monkeypatch.setattr(page, "N_PEN_EVENTS", 30)
-    result = page.run()
-    assert 0 < result["answers"] <= 31  # the pen is put down once
-    for name in ("server_ms", "pixels_ms"):
-        half, most = result[name]
-        assert 0 < half <= most
-    assert all(line.format(**result) for line in page.LINES.values())

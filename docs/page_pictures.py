@@ -1,6 +1,6 @@
 """Take the pictures of the page that README.md and docs/page.md show: data/page.png, docs/page.png.
 
-    python scripts/benchmarking/page_pictures.py
+    python docs/page_pictures.py
 
 It trains the two networks for them, which takes a minute or two.
 """
@@ -12,7 +12,7 @@ import tempfile
 
 from playwright.sync_api import sync_playwright
 
-REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+REPOSITORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CHROMIUM = "/usr/bin/chromium"
 SEVEN = [(0.27, 0.24), (0.5, 0.22), (0.72, 0.23), (0.62, 0.45), (0.52, 0.62), (0.46, 0.84)]
 
