@@ -1,4 +1,4 @@
-"""What it takes to reach an NVIDIA GPU with Theano 1.0.5, before Theano is imported.
+"""What it takes to reach an NVIDIA GPU with Theano 1.0.5.
 
     driver.py      the driver and its devices, asked directly
     libraries.py   CUDA's compiler and BLAS: where they are, which go together
@@ -6,8 +6,7 @@
     start.py       all of it in order; one line that says why, where it cannot be done
     doctor.py      what is there, what is missing, what to type next
     first.py       a first function of Theano's on the device
-    memory.py      what to say when the device's memory is full
+    graphs.py      what a device is told to do, recorded once and launched as one
 
-They run before Theano starts, so that only ``first.py``, a program of its own, imports Theano at
-the top.
+The first five run before Theano starts; only ``first.py``, a program of its own, imports Theano.
 """

@@ -14,7 +14,8 @@ a graph that is compiled for the CPU with the ``fast_run`` optimisations (Theano
 
 In a graph that is compiled for a GPU, a convolution becomes one product for the whole minibatch:
 ``columns.py`` has the pattern, ``gpu_columns.py`` runs the kernels, ``gpu_rewrites.py`` inserts
-them. ``sums.py`` turns the gradients of biases into products as well.
+them. ``sums.py`` turns the gradients of biases into products as well, ``gpu_argmax.py`` finds the
+largest number of each row, and ``gpu_capture.py`` launches all of a function at once.
 
 ``LENET_OPS=0`` in the environment keeps the ops out for a process,
 ``mode=theano.compile.get_default_mode().excluding('lenet_ops')`` for one function, and Theano's
@@ -41,8 +42,9 @@ def register():
     from lenet.ops import rewrites
     rewrites.register()
     if uses_gpu():
-        from lenet.ops import gpu_rewrites  # needs pygpu
+        from lenet.ops import gpu_capture, gpu_rewrites  # need pygpu
         gpu_rewrites.register()
+        gpu_capture.register()
     return True
 
 

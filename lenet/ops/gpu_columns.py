@@ -15,19 +15,19 @@ from theano.gpuarray.type import GpuArrayType
 from lenet.ops.columns import KERNELS, ColumnImages, Columns, ImageColumns
 
 
-class GpuColumns(GpuKernelBase, Columns):
-    """A kernel of columns.cuh, with a block of 256 threads per 256 numbers of a tap or channel."""
+class GpuFloatsOp(GpuKernelBase):
+    """An op with a kernel of ours, of one contiguous array of float32 or float64."""
 
     _f16_ok = False
 
-    def make_node(self, x):
+    def check_input(self, x, ndim):
+        """(x on the device, the name of its context)"""
         context = infer_context_name(x)
         x = gpu_contiguous(as_gpuarray_variable(x, context))
-        if x.ndim != 4 or x.dtype not in ("float32", "float64"):
-            raise TypeError(f"{type(self).__name__}: expected 4 dimensions, float32 or float64, "
-                            f"not {x.type}")
-        return Apply(self, [x], [GpuArrayType(x.dtype, self.broadcastable(x),
-                                              context_name=context)()])
+        if x.ndim != ndim or x.dtype not in ("float32", "float64"):
+            raise TypeError(f"{type(self).__name__}: expected {ndim} dimensions, float32 or "
+                            f"float64, not {x.type}")
+        return x, context
 
     def perform(self, node, inputs, outputs, params):
         raise NotImplementedError(type(self).__name__ + " needs a compiler")
@@ -37,6 +37,15 @@ class GpuColumns(GpuKernelBase, Columns):
 
     def c_header_dirs(self):
         return super().c_header_dirs() + [gpuarray_helper_inc_dir()]
+
+
+class GpuColumns(GpuFloatsOp, Columns):
+    """A kernel of columns.cuh, with a block of 256 threads per 256 numbers of a tap or channel."""
+
+    def make_node(self, x):
+        x, context = self.check_input(x, 4)
+        return Apply(self, [x], [GpuArrayType(x.dtype, self.broadcastable(x),
+                                              context_name=context)()])
 
     def c_code_cache_version(self):
         return (4, read_kernels())

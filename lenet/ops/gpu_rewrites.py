@@ -4,7 +4,7 @@
     1.65    lenet_ops_products  convolutions -> one product for the whole minibatch,
                                 gradients of biases -> products with ones
     1.7     products -> calls of BLAS, 48.5 everything to the GPU           (Theano)
-    48.55   lenet_ops_scalars   single numbers back to the host
+    48.55   lenet_ops_scalars   single numbers back to the host, what is reshaped in order
     49      element-wise ops are fused                                      (Theano)
 
 Imported only where a GPU is in use: it needs pygpu.
@@ -15,8 +15,14 @@ from theano import tensor
 from theano.compile import optdb
 from theano.gof import local_optimizer
 from theano.gof.opt import EquilibriumOptimizer, copy_stack_trace
-from theano.gpuarray.basic_ops import GpuFromHost, HostFromGpu, host_from_gpu
-from theano.gpuarray.elemwise import GpuElemwise
+from theano.gpuarray.basic_ops import (
+    GpuFromHost,
+    GpuReshape,
+    HostFromGpu,
+    gpu_contiguous,
+    host_from_gpu,
+)
+from theano.gpuarray.elemwise import GpuDimShuffle, GpuElemwise
 from theano.gpuarray.opt import (
     local_cut_gpu_transfers,
     op_lifter,
@@ -33,6 +39,7 @@ from lenet.ops.columns import (
     local_convolution_by_columns,
     local_pool_by_map,
 )
+from lenet.ops.gpu_argmax import GpuRowArgmax
 from lenet.ops.gpu_columns import GpuColumnImages, GpuImageColumns
 from lenet.ops.sums import local_sum_by_product
 
@@ -72,11 +79,23 @@ def local_scalar_on_host(node):
     return [new]
 
 
+@local_optimizer([GpuReshape])
+def local_contiguous_reshape(node):
+    """What may lie in another order -> in this order before it is reshaped. A reshape that copies
+    takes new memory each time, which a recorded graph (``gpu_capture.py``) cannot."""
+    x, shape = node.inputs
+    if x.owner is not None and isinstance(x.owner.op, (GpuElemwise, GpuDimShuffle)):
+        return [node.op(gpu_contiguous(x), shape)]
+
+
 def argmax(op, context_name, inputs, outputs):
     """Argmax on the GPU. Theano, which uses it for MaxAndArgmax where nothing asks for the maximum,
     would compute it on the host."""
-    axes = range(inputs[0].ndim) if op.axis is None else op.axis
-    return [GpuMaxAndArgmax(tuple(axes))(inputs[0])[1]]
+    x = inputs[0]
+    axes = tuple(range(x.ndim) if op.axis is None else op.axis)
+    if x.ndim == 2 and axes == (1,) and x.dtype in ("float32", "float64"):
+        return [GpuRowArgmax()(x)]
+    return [GpuMaxAndArgmax(axes)(x)[1]]
 
 
 def image_columns(op, context_name, inputs, outputs):
@@ -96,7 +115,8 @@ def register():
         [local_convolution_by_columns, local_pool_by_map, local_sum_by_product],
         max_use_ratio=10), 1.65, *tags)
     optdb.register("lenet_ops_scalars", EquilibriumOptimizer(
-        [local_scalar_on_host, local_cut_gpu_transfers], max_use_ratio=10), 48.55, *tags)
+        [local_scalar_on_host, local_contiguous_reshape, local_cut_gpu_transfers],
+        max_use_ratio=10), 48.55, *tags)
     # Theano has two ways to the GPU: the whole graph at once, and op by op.
     for host, maker in ((ImageColumns, image_columns), (ColumnImages, column_images),
                         (Argmax, argmax)):

@@ -5,8 +5,8 @@
 //   -DDRIVER   libcuda.so.1: the device's memory is the host's, and any access past its end kills
 //              the process; a kernel runs block by block, with its threads as coroutines that take
 //              turns at each barrier; a kernel that a real NVRTC compiled does nothing (it only has
-//              to compile)
-//   -DNVRTC    libnvrtc.so.12: g++ compiles a kernel; its "PTX" is the name of the new library
+//              to compile); a graph that is captured is a list of launches, copies and products
+//   -DNVRTC    libnvrtc.so.12: g++ compiles a kernel; its "PTX" is the new library
 //   -DCUBLAS   libcublas.so.12: products as loops
 //
 // Environment:
@@ -26,14 +26,18 @@
 
 #ifdef DRIVER
 #include <dlfcn.h>
+#include <elf.h>
 #include <sys/mman.h>
 #include <ucontext.h>
+#include <unistd.h>
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
-enum { OK = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, NOT_FOUND = 500 };
+enum { OK = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, NOT_FOUND = 500,
+       NOT_WHILE_CAPTURING = 900, CAPTURE_FAILED = 901 };
 
 static int number_from(const char *name, int otherwise) {
     const char *text = getenv(name);
@@ -88,9 +92,62 @@ API int cuDevicePrimaryCtxGetState(int, unsigned *f, int *on) { *f = 0; *on = 0;
 API int cuDevicePrimaryCtxSetFlags(int, unsigned) { return OK; }
 API int cuDevicePrimaryCtxRelease(int) { return OK; }
 API int cuDevicePrimaryCtxRetain(void **c, int) { *c = (void *)1; return OK; }
+API int cuCtxGetCurrent(void **c) { *c = (void *)1; return OK; }
 API int cuCtxGetDevice(int *d) { *d = 0; return OK; }
 API int cuCtxPushCurrent_v2(void *) { return OK; }
 API int cuCtxPopCurrent_v2(void **) { return OK; }
+
+// --- graphs: what is called between the begin and the end of a capture is done at each launch ---
+struct Copied { unsigned char bytes[200]; };  // CUDA_MEMCPY3D: here for a copy of n bytes in a row
+struct Node { std::function<void()> work; Copied copied; };
+enum { SOURCE = 48, TARGET = 136, WIDTH = 176 };  // of its members
+static std::vector<Node *> *captured = NULL;
+static bool capture_failed = false;
+static size_t &member(Copied &c, int offset) { return *(size_t *)(c.bytes + offset); }
+// What would have to wait, or to allocate, ends a capture.
+#define NOT_IN_A_GRAPH if (captured) { capture_failed = true; return NOT_WHILE_CAPTURING; }
+
+API bool emulator_capture(const std::function<void()> &work) {
+    if (!captured) return false;
+    captured->push_back(new Node{work, {}});
+    return true;
+}
+API int cuStreamBeginCapture_v2(void *, int) {
+    captured = new std::vector<Node *>;
+    capture_failed = false;
+    return OK;
+}
+API int cuStreamEndCapture(void *, void **graph) {
+    *graph = capture_failed ? NULL : captured;
+    captured = NULL;
+    return capture_failed ? CAPTURE_FAILED : OK;
+}
+API int cuGraphInstantiateWithFlags(void **exec, void *graph, unsigned long long) {
+    *exec = graph;
+    return OK;
+}
+API int cuGraphDestroy(void *) { return OK; }
+API int cuGraphExecDestroy(void *) { return OK; }
+API int cuGraphGetNodes(void *graph, Node **nodes, size_t *n) {
+    std::vector<Node *> &all = *(std::vector<Node *> *)graph;
+    if (nodes) memcpy(nodes, all.data(), *n * sizeof *nodes);
+    else *n = all.size();
+    return OK;
+}
+API int cuGraphNodeGetType(Node *node, int *type) {
+    *type = member(node->copied, WIDTH) ? 1 : 0;  // a copy, or a kernel
+    return OK;
+}
+API int cuGraphMemcpyNodeGetParams(Node *node, Copied *c) { *c = node->copied; return OK; }
+API int cuGraphExecMemcpyNodeSetParams(void *, Node *node, const Copied *c, void *) {
+    node->copied = *c;
+    return OK;
+}
+API int cuGraphLaunch(void *exec, void *) {
+    note("launch", "a_graph");
+    for (Node *node : *(std::vector<Node *> *)exec) node->work();
+    return OK;
+}
 
 // --- memory ---
 static std::map<uintptr_t, size_t> blocks;
@@ -107,6 +164,7 @@ static const size_t PAGE = 4096, ALIGNED = 64;
 static size_t whole(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 
 API int cuMemAlloc_v2(uintptr_t *p, size_t n) {
+    NOT_IN_A_GRAPH
     if (!n) return INVALID_VALUE;
     if (in_use + n > memory()) return OUT_OF_MEMORY;
     size_t pages = whole(n, PAGE);
@@ -120,6 +178,7 @@ API int cuMemAlloc_v2(uintptr_t *p, size_t n) {
     return OK;
 }
 API int cuMemFree_v2(uintptr_t p) {
+    NOT_IN_A_GRAPH
     if (!blocks.count(p)) return INVALID_VALUE;
     size_t n = blocks[p];
     munmap((char *)(p / PAGE * PAGE - PAGE), whole(n, PAGE) + 2 * PAGE);
@@ -136,6 +195,7 @@ static void finish() {
     late.clear();
 }
 static int copy(const char *what, void *to, const void *from, size_t n, bool at_once = true) {
+    NOT_IN_A_GRAPH
     char size[32];
     snprintf(size, sizeof size, "%zu", n);
     note(what, size);
@@ -153,13 +213,25 @@ API int cuMemcpyDtoHAsync_v2(void *d, uintptr_t s, size_t n, void *) {
     return copy("to_host", d, (void *)s, n, false);
 }
 API int cuMemcpyDtoDAsync_v2(uintptr_t d, uintptr_t s, size_t n, void *) {
+    if (captured) {
+        Node *node = new Node;
+        member(node->copied, SOURCE) = s;
+        member(node->copied, TARGET) = d;
+        member(node->copied, WIDTH) = n;
+        Copied &c = node->copied;
+        node->work = [&c] {
+            memmove((void *)member(c, TARGET), (void *)member(c, SOURCE), member(c, WIDTH));
+        };
+        captured->push_back(node);
+        return OK;
+    }
     return copy("on_device", (void *)d, (void *)s, n);
 }
 API int cuMemcpyPeerAsync(uintptr_t d, void *, uintptr_t s, void *, size_t n, void *) {
     return copy("on_device", (void *)d, (void *)s, n);
 }
 API int cuMemsetD8Async(uintptr_t d, unsigned char c, size_t n, void *) {
-    memset((void *)d, c, n);
+    if (!emulator_capture([=] { memset((void *)d, c, n); })) memset((void *)d, c, n);
     return OK;
 }
 API int cuIpcGetMemHandle(void *, uintptr_t) { return NOT_FOUND; }
@@ -170,22 +242,22 @@ API int cuIpcCloseMemHandle(uintptr_t) { return NOT_FOUND; }
 // --- streams and events: everything but late copies happens at once ---
 API int cuEventCreate(void **e, unsigned) { *e = (void *)1; return OK; }
 API int cuEventRecord(void *, void *) { return OK; }
-API int cuEventSynchronize(void *) { finish(); return OK; }
+API int cuEventSynchronize(void *) { NOT_IN_A_GRAPH finish(); return OK; }
 API int cuEventDestroy_v2(void *) { return OK; }
 API int cuStreamCreate(void **s, unsigned) { *s = (void *)1; return OK; }
 API int cuStreamWaitEvent(void *, void *, unsigned) { return OK; }
-API int cuStreamSynchronize(void *) { finish(); return OK; }
+API int cuStreamSynchronize(void *) { NOT_IN_A_GRAPH finish(); return OK; }
 API int cuStreamDestroy_v2(void *) { return OK; }
 
-// --- modules: a "cubin" is the path of a shared library ---
+// --- modules: a "cubin" is a shared library ---
 API int cuLinkCreate(unsigned, void *, void *, void **s) { *s = new std::string; return OK; }
 API int cuLinkAddData(void *s, int, void *data, size_t n, const char *, unsigned, void *, void *) {
-    ((std::string *)s)->assign((char *)data, strnlen((char *)data, n));
+    ((std::string *)s)->assign((char *)data, n);
     return OK;
 }
 API int cuLinkComplete(void *s, void **bin, size_t *n) {
     *bin = (void *)((std::string *)s)->c_str();
-    *n = ((std::string *)s)->size() + 1;
+    *n = ((std::string *)s)->size();
     return OK;
 }
 API int cuLinkDestroy(void *s) { delete (std::string *)s; return OK; }
@@ -205,7 +277,14 @@ API int cuModuleLoadData(void **m, const void *image) {
         *m = &ptx;
         return OK;
     }
-    *m = dlopen((const char *)image, RTLD_NOW | RTLD_LOCAL);
+    const Elf64_Ehdr *header = (const Elf64_Ehdr *)image;  // its table of sections comes last
+    size_t n = header->e_shoff + (size_t)header->e_shnum * header->e_shentsize;
+    char path[] = "/tmp/emulatorXXXXXX";
+    int file = mkstemp(path);
+    if (file < 0 || write(file, image, n) != (ssize_t)n) return INVALID_VALUE;
+    *m = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    close(file);
+    unlink(path);
     if (!*m) fprintf(stderr, "emulator: %s\n", dlerror());
     return *m ? OK : NOT_FOUND;
 }
@@ -221,10 +300,11 @@ struct Kernel {
     bool barriers;
     unsigned *index;         // threadIdx, blockIdx, blockDim, gridDim: 12 numbers
     void (**yield)();        // what its barrier calls
+    void **(*keep)(void **); // a copy of its arguments
 };
 API int cuModuleGetFunction(void **f, void *m, const char *name) {
     if (m == &ptx) {
-        *f = new Kernel{NULL, strdup(name), false, NULL, NULL};
+        *f = new Kernel{NULL, strdup(name), false, NULL, NULL, NULL};
         return OK;
     }
     *f = dlsym(m, (std::string("emulator_") + name).c_str());
@@ -245,6 +325,9 @@ static void enter() {
     done[current] = 1;
 }
 
+static void launch(Kernel *k, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
+                   unsigned bz, void **args);
+
 API int cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
                        unsigned bz, unsigned, void *, void **args, void **) {
     Kernel *k = (Kernel *)f;
@@ -253,6 +336,14 @@ API int cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned 
         bz > 64 || (size_t)bx * by * bz > 1024)
         return INVALID_VALUE;
     if (!k->call) return OK;
+    if (captured) args = k->keep(args);
+    auto work = [=] { launch(k, gx, gy, gz, bx, by, bz, args); };
+    if (!emulator_capture(work)) work();
+    return OK;
+}
+
+static void launch(Kernel *k, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
+                   unsigned bz, void **args) {
     const char *order = getenv("EMULATOR_ORDER");
     bool reverse = order && !strcmp(order, "reverse");
     unsigned *index = k->index;
@@ -296,7 +387,6 @@ API int cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned 
             }
         }
     }
-    return OK;
 }
 #endif
 
@@ -374,18 +464,45 @@ typedef unsigned int ga_uint; typedef long long ga_long; typedef unsigned long l
 typedef float ga_float; typedef double ga_double; typedef size_t ga_size;
 typedef ptrdiff_t ga_ssize;
 typedef struct { ga_ushort data; } ga_half;
+static inline float ga_half2float(ga_half h) { _Float16 f; memcpy(&f, &h, 2); return f; }
+static inline ga_half ga_float2half(float f) { _Float16 g = f; ga_half h; memcpy(&h, &g, 2); return h; }
 static inline float rsqrtf(float x) { return 1 / sqrtf(x); }
+static inline double erfcinv(double y) {  // Newton's method from Winitzki's approximation
+    if (y <= 0 || y >= 2) return y == 0 ? INFINITY : y == 2 ? -INFINITY : NAN;
+    double l = log(y * (2 - y)), a = 0.147, b = 2 / (M_PI * a) + l / 2;
+    double x = copysign(sqrt(sqrt(b * b - l / a) - b), 1 - y);
+    for (int i = 0; i < 4; i++) x += (erfc(x) - y) * sqrt(M_PI) / 2 * exp(x * x);
+    return x;
+}
+static inline double erfinv(double y) { return y < 0 ? -erfcinv(1 + y) : erfcinv(1 - y); }
+static inline float erfcinvf(float y) { return erfcinv(y); }
+static inline float erfinvf(float y) { return erfinv(y); }
 static inline float __ldg(const float *p) { return *p; }
 static inline float fdividef(float a, float b) { return a / b; }
 static inline float __int_as_float(int i) { float f; memcpy(&f, &i, 4); return f; }
 template <class T, class U> static T atomicAdd(T *p, U v) { T old = *p; *p += v; return old; }
+template <class T, class U> static T atomicExch(T *p, U v) { T old = *p; *p = v; return old; }
+#define atom_xchg_fg(a, b) atomicExch(a, b)
+#define atom_xchg_dg(a, b) atomicExch(a, b)
+#define atom_xchg_eg(a, b) atomicExch(a, b)
+template <class A, class B, class = typename std::enable_if<!std::is_same<A, B>::value>::type>
+static auto max(A a, B b) { return a > b ? a : b; }
 #define atom_add_fg(a, b) atomicAdd(a, b)
 #define atom_add_dg(a, b) atomicAdd(a, b)
 #define atom_add_ig(a, b) atomicAdd(a, b)
 #define atom_add_Ig(a, b) atomicAdd(a, b)
 struct EmulatorKernel {
     void (*call)(void **); const char *name; bool barriers; unsigned *index; void (**yield)();
+    void **(*keep)(void **);
 };
+template <class... A, size_t... I>
+static void **emulator_keep(void (*)(A...), void **args, std::index_sequence<I...>) {
+    return new void *[sizeof...(A) + 1]{
+        (void *)new typename std::remove_const<A>::type(*(A *)args[I])...};
+}
+template <class... A> static void **emulator_keep(void (*f)(A...), void **args) {
+    return emulator_keep(f, args, std::index_sequence_for<A...>());
+}
 template <class... A, size_t... I>
 static void emulator_call(void (*f)(A...), void **args, std::index_sequence<I...>) {
     f(*(typename std::remove_const<A>::type *)args[I]...);
@@ -395,12 +512,18 @@ template <class... A> static void emulator_call(void (*f)(A...), void **args) {
 }
 )";
 
+static std::string read_file(const std::string &path) {
+    std::ifstream file(path, std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+}
 API int nvrtcCompileProgram(Program *p, int, const char **) {
     std::string source = std::regex_replace(
         p->source, std::regex("#include[ \t]+[\"<](cluda|cluda_cuda)\\.h[\">]"), "");
     source = std::regex_replace(source, std::regex("extern[ \t]+\"C\""), "");
     source = std::regex_replace(source, std::regex("extern[ \t]+__shared__[ \t]+(\\w+)[ \t]+(\\w+)\\[\\]"),
                                 "$1 *$2 = ($1 *)emulator_shared");
+    // A GPU divides by the size of an empty array and goes on.
+    source = std::regex_replace(source, std::regex("([%/]) (dim\\d+);"), "$1 ($2 ? $2 : 1);");
     bool barriers = source.find("barrier") != std::string::npos ||
                     source.find("__syncthreads") != std::string::npos;
     std::string table;
@@ -410,9 +533,10 @@ API int nvrtcCompileProgram(Program *p, int, const char **) {
         names.insert((*m)[1]);
     for (const std::string &name : names)
         table += "static void emulator_run_" + name + "(void **a) { emulator_call(" + name +
-                 ", a); }\nextern \"C\" EmulatorKernel emulator_" + name + " = {emulator_run_" +
+                 ", a); }\nstatic void **emulator_keep_" + name +
+                 "(void **a) { return emulator_keep(" + name + ", a); }\nextern \"C\" EmulatorKernel emulator_" + name + " = {emulator_run_" +
                  name + ", \"" + name + "\", " + (barriers ? "true" : "false") +
-                 ", emulator_index, &emulator_yield};\n";
+                 ", emulator_index, &emulator_yield, emulator_keep_" + name + "};\n";
     char folder[] = "/tmp/emulatorXXXXXX";
     if (!mkdtemp(folder)) return 1;
     std::string base = std::string(folder) + "/kernel";
@@ -420,19 +544,23 @@ API int nvrtcCompileProgram(Program *p, int, const char **) {
     std::string command = "g++ -w -O1 -fpermissive -std=c++17 -shared -fPIC -o " + base + ".so " +
                           base + ".cc 2>" + base + ".log";
     int status = system(command.c_str());
-    std::ifstream log(base + ".log");
-    p->log.assign(std::istreambuf_iterator<char>(log), std::istreambuf_iterator<char>());
-    p->library = base + ".so";
+    p->log = read_file(base + ".log");
+    if (status) fprintf(stderr, "emulator: %s\n", p->log.substr(0, p->log.find("\n", 400)).c_str());
+    p->library = read_file(base + ".so");
+    for (const char *end : {".cc", ".log", ".so"}) unlink((base + end).c_str());
+    rmdir(folder);
     return status ? 6 : 0;
 }
 API int nvrtcGetProgramLogSize(Program *p, size_t *n) { *n = p->log.size() + 1; return 0; }
 API int nvrtcGetProgramLog(Program *p, char *s) { strcpy(s, p->log.c_str()); return 0; }
-API int nvrtcGetPTXSize(Program *p, size_t *n) { *n = p->library.size() + 1; return 0; }
-API int nvrtcGetPTX(Program *p, char *s) { strcpy(s, p->library.c_str()); return 0; }
+API int nvrtcGetPTXSize(Program *p, size_t *n) { *n = p->library.size(); return 0; }
+API int nvrtcGetPTX(Program *p, char *s) { p->library.copy(s, p->library.size()); return 0; }
 #endif
 
 #ifdef CUBLAS
-#include <vector>
+#include <dlfcn.h>
+
+#include <functional>
 
 API int cublasCreate_v2(void **h) { *h = (void *)1; return 0; }
 API int cublasDestroy_v2(void *) { return 0; }
@@ -441,10 +569,18 @@ API int cublasSetPointerMode_v2(void *, int) { return 0; }
 API int cublasGetPointerMode_v2(void *, int *m) { *m = 0; return 0; }
 API int cublasSetAtomicsMode(void *, int) { return 0; }
 
+// At once, or as part of the graph that the driver captures.
+static int run(const std::function<void()> &work) {
+    typedef bool (*Capture)(const std::function<void()> &);
+    static Capture capture = (Capture)dlsym(dlopen("libcuda.so.1", RTLD_NOW), "emulator_capture");
+    if (!capture || !capture(work)) work();
+    return 0;
+}
+
 // Matrices are stored by columns: element (i, j) of A at A[i + j * lda]; ta: A transposed.
 template <class T>
-static int gemm(int ta, int tb, int m, int n, int k, T alpha, const T *A, int lda, const T *B,
-                int ldb, T beta, T *C, int ldc) {
+static void gemm(int ta, int tb, int m, int n, int k, T alpha, const T *A, int lda, const T *B,
+                 int ldb, T beta, T *C, int ldc) {
     for (int j = 0; j < n; j++)
         for (int i = 0; i < m; i++) {
             double sum = 0;
@@ -454,32 +590,41 @@ static int gemm(int ta, int tb, int m, int n, int k, T alpha, const T *A, int ld
             T &c = C[i + (size_t)j * ldc];
             c = (T)(alpha * sum) + (beta == 0 ? 0 : beta * c);
         }
-    return 0;
+}
+template <class T>
+static void gemv(int t, int m, int n, T alpha, const T *A, int lda, const T *x, int incx, T beta,
+                 T *y, int incy) {
+    for (int i = 0; i < (t ? n : m); i++) {
+        double sum = 0;
+        for (int j = 0; j < (t ? m : n); j++)
+            sum += (double)(t ? A[j + (size_t)i * lda] : A[i + (size_t)j * lda]) *
+                   x[(size_t)j * incx];
+        T &c = y[(size_t)i * incy];
+        c = (T)(alpha * sum) + (beta == 0 ? 0 : beta * c);
+    }
+}
+template <class T>
+static void ger(int m, int n, T alpha, const T *x, int incx, const T *y, int incy, T *A, int lda) {
+    for (int j = 0; j < n; j++)
+        for (int i = 0; i < m; i++)
+            A[i + (size_t)j * lda] += alpha * x[(size_t)i * incx] * y[(size_t)j * incy];
 }
 #define PRODUCTS(T, X)                                                                            \
     API int cublas##X##gemm_v2(void *, int ta, int tb, int m, int n, int k, const T *alpha,       \
                                const T *A, int lda, const T *B, int ldb, const T *beta, T *C,     \
                                int ldc) {                                                         \
-        return gemm(ta, tb, m, n, k, *alpha, A, lda, B, ldb, *beta, C, ldc);                      \
+        T a = *alpha, b = *beta;                                                                  \
+        return run([=] { gemm(ta, tb, m, n, k, a, A, lda, B, ldb, b, C, ldc); });                 \
     }                                                                                             \
     API int cublas##X##gemv_v2(void *, int t, int m, int n, const T *alpha, const T *A, int lda,  \
                                const T *x, int incx, const T *beta, T *y, int incy) {             \
-        for (int i = 0; i < (t ? n : m); i++) {                                                   \
-            double sum = 0;                                                                       \
-            for (int j = 0; j < (t ? m : n); j++)                                                 \
-                sum += (double)(t ? A[j + (size_t)i * lda] : A[i + (size_t)j * lda]) *            \
-                       x[(size_t)j * incx];                                                       \
-            T &c = y[(size_t)i * incy];                                                           \
-            c = (T)(*alpha * sum) + (*beta == 0 ? 0 : *beta * c);                                 \
-        }                                                                                         \
-        return 0;                                                                                 \
+        T a = *alpha, b = *beta;                                                                  \
+        return run([=] { gemv(t, m, n, a, A, lda, x, incx, b, y, incy); });                       \
     }                                                                                             \
     API int cublas##X##ger_v2(void *, int m, int n, const T *alpha, const T *x, int incx,         \
                               const T *y, int incy, T *A, int lda) {                              \
-        for (int j = 0; j < n; j++)                                                               \
-            for (int i = 0; i < m; i++)                                                           \
-                A[i + (size_t)j * lda] += *alpha * x[(size_t)i * incx] * y[(size_t)j * incy];     \
-        return 0;                                                                                 \
+        T a = *alpha;                                                                             \
+        return run([=] { ger(m, n, a, x, incx, y, incy, A, lda); });                              \
     }                                                                                             \
     API int cublas##X##dot_v2(void *, int n, const T *x, int incx, const T *y, int incy, T *r) {  \
         double sum = 0;                                                                           \
@@ -490,9 +635,11 @@ static int gemm(int ta, int tb, int m, int n, int k, T alpha, const T *A, int ld
     API int cublas##X##gemmBatched(void *, int ta, int tb, int m, int n, int k, const T *alpha,   \
                                    const T *A[], int lda, const T *B[], int ldb, const T *beta,   \
                                    T *C[], int ldc, int count) {                                  \
-        for (int i = 0; i < count; i++)                                                           \
-            gemm(ta, tb, m, n, k, *alpha, A[i], lda, B[i], ldb, *beta, C[i], ldc);                \
-        return 0;                                                                                 \
+        T a = *alpha, b = *beta;                                                                  \
+        return run([=] {                                                                          \
+            for (int i = 0; i < count; i++)                                                       \
+                gemm(ta, tb, m, n, k, a, A[i], lda, B[i], ldb, b, C[i], ldc);                     \
+        });                                                                                       \
     }
 PRODUCTS(float, S)
 PRODUCTS(double, D)

@@ -9,7 +9,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 # The emulator's parts, named like the libraries of CUDA 12.9 from PyPI, and flags to build them.
 EMULATED = {"libcuda.so.1": ["-DDRIVER", "-ldl"], "libnvrtc.so.12": ["-DNVRTC"],
-            "libcublas.so.12": ["-DCUBLAS"]}
+            "libcublas.so.12": ["-DCUBLAS", "-ldl"]}
 
 
 def build_library(folder, name, soname, source, *flags):

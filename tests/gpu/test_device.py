@@ -83,6 +83,41 @@ def test_training_agrees_with_the_cpu(device_output, cpu_output):
     assert device_output["errors"] == cpu_output["errors"]
 
 
+def test_recorded_functions_compute_the_same(machine, device_output):
+    found = train(machine, LENET_CAPTURE="0")
+    for name in ("costs", "errors", "params"):
+        assert found[name] == device_output[name]
+
+
+def test_a_step_and_an_evaluation_are_one_launch(machine, tmp_path):
+    """From the third call on: of six steps, and of six minibatches of each set."""
+    if "LD_LIBRARY_PATH" not in machine:
+        pytest.skip("only the emulator counts launches")
+    train(machine, EMULATOR_LOG=str(tmp_path / "log"))
+    lines = (tmp_path / "log").read_text().splitlines()
+    first, *between = [place for place, line in enumerate(lines) if line == "launch a_graph"]
+    assert len(between) == 11
+    # The minibatch's cost, before the next step begins.
+    assert lines[first:first + 3] == ["launch a_graph", "to_host 4", "launch a_graph"]
+
+
+def test_what_changes_between_the_calls_of_a_recorded_function(machine):
+    process = run(machine, os.path.join(HERE, "recorded.py"), flags=",gpuarray.preallocate=-1")
+    calls = read_output(process)
+    for name, rows in calls.items():
+        assert [row[0] for row in rows] == [row[1] for row in rows], name
+    how = {name: [row[2] for row in rows if row[2]] for name, rows in calls.items()}
+    first = ["call_first", "go_through", "record"]
+    for name in ("none", "other_parameters", "a_freed_function"):
+        assert how[name] == first + 9 * ["launch"]
+    assert how["another_array"] == how["a_larger_set"] == (
+        first + 3 * ["launch"] + ["record"] + 5 * ["launch"])
+    # A graph for the new rate, once it is sure that the old one does not return.
+    assert how["another_rate"] == first + 6 * ["launch"] + ["record"] + 2 * ["launch"]
+    assert how["another_thread"] == ["call_first"] + 11 * ["go_through"]
+    assert how["a_count"] == 12 * ["theano"]
+
+
 def test_a_layer_and_its_gradients_over_random_shapes(machine):
     script = os.path.join(HERE, "random_shapes.py")
     n = 4 if "LD_LIBRARY_PATH" in machine else 30  # the emulator's compiler is slow
@@ -128,25 +163,46 @@ def compiled_kernels(request, tmp_path_factory):
     nvrtc, which = request.param
     capability = which(c for c in libraries.list_capabilities(nvrtc) if c < (10, 0) or OWN_PYGPU)
     folder = tmp_path_factory.mktemp("compiled")
+    return (nvrtc.version, capability, *compile_kernels(nvrtc, capability, folder))
+
+
+def compile_kernels(nvrtc, capability, folder):
+    """(names of the kernels, files of PTX) of a training, compiled for a compute capability."""
     log, ptx = folder / "log", folder / "ptx"
     ptx.mkdir()
     process = run_python(
         os.path.join(HERE, "small_lenet.py"),
         LD_LIBRARY_PATH=build_emulator(folder, nvrtc), EMULATOR_LOG=str(log),
         EMULATOR_DRIVER="{}0{}0".format(*nvrtc.version), EMULATOR_PTX=str(ptx),
-        EMULATOR_CAPABILITY="{}{}".format(*capability), HOME=str(folder),
-        THEANO_FLAGS="device=gpu,force_device=True,floatX=float32")
+        EMULATOR_CAPABILITY="{}{}".format(*capability), HOME=str(folder.parent),
+        THEANO_FLAGS=f"device=gpu,force_device=True,floatX=float32,gpuarray.cache_path={folder}")
     assert read_output(process)["device"] == "cuda"
     launched = {line.split()[1] for line in log.read_text().splitlines()
                 if line.startswith("launch")}
-    return nvrtc.version, capability, launched, sorted(ptx.iterdir())
+    return launched, sorted(ptx.iterdir())
 
 
 def test_nvrtc_compiles_every_kernel_of_a_training(compiled_kernels):
     _, capability, launched, files = compiled_kernels
-    assert {"image_columns", "column_images", "max_pool2d_kernel"} <= launched
+    check_kernels(capability, launched, files)
+
+
+def check_kernels(capability, launched, files):
+    assert {"image_columns", "column_images", "max_pool2d_kernel", "row_argmax"} <= launched
     for file in files:
         assert ".target sm_{}{}".format(*capability) in file.read_text()
+
+
+@pytest.mark.campaign
+@pytest.mark.skipif(not OWN_PYGPU, reason="the package pygpu is not our own build")
+@pytest.mark.parametrize("nvrtc", NVRTC, ids=lambda nvrtc: format_version(nvrtc.version))
+def test_nvrtc_compiles_every_kernel_for_every_blackwell(nvrtc, tmp_path):
+    capabilities = sorted(c for c in libraries.list_capabilities(nvrtc) if c >= (10, 0))
+    assert capabilities[0] == (10, 0) and capabilities[-1] == (12, 1)
+    for number, capability in enumerate(capabilities):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        check_kernels(capability, *compile_kernels(nvrtc, capability, folder))
 
 
 @pytest.mark.skipif(not PTXAS, reason="no ptxas of CUDA is installed")
