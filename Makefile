@@ -1,6 +1,8 @@
 # make train [ARGS="..."]   train LeNet-5 on MNIST; everything needed is set up first
 # make test                 run the whole test suite, likewise
 # make notebook             open docs/tutorial.md as a notebook, likewise
+# make gpu [SOURCE=FILE]    set up what an NVIDIA GPU needs, and say what is missing; FILE is
+#                           libgpuarray's archive, which is downloaded without
 # make clean                remove the virtual environment
 
 VENV := .venv
@@ -39,6 +41,13 @@ notebook: $(VENV)/installed docs/tutorial.ipynb
 	@$(VENV_PYTHON) -m pip install --quiet --editable '.[notebook]'
 	@$(VENV_PYTHON) -m jupyterlab docs/tutorial.ipynb
 
+gpu: $(VENV)/installed
+	@echo "installing CUDA's compiler and BLAS into $(VENV) (several minutes, once)"
+	@$(VENV_PYTHON) -m pip install --quiet --editable '.[gpu]'
+	@$(VENV_PYTHON) -c 'import pygpu' 2>/dev/null || \
+	  PYTHON=$(VENV_PYTHON) scripts/build_pygpu.sh $(SOURCE)
+	@$(VENV_PYTHON) scripts/check_gpu.py || :  # its last line says what to type next
+
 # One that is there may have its reader's changes in it.
 docs/tutorial.ipynb: | $(VENV)/installed
 	@$(VENV_PYTHON) scripts/make_notebook.py
@@ -69,4 +78,4 @@ $(VENV_PYTHON):
 	missing,$(call debian-name,$(PYTHON))-venv))
 	@$(PYTHON) -m venv $(VENV)
 
-.PHONY: train test notebook clean
+.PHONY: train test notebook gpu clean

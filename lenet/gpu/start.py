@@ -43,7 +43,8 @@ def find_device(driver, device):
     limited = "" if visible is None else f" (of CUDA_VISIBLE_DEVICES={visible})"
     if not driver.devices:
         raise CudaError(f"the NVIDIA driver finds no GPU{limited}",
-                        "unset CUDA_VISIBLE_DEVICES" if limited else "nvidia-smi")
+                        "unset CUDA_VISIBLE_DEVICES" if limited else
+                        "nvidia-smi  # no NVIDIA GPU was found")
     if int(number or 0) >= len(driver.devices):
         raise CudaError(f"this machine has {len(driver.devices)} NVIDIA GPU(s), numbered from 0"
                         f"{limited}", "THEANO_FLAGS=device=gpu0")

@@ -90,7 +90,8 @@ def sort_nodes(fgraph, nodes, updates):
     kinds = {}
     for node in nodes:
         kinds[node] = find_kind(node, {kinds[v.owner] for v in node.inputs if v.owner}, updates)
-    if None in kinds.values() or any(not is_on_device(v) and v.ndim for v in fgraph.inputs):
+    if None in kinds.values() or any(not is_on_device(v) and getattr(v.type, "ndim", 1)
+                                     for v in fgraph.inputs):
         return None
     made_by = {v: kinds.get(v.owner) for v in fgraph.outputs}
     if any(kind != (DEVICE if v in updates.values() else AFTER) for v, kind in made_by.items()):
@@ -108,7 +109,7 @@ def find_kind(node, sources, updates):
     if isinstance(node.op, basic_ops.HostFromGpu) or AFTER in sources:
         return None if on_device or not isinstance(
             node.op, ON_HOST + (basic_ops.HostFromGpu,)) else AFTER
-    if DEVICE not in sources:
+    if sources <= {BEFORE}:
         if isinstance(node.op, GpuSubtensor) and node.inputs[0] not in updates:
             return BEFORE
         if isinstance(node.op, basic_ops.GpuFromHost):

@@ -485,6 +485,10 @@ template <class T, class U> static T atomicExch(T *p, U v) { T old = *p; *p = v;
 #define atom_xchg_fg(a, b) atomicExch(a, b)
 #define atom_xchg_dg(a, b) atomicExch(a, b)
 #define atom_xchg_eg(a, b) atomicExch(a, b)
+#define atom_xchg_Lg(a, b) atomicExch(a, b)
+static inline ga_half atom_add_eg(ga_half *p, ga_half v) {
+    return atomicExch(p, ga_float2half(ga_half2float(*p) + ga_half2float(v)));
+}
 template <class A, class B, class = typename std::enable_if<!std::is_same<A, B>::value>::type>
 static auto max(A a, B b) { return a > b ? a : b; }
 #define atom_add_fg(a, b) atomicAdd(a, b)

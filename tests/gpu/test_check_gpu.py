@@ -23,7 +23,7 @@ def test_a_setting_that_insists_on_a_gpu(emulator, tmp_path):
                          LD_LIBRARY_PATH=emulator,
                          THEANO_FLAGS="device=gpu,init_gpu_device=cuda,force_device=True")
     assert process.returncode == 1 and process.stderr == ""
-    assert process.stdout.splitlines()[-1] == "next: nvidia-smi"
+    assert process.stdout.splitlines()[-1] == "next: nvidia-smi  # no NVIDIA GPU was found"
 
 
 def test_a_driver_without_a_device(emulator, tmp_path):
@@ -33,4 +33,4 @@ def test_a_driver_without_a_device(emulator, tmp_path):
     lines = process.stdout.splitlines()
     assert lines[0].split() == ["driver", "supports", "CUDA", "12.9", f"({emulator}/libcuda.so.1)"]
     assert lines[1].split(None, 1) == ["device", "MISSING: the NVIDIA driver finds no GPU"]
-    assert lines[-1] == "next: nvidia-smi"
+    assert lines[-1] == "next: nvidia-smi  # no NVIDIA GPU was found"

@@ -317,6 +317,26 @@ def test_the_gradient_of_pooling_by_sums(machine, rng):
     numpy.testing.assert_allclose(found, numpy.kron(gradient, numpy.ones((2, 3))), rtol=TOLERANCE)
 
 
+LARGEST_OF_ROWS = """
+import lenet, json, sys, numpy, theano, theano.tensor as T
+x = T.matrix()
+f = theano.function([x], T.argmax(x, axis=1))
+assert "GpuRowArgmax" in {type(node.op).__name__ for node in f.maker.fgraph.toposort()}
+print(json.dumps([f(numpy.array(x, "float32").reshape(-1, n)).tolist()
+                  for n, x in json.loads(sys.argv[1])]))
+"""
+
+
+def test_the_largest_of_each_row(machine, rng):
+    nan = float("nan")
+    matrices = [[[1, 3, 3], [nan, 9, nan], [9, nan, nan], [-1, -2, -1]],
+                rng.randint(0, 5, (300, 7)), rng.rand(5, 1), rng.rand(0, 4)]
+    matrices = [numpy.array(x, "float32") for x in matrices]
+    values = json.dumps([[x.shape[1], x.tolist()] for x in matrices])
+    found = read_output(run(machine, "-c", LARGEST_OF_ROWS, values))
+    assert found == [x.argmax(axis=1).tolist() for x in matrices]
+
+
 TOO_MANY = """
 import lenet, numpy, theano, theano.tensor as T
 from theano.tensor.nnet import conv2d

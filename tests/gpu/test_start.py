@@ -198,7 +198,7 @@ def test_ready(full_machine, emulator, capsys):
 @pytest.mark.parametrize("variable, value, words, command", [
     ("EMULATOR_DRIVER", "12040", "driver supports CUDA 12.4",
      "next: pip install 'nvidia-cuda-nvrtc-cu12<12.5' 'nvidia-cublas-cu12<12.5'"),
-    ("EMULATOR_DEVICES", "0", "finds no GPU", "next: nvidia-smi"),
+    ("EMULATOR_DEVICES", "0", "finds no GPU", "next: nvidia-smi  # no NVIDIA GPU was found"),
     ("EMULATOR_CAPABILITY", "35", "compute capability 3.5",
      "next: pip install 'nvidia-cuda-nvrtc-cu12<12.10' 'nvidia-cublas-cu12<12.10'"),
     ("EMULATOR_HOST_PAGES", "1", "may not wait for copies", "next: scripts/build_pygpu.sh"),
