@@ -70,7 +70,7 @@ def give_names(driver, cuda, cache, compiler):
 def find_pygpu():
     """The module pygpu, imported."""
     spec = importlib.util.find_spec("pygpu")
-    if spec is None:
+    if spec is None or spec.origin is None:  # None: a folder without files
         raise CudaError("the package pygpu is not installed", BUILD)
     folder = os.path.dirname(spec.origin)
     built = sorted(os.path.basename(f) for f in

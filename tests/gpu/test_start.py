@@ -117,6 +117,7 @@ def test_pygpu_of_another_python(tmp_path, monkeypatch):
     ("raise ImportError('libgpuarray.so.3: cannot open shared object file')",
      "libgpuarray.so.3: cannot open", "scripts/build_pygpu.sh"),
     ("raise ImportError('no', name='mako')", "no", "pip install mako"),
+    ("from . import gpuarray", "cannot import name 'gpuarray'", "scripts/build_pygpu.sh"),
     ("import sys; print('a page of NumPy', file=sys.stderr); raise ImportError("
      "'numpy.core.multiarray failed to import')",
      f"is built for another NumPy than {numpy.__version__}", "scripts/build_pygpu.sh"),
@@ -130,6 +131,14 @@ def test_pygpu_that_does_not_import(tmp_path, monkeypatch, capsys, code, words, 
     assert words in str(error.value) and "\n" not in str(error.value)
     assert error.value.command == command
     assert capsys.readouterr().err == ""
+
+
+def test_a_folder_that_was_to_hold_pygpu(tmp_path, monkeypatch):
+    (tmp_path / "pygpu").mkdir()
+    monkeypatch.setattr("sys.path", [str(tmp_path)])
+    monkeypatch.delitem(start.sys.modules, "pygpu", raising=False)
+    with pytest.raises(CudaError, match="pygpu is not installed"):
+        start.find_pygpu()
 
 
 def test_no_pygpu(monkeypatch):
