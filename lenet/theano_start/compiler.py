@@ -28,7 +28,7 @@ def check(user):
     """
     compiler = user.get("cxx")
     if compiler == "":
-        say("cxx is empty: Theano interprets graphs, slowly, and fails at convolutions")
+        say("cxx is empty: Theano interprets graphs, slowly")
         return
     if compiler is None and not find_compiler():
         raise SetupError("no C++ compiler found; install one: sudo apt-get install g++")

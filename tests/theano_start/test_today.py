@@ -11,6 +11,7 @@ import theano.tensor as T
 from conftest import run_python
 from theano.tensor.extra_ops import Unique
 from theano.tensor.shared_randomstreams import RandomStreams
+from theano.tensor.signal.pool import pool_2d
 from theano_start import dtype_table
 
 from lenet.theano_start.today import generated, python, view
@@ -267,6 +268,40 @@ def test_convolutions_that_are_not_optimised(function, size, border_mode, rng):
     found = theano.function([], y, mode=theano.Mode("py", None))()
     numpy.testing.assert_allclose(found, convolve(x, w, border_mode == "full"), rtol=1e-4,
                                   atol=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["FAST_COMPILE", "DebugMode", theano.compile.FAST_COMPILE])
+def test_convolutions_in_other_modes(mode, rng):
+    x, w = rng.randn(2, 3, 6, 5), rng.randn(4, 3, 2, 3)
+    images, filters = (theano.shared(a.astype(FLOATX)) for a in (x, w))
+    y = T.nnet.conv2d(images, filters)
+    found, slopes = theano.function([], [y, T.grad(y.sum(), filters)], mode=mode)()
+    numpy.testing.assert_allclose(found, convolve(x, w, False), rtol=1e-4, atol=1e-5)
+    # A number of a filter meets the numbers of the images at each of 5 x 3 places.
+    sums = [[x[:, :, i:i + 5, j:j + 3].sum(axis=(0, 2, 3)) for j in (2, 1, 0)] for i in (1, 0)]
+    expected = numpy.broadcast_to(numpy.transpose(sums, (2, 0, 1)), w.shape)
+    numpy.testing.assert_allclose(slopes, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_values_for_tests_of_a_convolution(rng, monkeypatch):
+    monkeypatch.setattr(theano.config, "compute_test_value", "raise")
+    x = T.tensor4()
+    x.tag.test_value = rng.randn(1, 1, 4, 4).astype(FLOATX)
+    y = T.nnet.conv2d(x, theano.shared(numpy.ones((1, 1, 4, 4), FLOATX)))
+    assert y.tag.test_value.ravel() == pytest.approx(x.tag.test_value.sum(), rel=1e-5)
+
+
+@pytest.mark.parametrize("pad", [(0, 0), (1, 0)])
+def test_pooling_in_python(pad, rng):
+    x = rng.randn(2, 3, 4, 6)
+    images = theano.shared(x)
+    padded = numpy.pad(x, [(0, 0), (0, 0)] + [(n, n) for n in pad], constant_values=-numpy.inf)
+    windows = padded.reshape(2, 3, padded.shape[2] // 2, 2, padded.shape[3] // 3, 3)
+    y = pool_2d(images, (2, 3), ignore_border=True, pad=pad)
+    found, slopes = theano.function([], [y, T.grad(y.sum(), images)], mode="FAST_COMPILE")()
+    assert type(found) is type(slopes) is numpy.ndarray
+    numpy.testing.assert_array_equal(found, windows.max(axis=(3, 5)))
+    numpy.testing.assert_array_equal(slopes, numpy.isin(x, found).astype(float))
 
 
 def test_a_correlation_that_is_not_optimised(rng):

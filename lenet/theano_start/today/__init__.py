@@ -37,4 +37,4 @@ def apply():
     scipy_parts.show()
     scan.refuse_old_cython()
     view.install(numpy_names.MENDS + dtypes.MENDS + generated.MENDS + gpu_pool.MENDS
-                 + old_interface.MENDS)
+                 + old_interface.MENDS + scipy_parts.MENDS)

@@ -72,6 +72,25 @@ def index_with_lists(sort):
     sort._topk_py_impl = _topk_py_impl
 
 
+def pool_with_lists(pool):
+    """tensor/signal/pool.py:574 and 2179: lists of slices, of an image or of its copy with a border
+    (545 and 2150)."""
+
+    def give_old_arrays(perform):
+        def perform_with_old_arrays(op, node, inputs, outputs, *params):
+            perform(op, node, [x.view(OldArray) for x in inputs], outputs, *params)
+            for storage in outputs:
+                storage[0] = numpy.asarray(storage[0])
+
+        return perform_with_old_arrays
+
+    pool.np = copy_module(pool.np, zeros=lambda *shape, **others: numpy.zeros(
+        *shape, **others).view(OldArray))
+    for op in (pool.Pool, pool.MaxPoolGrad, pool.AveragePoolGrad,
+               pool.DownsampleFactorMaxGradGrad, pool.MaxPoolRop):
+        op.perform = give_old_arrays(op.perform)
+
+
 def copy_state(raw_random):
     """raw_random.py:258: a copy of a generator, which since NumPy 2 shares the original's state."""
     raw_random.copy = copy.deepcopy
@@ -109,6 +128,7 @@ def copy_if_necessary(type):
 
 MENDS = [
     Mend("theano.tensor.sort", index_with_lists, numpy=(1, 23)),
+    Mend("theano.tensor.signal.pool", pool_with_lists, numpy=(1, 23)),
     Mend("theano.tensor.blas", accept_empty_matrices, numpy=(1, 23)),
     Mend("theano.tensor.raw_random", copy_state, numpy=(2, 0)),
     Mend("theano.tensor.extra_ops", flatten_inverse, numpy=(2, 0)),
