@@ -30,7 +30,7 @@ def programs():
 @pytest.fixture
 def model(tmp_path):
     """The path of a model file that has a folder to itself."""
-    network = LeNet5(numpy.random.RandomState(0), T.matrix("x"), nkerns=(4, 6), n_hidden=10)
+    network = LeNet5(numpy.random.RandomState(0), T.matrix("x"), nkerns=(2, 3), n_hidden=10)
     path = str(tmp_path / "written.safetensors")
     networks.save_model(path, network, [str(i) for i in range(10)], (1, 28, 28), "digit")
     (tmp_path / "elsewhere").mkdir()

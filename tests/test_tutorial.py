@@ -39,7 +39,7 @@ def test_the_blocks_are_evaluate_lenet5(tmp_path, mnist_arrays, capsys):
     # Whole minibatches, since the page leaves out a last one that is not full.
     dataset = write_dataset(tmp_path / "small.pkl.gz", [
         (x[:n], y[:n]) for (x, y), n in zip(mnist_arrays, (250, 100, 100))])
-    settings = {"n_epochs": 2, "batch_size": 50, "nkerns": (4, 6), "dataset": dataset,
+    settings = {"n_epochs": 2, "batch_size": 50, "nkerns": (2, 3), "dataset": dataset,
                 "learning_rate": 0.1}
     (first, _), *others = read_blocks()
     program, printed = {}, ""

@@ -12,7 +12,7 @@ from lenet.reports.summary import build_by_name, measure_fields
 
 pytest.importorskip("tornado", reason="tornado is not installed")
 
-SMALL = {"nkerns": (3, 4), "n_hidden": 6}
+SMALL = {"nkerns": (2, 3), "n_hidden": 6}
 
 NETWORKS = [
     ("LogisticRegression", (1, 28, 28), {}), ("LogisticRegression", (3, 9, 7), {}),

@@ -88,7 +88,7 @@ def test_a_training_is_watched_to_its_second_epoch(browser, trained_run, tmp_pat
     _, dataset = trained_run
     run = str(tmp_path / "run")
     train = [sys.executable, os.path.join(REPOSITORY, "scripts", "convolutional_mlp.py"),
-             "--dataset", dataset, "--nkerns", "4", "6", "--n-hidden", "20", "--batch-size", "50"]
+             "--dataset", dataset, "--nkerns", "2", "3", "--n-hidden", "20", "--batch-size", "50"]
     subprocess.run([*train, "--n-epochs", "1", "--output", run], env=environment(), check=True,
                    capture_output=True)
     with serve_page(run) as (address, _):

@@ -19,7 +19,7 @@ import multiprocessing, os, signal, sys, threading
 import lenet, numpy, theano, theano.tensor as T
 from lenet.convolutional_mlp import LeNet5
 x, y = T.matrix("x"), T.ivector("y")
-model = LeNet5(numpy.random.RandomState(0), x, nkerns=(4, 6), n_hidden=20)
+model = LeNet5(numpy.random.RandomState(0), x, nkerns=(2, 3), n_hidden=20)
 rng = numpy.random.RandomState(1)
 images = rng.uniform(size=(400, 784)).astype("float32")
 labels = rng.randint(0, 10, 400).astype("int32")
