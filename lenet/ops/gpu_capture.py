@@ -51,6 +51,7 @@ ON_DEVICE = (GpuElemwise, GpuDimShuffle, GpuCAReduceCuda, GpuColumns, GpuRowArgm
              nnet.GpuCrossentropySoftmax1HotWithBiasDx)
 BEFORE, SENT, DEVICE, AFTER = KINDS = ("before", "sent", "device", "after")
 MOST_MISSES = 3  # calls in turn that the graph does not fit, until another is recorded
+MOST_TRIES = 3  # to record in turn that no launch follows, until it is left to Theano
 
 
 def register():
@@ -143,6 +144,7 @@ class RecordedVM:
         self.numbers = [storage_map[v] for v in fgraph.inputs if not is_on_device(v)]
         self.inputs = [v for v in fgraph.inputs if is_on_device(v)]
         self.next, self.graph, self.kept, self.failed = self.call_first, None, {}, None
+        self.tries = 0
 
     def __getattr__(self, name):
         return getattr(self.vm, name)
@@ -178,6 +180,7 @@ class RecordedVM:
 
     def call_theano(self, **others):
         """As Theano does it, away from what is kept."""
+        self.failed = None
         self.clear(self.results)
         return self.vm(**others)
 
@@ -193,6 +196,10 @@ class RecordedVM:
     def go_through(self):
         """Node by node, without recording; every array stays where it is."""
         if threading.active_count() > 1:  # what they do would be recorded, too
+            return self.call_theano()
+        self.tries += 1
+        if self.tries > MOST_TRIES:  # a rate that changes at each call, say
+            self.leave_it_to_theano()
             return self.call_theano()
         self.clear(self.results)
         self.run(BEFORE)
@@ -267,7 +274,7 @@ class RecordedVM:
         except GraphError:
             self.leave_it_to_theano()
             return self.call_theano()
-        self.misses = 0
+        self.misses = self.tries = 0
         self.put(self.noted, map(copy.copy, noted))
         self.put(self.fetched, map(self.kept.get, self.fetched))
         self.run(AFTER)

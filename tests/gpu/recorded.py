@@ -35,8 +35,7 @@ class Step:
 
     def call(self, index):
         """(by the device, by NumPy) and how"""
-        vm = self.function.fn
-        how = vm.next.__name__ if hasattr(vm, "next") else "theano"
+        how = getattr(getattr(self.function.fn, "next", None), "__name__", "theano")
         found = self.function(index)
         x = self.rows[index * BATCH:(index + 1) * BATCH]
         expected = (x * self.w).sum()
@@ -64,6 +63,17 @@ def none(step):
 def another_rate(step):
     step.rate = 2
     step.shared_rate.set_value(numpy.float32(2))
+
+
+def a_rate_for_each_call(step):
+    call = step.call
+
+    def call_with_another_rate(index):
+        step.rate += 1
+        step.shared_rate.set_value(numpy.float32(step.rate))
+        return call(index)
+
+    step.call = call_with_another_rate
 
 
 def other_parameters(step):
@@ -99,8 +109,8 @@ def another_thread(step):
 
 def main():
     found = {change.__name__: run(change, at) for change, at in [
-        (none, 0), (another_rate, 5), (other_parameters, 5), (another_array, 5), (a_larger_set, 5),
-        (a_freed_function, 5), (another_thread, 0)]}
+        (none, 0), (another_rate, 5), (a_rate_for_each_call, 0), (other_parameters, 5),
+        (another_array, 5), (a_larger_set, 5), (a_freed_function, 5), (another_thread, 0)]}
     count = theano.shared(0)  # on the host
     found["a_count"] = run(another_rate, 5, Step([(count, count + 1)])) + [
         [int(count.get_value()), 12, ""]]

@@ -114,6 +114,7 @@ def test_what_changes_between_the_calls_of_a_recorded_function(machine):
         first + 3 * ["launch"] + ["record"] + 5 * ["launch"])
     # A graph for the new rate, once it is sure that the old one does not return.
     assert how["another_rate"] == first + 6 * ["launch"] + ["record"] + 2 * ["launch"]
+    assert how["a_rate_for_each_call"] == first + 2 * ["record"] + 7 * ["theano"]
     assert how["another_thread"] == ["call_first"] + 11 * ["go_through"]
     assert how["a_count"] == 12 * ["theano"]
 
