@@ -166,7 +166,7 @@ def train(pipe, options):
         status = "stopped"
     except (UsageError, DataError, TrainingError, MemoryError) as error:
         status = f"ended: {error}"
-    except (EOFError, BrokenPipeError):  # the page has ended
+    except (EOFError, ConnectionError):  # the page has ended
         return
     with contextlib.suppress(OSError):
         pipe.send(("state", {"status": status}))

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import json
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -19,7 +20,7 @@ from test_server import connect, draw_seven, is_answer, pack_drawing, receive_un
 from lenet.convolutional_mlp import evaluate_lenet5
 from lenet.networks import parameters
 from lenet.page.eye import load_eye
-from lenet.page.trainer import DEFAULTS, Training
+from lenet.page.trainer import DEFAULTS, Reporter, Training, train
 from lenet.page.watcher import Watcher
 from lenet.predict.predictor import Predictor
 from lenet.runs.log import read_log
@@ -131,6 +132,26 @@ def test_the_options_are_the_tutorials_but_a_class_can_wait():
     assert (DEFAULTS["first_filters"], DEFAULTS["second_filters"]) == tutorials["nkerns"]
     assert DEFAULTS["batch_size"] == tutorials["batch_size"]
     assert DEFAULTS["n_epochs"] <= 10
+
+
+@pytest.mark.parametrize("has_read", [True, False])
+def test_a_training_ends_with_its_page(monkeypatch, has_read):
+    pipe, other_end = multiprocessing.Pipe()
+    if not has_read:  # what the page has not read makes the end of the pipe an error
+        pipe.send("news")
+    other_end.close()
+    steps = []
+
+    def evaluate(observers):
+        assert isinstance(observers[0], Reporter)
+        steps.append("begun")
+        observers[0].minibatch_begins(0)
+        steps.append("done")
+
+    monkeypatch.setattr("lenet.convolutional_mlp.evaluate_lenet5", evaluate)
+    monkeypatch.setattr("signal.signal", lambda *arguments: None)
+    train(pipe, {})
+    assert steps == ["begun"]
 
 
 def test_a_training_from_the_page(browser, trained_run):  # noqa: F811
