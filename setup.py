@@ -1,13 +1,43 @@
+import os
+
 from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
+# What Python executes when it starts (lenet-theano.pth): `import theano` is to start Theano in
+# programs that do not import lenet as well. Until then nothing is imported.
+AT_START = """
+if os.environ.get("LENET_THEANO") != "0":
+    class TheanoFinder:
+        @classmethod
+        def find_spec(cls, name, path=None, target=None):
+            if name == "theano":
+                import sys
+                sys.meta_path.remove(cls)
+                try:
+                    from lenet.finder import find_theano
+                except ImportError:
+                    return None
+                return find_theano()
 
-class BuildWithoutBenchmarks(build_py):
-    """Leaves out the scripts for those who have a clone."""
+    sys.meta_path.insert(0, TheanoFinder)
+"""
+
+
+class Build(build_py):
+    """Adds the .pth file, and leaves out the scripts for those who have a clone."""
 
     def find_package_modules(self, package, package_dir):
         return [module for module in super().find_package_modules(package, package_dir)
                 if module[1] not in ("benchmark", "make_notebook")]
+
+    def run(self):
+        super().run()
+        # An editable wheel takes what lies in install_lib, an ordinary one what lies in build_lib.
+        editable = getattr(self, "editable_mode", False)
+        folder = self.get_finalized_command("install").install_lib if editable else self.build_lib
+        os.makedirs(folder, exist_ok=True)
+        with open(os.path.join(folder, "lenet-theano.pth"), "w") as file:
+            file.write(f"import os, sys; exec({AT_START!r})\n")
 
 
 # What scripts/build_pygpu.sh builds pygpu with, and what pygpu imports.
@@ -21,7 +51,7 @@ setup(
     long_description_content_type="text/markdown",
     license="BSD-3-Clause",
     python_requires=">=3.8",
-    cmdclass={"build_py": BuildWithoutBenchmarks},
+    cmdclass={"build_py": Build},
     # Installed, lenet_theano/ holds what lies beside lenet/ in the clone.
     packages=find_packages(include=["lenet", "lenet.*"])
     + ["lenet_theano.data", "lenet_theano.scripts"],

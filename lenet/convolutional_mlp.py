@@ -11,7 +11,7 @@ document recognition", Proceedings of the IEEE 86(11):2278-2324, 1998; the deepl
 tutorial, "Convolutional neural networks (LeNet)".
 """
 
-import lenet  # noqa: F401  (first: it starts Theano)
+import lenet  # noqa: F401  (first: Theano starts with its settings)
 
 # isort: split
 import numbers

@@ -13,7 +13,7 @@ recognition", Proceedings of the IEEE 86(11):2278-2324, 1998, sections II.B, II.
 appendix A.
 """
 
-import lenet  # noqa: F401  (first: it starts Theano)
+import lenet  # noqa: F401  (first: Theano starts with its settings)
 
 # isort: split
 import math

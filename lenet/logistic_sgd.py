@@ -8,7 +8,7 @@ probabilities:
 Source: the deeplearning.net tutorial, "Classifying MNIST digits using logistic regression".
 """
 
-import lenet  # noqa: F401  (first: it starts Theano)
+import lenet  # noqa: F401  (first: Theano starts with its settings)
 
 # isort: split
 import numpy

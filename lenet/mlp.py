@@ -3,7 +3,7 @@
 Source: the deeplearning.net tutorial, "Multilayer perceptron".
 """
 
-import lenet  # noqa: F401  (first: it starts Theano)
+import lenet  # noqa: F401  (first: Theano starts with its settings)
 
 # isort: split
 import math

@@ -13,7 +13,7 @@ N. Srivastava et al., "Dropout: a simple way to prevent neural networks from ove
 15:1929-1958, 2014.
 """
 
-import lenet  # noqa: F401  (first: it starts Theano)
+import lenet  # noqa: F401  (first: Theano starts with its settings)
 
 # isort: split
 import math

@@ -5,7 +5,7 @@ normalization return maps of shape (batch size, maps, (height - rows) // stride 
 (width - columns) // stride columns + 1): windows that extend beyond a map are ignored.
 """
 
-import lenet  # noqa: F401  (first: it starts Theano)
+import lenet  # noqa: F401  (first: Theano starts with its settings)
 
 # isort: split
 import numpy

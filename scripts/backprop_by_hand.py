@@ -6,7 +6,7 @@ convolution, max-pooling, tanh, and a softmax with the negative log-likelihood. 
 one example.
 """
 
-import lenet  # noqa: F401  (first: it starts Theano with settings that work)
+import lenet  # noqa: F401  (first: Theano starts with its settings)
 
 # isort: split
 import numpy

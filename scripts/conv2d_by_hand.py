@@ -1,6 +1,6 @@
 """Work a convolution by hand, small enough for a pencil: two channels, two tiny filters."""
 
-import lenet  # noqa: F401  (first: it starts Theano with settings that work)
+import lenet  # noqa: F401  (first: Theano starts with its settings)
 
 # isort: split
 import numpy

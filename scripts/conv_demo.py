@@ -1,6 +1,6 @@
 """Convolve a photograph with two random 9 x 9 filters, as at the start of the LeNet tutorial."""
 
-import lenet  # noqa: F401  (first: it starts Theano with settings that work)
+import lenet  # noqa: F401  (first: Theano starts with its settings)
 
 # isort: split
 import numpy

@@ -1,6 +1,6 @@
 """Average a unit over all 16 dropout masks of its inputs: scaled inputs give the same sum."""
 
-import lenet  # noqa: F401  (first: it starts Theano with settings that work)
+import lenet  # noqa: F401  (first: Theano starts with its settings)
 
 # isort: split
 import itertools

@@ -1,6 +1,6 @@
 """Find which pixels a unit sees: T.grad is zero everywhere else. The field grows: 3, 5, 7, 9."""
 
-import lenet  # noqa: F401  (first: it starts Theano with settings that work)
+import lenet  # noqa: F401  (first: Theano starts with its settings)
 
 # isort: split
 import numpy

@@ -1,6 +1,6 @@
 """Filter a digit with edge and Gaussian kernels, and with random and learned ones beside them."""
 
-import lenet  # noqa: F401  (first: it starts Theano with settings that work)
+import lenet  # noqa: F401  (first: Theano starts with its settings)
 
 # isort: split
 import numpy

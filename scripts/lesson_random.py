@@ -1,6 +1,6 @@
 """See in what sense random filters are edge detectors: without their sum, flat places are 0."""
 
-import lenet  # noqa: F401  (first: it starts Theano with settings that work)
+import lenet  # noqa: F401  (first: Theano starts with its settings)
 
 # isort: split
 import itertools

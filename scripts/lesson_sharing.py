@@ -1,6 +1,6 @@
 """Give a filter weights of its own at each place: the shared gradient is the sum of theirs."""
 
-import lenet  # noqa: F401  (first: it starts Theano with settings that work)
+import lenet  # noqa: F401  (first: Theano starts with its settings)
 
 # isort: split
 import numpy

@@ -1,6 +1,6 @@
 """Count the shifts by one pixel that max-pooling does not see: 3 of 8, and up to 8 of 8."""
 
-import lenet  # noqa: F401  (first: it starts Theano with settings that work)
+import lenet  # noqa: F401  (first: Theano starts with its settings)
 
 # isort: split
 import itertools

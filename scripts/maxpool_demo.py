@@ -1,6 +1,6 @@
 """Max-pool 5 x 5 numbers, ignoring the border and keeping it, as in the LeNet tutorial."""
 
-import lenet  # noqa: F401  (first: it starts Theano with settings that work)
+import lenet  # noqa: F401  (first: Theano starts with its settings)
 
 # isort: split
 import numpy

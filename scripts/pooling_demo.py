@@ -1,6 +1,6 @@
 """Apply every kind of pooling to the same 4 x 4 numbers and, as a picture, to a digit."""
 
-import lenet  # noqa: F401  (first: it starts Theano with settings that work)
+import lenet  # noqa: F401  (first: Theano starts with its settings)
 
 # isort: split
 import numpy

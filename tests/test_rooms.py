@@ -24,6 +24,7 @@ ROOMS = (
     ("training",),
     ("figures", "images"),
     ("data",),
+    ("finder",),
     ("ops",),
     ("theano_start",),
     ("gpu",),

@@ -39,6 +39,4 @@ def main():
 
 
 if __name__ == "__main__":
-    import lenet  # noqa: F401  (starts Theano on the device that THEANO_FLAGS names)
-
     main()

@@ -22,16 +22,16 @@ BLAS_THREAD_FUNCTIONS = ("openblas_get_num_threads", "openblas_set_num_threads")
 
 
 def check(user):
-    """Refuse what would make Theano fall back to interpreting graphs in Python.
+    """Refuse a compiler that cannot work.
 
-    A user who sets ``cxx=`` wants just that, and is told what it means.
+    A user who sets ``cxx=`` wants graphs to be interpreted, and is told what it means.
     """
     compiler = user.get("cxx")
     if compiler == "":
         say("cxx is empty: Theano interprets graphs, slowly")
         return
     if compiler is None and not find_compiler():
-        raise SetupError("no C++ compiler found; install one: sudo apt-get install g++")
+        return  # Theano warns, and interprets graphs
     if compiler is not None and not shutil.which(compiler):
         raise SetupError(f"cxx={compiler}: no such compiler; leave the setting out for g++")
     flags = user.get("gcc.cxxflags")
@@ -42,6 +42,12 @@ def check(user):
         major, minor = sys.version_info[:2]
         raise SetupError(f"Python's C headers are missing ({header}); install them: "
                          f"sudo apt-get install python{major}.{minor}-dev")
+
+
+def require(user):
+    """Refuse to interpret graphs where the user has not asked for that."""
+    if user.get("cxx") is None and not find_compiler():
+        raise SetupError("no C++ compiler found; install one: sudo apt-get install g++")
 
 
 def check_flags(compiler, flags):

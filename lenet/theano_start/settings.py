@@ -69,13 +69,6 @@ class UserSettings:
             f"{key}={shlex.quote(text)}" for key, text in self.flags.items())
 
 
-def check_floats(user):
-    """Refuse a type of numbers that Theano cannot train with."""
-    name = user.get("floatX")
-    if name not in (None, "float32", "float64"):
-        raise SetupError(f"floatX={name}; expected float32 or float64")
-
-
 def list_user_files():
     """The user's ``.theanorc`` files, in Theano's order."""
     names = os.environ.get("THEANORC", os.path.join("~", ".theanorc"))
@@ -85,7 +78,6 @@ def list_user_files():
 def default_settings():
     """Our defaults: {"section.option": value}, without "global." for the section ``global``."""
     return {
-        "floatX": "float32",
         "openmp": str(thread_count() > 1),
         "gcc.cxxflags": " ".join(compiler_flags()),
         "blas.ldflags": " ".join(blas_flags()),
@@ -162,3 +154,23 @@ def put_defaults_under(user):
             del os.environ["THEANORC"]
         else:
             os.environ["THEANORC"] = before
+
+
+def find_setting(name):
+    """Theano's object for a setting, such as ``floatX``; ``is_default`` says whether nobody has set
+    it."""
+    from theano import configparser
+
+    return next(setting for setting in configparser._config_var_list if setting.fullname == name)
+
+
+def note_choice(name):
+    """Let ``is_default`` be False as well once the program sets ``theano.config.NAME``."""
+    setting = find_setting(name)
+    check = setting.filter
+
+    def check_and_note(value):
+        setting.is_default = False
+        return check(value)
+
+    setting.filter = check_and_note

@@ -17,10 +17,20 @@ NEWEST_TESTED_PYTHON, NEWEST_TESTED_NUMPY = (3, 14), (2, 5)
 
 
 def check():
-    """Refuse versions that cannot work, and mention those that nobody has tested."""
+    """Refuse versions that cannot work."""
     check_python()
     check_numpy()
     check_theano()
+
+
+def mention_untested():
+    """Say in one line that nobody has tested a version."""
+    for name, version, newest in (
+            ("Python", sys.version_info[:2], NEWEST_TESTED_PYTHON),
+            ("NumPy", numpy_version(), NEWEST_TESTED_NUMPY)):
+        if version > newest:
+            say(f"{name} {format_version(version)} is newer than {format_version(newest)}, "
+                "the last that was tested; going on")
 
 
 def check_python():
@@ -36,9 +46,6 @@ def check_python():
                          "it")
     if struct.calcsize("P") < 8:
         raise SetupError("a 32-bit Python; lenet needs a 64-bit one: make another environment")
-    if python > NEWEST_TESTED_PYTHON:
-        say(f"Python {format_version(python)} is newer than "
-            f"{format_version(NEWEST_TESTED_PYTHON)}, the last that was tested; going on")
 
 
 def check_numpy():
@@ -47,13 +54,9 @@ def check_numpy():
         raise missing.make_error("numpy")
     import numpy
 
-    version = numpy_version()
-    if version < OLDEST_NUMPY:
+    if numpy_version() < OLDEST_NUMPY:
         raise SetupError(f"NumPy {numpy.__version__}; lenet needs {format_version(OLDEST_NUMPY)} "
                          f"or later; type `{missing.command_for('numpy')}`")
-    if version > NEWEST_TESTED_NUMPY:
-        say(f"NumPy {numpy.__version__} is newer than {format_version(NEWEST_TESTED_NUMPY)}, "
-            "the last that was tested; going on")
 
 
 def check_theano():

@@ -8,7 +8,7 @@ import statistics
 import sys
 import time
 
-import lenet  # noqa: F401  (starts Theano)
+import lenet  # noqa: F401  (first: Theano starts with its settings)
 
 # isort: split
 import numpy

@@ -123,8 +123,8 @@ def test_a_script_says_what_is_missing(bare_python, script, tmp_path):
 
 @pytest.mark.parametrize("folder, arguments", [
     (REPOSITORY, ["scripts", "train"]), (REPOSITORY, ["-m", "scripts", "train"]),
-    (SCRIPTS, ["convolutional_mlp.py"]), (LENET, ["-c", "import lenet"]),
-    (REPOSITORY, ["-m", "lenet", "setup.py"])])
+    (SCRIPTS, ["convolutional_mlp.py"]), (LENET, ["-c", "import lenet.mlp"]),
+    (REPOSITORY, ["-m", "lenet", "tests/listings/operators.py"])])
 def test_other_commands_say_what_is_missing(bare_python, folder, arguments):
     process = run_python(*arguments, python=bare_python, PYTHONPATH=None, cwd=folder)
     assert_refused(process, 2, "lenet: the package numpy is not installed; type `")

@@ -62,7 +62,7 @@ def test_other_sources_are_compiled_as_they_are(monkeypatch):
 def test_a_fork_while_another_thread_makes_it():
     process = run_python("-c", """
 import os, signal, threading
-import lenet
+import lenet, theano
 from lenet.theano_start import headers
 from theano.gof import cmodule
 cmodule.GCC_compiler.compile_str = staticmethod(lambda *arguments, **others: arguments[6])

@@ -9,7 +9,7 @@ from lenet.theano_start.settings import default_settings, processor_key
 
 # What the tests below let the user say, each different from our default.
 USER_VALUES = {
-    "floatX": "float64",
+    "floatX": "float32",
     "openmp": "False",
     "gcc.cxxflags": "-O1",
     "blas.ldflags": "-lc",
@@ -25,7 +25,7 @@ print(json.dumps(dict({n: str(operator.attrgetter(n)(theano.config)) for n in na
 
 
 def read_settings(tmp_path, theanorc="", **changes):
-    """Theano's settings after ``import lenet`` with this .theanorc in an empty home."""
+    """Theano's settings after ``import lenet, theano`` with this .theanorc in an empty home."""
     (tmp_path / ".theanorc").write_text(theanorc)
     process = run_python("-c", PRINT_SETTINGS, HOME=str(tmp_path), **changes)
     assert process.returncode == 0, process.stderr
@@ -43,7 +43,7 @@ def format_theanorc(values):
 
 def test_defaults(tmp_path):
     found, stderr = read_settings(tmp_path, OMP_NUM_THREADS="2")
-    assert found["floatX"] == "float32"
+    assert found["floatX"] == "float64"
     assert found["openmp"] == "True"
     assert "-march=native" in found["gcc.cxxflags"] and "-O3" in found["gcc.cxxflags"]
     assert "scipy_sgemm_" in found["blas.ldflags"]
@@ -59,19 +59,19 @@ def test_a_theano_flag_overrides_the_theanorc_and_that_our_default(tmp_path, tur
     others are elsewhere."""
     places = {name: (number + turn) % 3 for number, name in enumerate(USER_VALUES)}
     theanorc = format_theanorc({name: USER_VALUES[name] for name in places if places[name]})
-    flags = {name: {"floatX": "float32", "openmp": "True"}.get(name, value + "2")
+    flags = {name: {"floatX": "float64", "openmp": "True"}.get(name, value + "2")
              for name, value in USER_VALUES.items()}
     found, _ = read_settings(tmp_path, theanorc, THEANO_FLAGS=",".join(
         f"{name}={flag}" for name, flag in flags.items() if places[name] == 2))
-    defaults = dict(default_settings(), base_compiledir=str(tmp_path / ".theano"))
+    defaults = dict(default_settings(), floatX="float64", base_compiledir=str(tmp_path / ".theano"))
     for name, place in places.items():
         assert found[name] == (defaults, USER_VALUES, flags)[place][name]
 
 
 def test_theanorc_named_by_the_environment(tmp_path):
-    (tmp_path / "mine").write_text(format_theanorc({"floatX": "float64"}))
+    (tmp_path / "mine").write_text(format_theanorc({"floatX": "float32"}))
     found, _ = read_settings(tmp_path, THEANORC=str(tmp_path / "mine"))
-    assert found["floatX"] == "float64"
+    assert found["floatX"] == "float32"
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_theanorc_named_by_the_environment(tmp_path):
 )
 def test_unreadable_settings_are_one_line(tmp_path, flags, theanorc):
     (tmp_path / ".theanorc").write_text(theanorc)
-    process = run_python("-c", "import lenet", HOME=str(tmp_path), THEANO_FLAGS=flags)
+    process = run_python("-c", "import lenet, theano", HOME=str(tmp_path), THEANO_FLAGS=flags)
     assert_refused(process, 2, "lenet: ", "heano")
 
 

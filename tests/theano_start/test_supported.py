@@ -39,6 +39,7 @@ def test_32_bits(monkeypatch):
 def test_a_python_of_tomorrow_is_let_through(monkeypatch, capsys):
     monkeypatch.setattr(supported.sys, "version_info", version(3, 20))
     supported.check_python()
+    supported.mention_untested()
     assert "Python 3.20 is newer than 3.14" in capsys.readouterr().err
 
 
@@ -56,7 +57,8 @@ def test_a_numpy_of_tomorrow_is_let_through(monkeypatch, capsys):
 
     monkeypatch.setattr(numpy, "__version__", "3.0.0")
     supported.check_numpy()
-    assert "NumPy 3.0.0 is newer than 2.5" in capsys.readouterr().err
+    supported.mention_untested()
+    assert "NumPy 3.0 is newer than 2.5" in capsys.readouterr().err
 
 
 def test_no_numpy(monkeypatch):

@@ -37,7 +37,7 @@ def test_device_gpu_in_the_theanorc(tmp_path):
 
 @without_gpu
 def test_force_device_stops(tmp_path):
-    process = run_python("-c", "import lenet", THEANO_FLAGS="device=cuda,force_device=True")
+    process = run_python("-c", "import lenet, theano", THEANO_FLAGS="device=cuda,force_device=True")
     assert_refused(process, 2, "device=cuda", NO_GPU)
 
 

@@ -85,7 +85,7 @@ class Finder:
 
     @staticmethod
     def find_spec(name, path=None, target=None):
-        if name.partition(".")[0] != "theano":
+        if not name.startswith("theano."):  # which the start of Theano finds itself
             return None
         if name in REFUSED:
             raise ImportError(REFUSED[name])
