@@ -62,7 +62,7 @@ def test_a_program_for_theano(tmp_path):
         "sys.exit(3)\n")
     process = run_python("-m", "lenet", tmp_path / "program.py", "--option", "1",
                          PYTHONPATH=REPOSITORY)
-    assert process.stdout == "__main__ helper 1.0.5 float32 ['--option', '1']\n", process.stderr
+    assert process.stdout == "__main__ helper 1.0.5 float64 ['--option', '1']\n", process.stderr
     assert process.returncode == 3
 
 
@@ -107,6 +107,16 @@ def test_a_wheel_holds_what_a_clone_holds(wheel):
                 if not file.endswith((".pyc", ".png")) and not path.startswith(FOR_A_CLONE):
                     assert (inside / path).exists(), path
     assert not (wheel / "tests").exists()
+    assert (wheel / "lenet-theano.pth").read_text().startswith("import os, sys; exec(")
+
+
+@needs_setuptools
+def test_an_editable_wheel_starts_theano_as_well(wheel, tmp_path):
+    code = f"from setuptools import build_meta; build_meta.build_editable({str(tmp_path)!r})"
+    process = run_python("-c", code, cwd=str(wheel.parent / "clone"))
+    assert process.returncode == 0, process.stderr
+    with zipfile.ZipFile(str(next(tmp_path.glob("*.whl")))) as archive:
+        assert archive.read("lenet-theano.pth") == (wheel / "lenet-theano.pth").read_bytes()
 
 
 @needs_setuptools
