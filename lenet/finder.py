@@ -10,7 +10,7 @@ import importlib.machinery
 import os
 import sys
 
-# The rooms that need no Theano, or have the one that is there.
+# The rooms that need no Theano, or take it as it is.
 WITHOUT_THEANO = {"__main__", "errors", "finder", "gpu", "installed", "kernel", "lenet", "notebook",
                   "ops", "processors", "program", "theano_start"}
 SHORT_NAMES = {"logistic_sgd", "mlp", "convolutional_mlp", "network3"}
@@ -36,15 +36,12 @@ class Finder:
 
     @staticmethod
     def find_spec(name, path=None, target=None):
-        package, _, module = name.partition(".")
         if name == "theano":
             return find_theano()
-        if package == "lenet" and module and module.partition(".")[0] not in WITHOUT_THEANO:
-            from lenet.theano_start import start
-
-            start.start_for_package()
-        if name in SHORT_NAMES and is_ours_or_missing(name):
-            return importlib.machinery.ModuleSpec(name, ShortName)
+        if name in SHORT_NAMES:
+            return find_short_name(name)
+        if name.startswith("lenet."):
+            prepare_own(name)
         return None
 
 
@@ -58,19 +55,29 @@ def find_theano():
     return spec
 
 
-def is_ours_or_missing(name):
-    """Whether the user has no module of a name that we have."""
-    found = importlib.machinery.PathFinder.find_spec(name)
-    origin = os.path.realpath(getattr(found, "origin", None) or __file__)
-    return os.path.dirname(origin) == os.path.dirname(os.path.realpath(__file__))
+def prepare_own(name):
+    """Start Theano for a module of ours that needs it; Python is to find the module."""
+    if name.split(".")[1] not in WITHOUT_THEANO:
+        from lenet.theano_start import start
+
+        start.start_for_package()
 
 
-class ShortName:
-    """Loads ``lenet.mlp`` for ``import mlp``.
+def find_short_name(name):
+    """The spec of ``lenet.mlp`` for ``import mlp``; None if the user has a module of that name.
 
     With this folder on the path, as in the tutorial, Python would execute the module a second time,
     and the layers of ``network3`` would not be those of ``lenet.network3``.
     """
+    found = importlib.machinery.PathFinder.find_spec(name)
+    origin = os.path.realpath(getattr(found, "origin", None) or __file__)
+    if os.path.dirname(origin) != os.path.dirname(os.path.realpath(__file__)):
+        return None
+    return importlib.machinery.ModuleSpec(name, ShortName)
+
+
+class ShortName:
+    """Loads ``lenet.mlp`` in the place of a new module."""
 
     @staticmethod
     def create_module(spec):

@@ -28,7 +28,7 @@ def run(request, monkeypatch):
     The package's folder is on the path, unless the test says "not on the path".
     """
     leave_out_scripts(monkeypatch)
-    for name in lenet.ShortNames.MODULES:
+    for name in lenet.finder.SHORT_NAMES:
         monkeypatch.delitem(sys.modules, name, raising=False)
     if getattr(request, "param", "folder on the path") == "folder on the path":
         monkeypatch.syspath_prepend(PACKAGE)

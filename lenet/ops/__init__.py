@@ -24,8 +24,6 @@ flag ``optimizer_excluding=lenet_ops`` for all.
 
 import os
 
-import theano
-
 __all__ = ["register"]
 
 
@@ -50,4 +48,9 @@ def register():
 
 def uses_gpu():
     """Whether Theano has started an NVIDIA GPU to compile graphs for."""
-    return theano.config.device.startswith("cuda") and theano.gpuarray.pygpu_activated
+    from theano import config, gpuarray
+
+    return config.device.startswith("cuda") and gpuarray.pygpu_activated
+
+
+import theano  # noqa: E402,F401  (at the end: where this starts Theano, that calls ``register``)
