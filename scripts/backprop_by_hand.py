@@ -6,7 +6,7 @@ convolution, max-pooling, tanh, and a softmax with the negative log-likelihood. 
 one example.
 """
 
-import lenet  # noqa: F401  (first: Theano starts with its settings)
+from lenet import commands  # first: Theano starts with its settings
 
 # isort: split
 import numpy
@@ -14,8 +14,6 @@ import theano
 import theano.tensor as T
 from theano.tensor.nnet import conv2d
 from theano.tensor.signal import pool
-
-from lenet import commands
 
 
 def main():

@@ -24,8 +24,7 @@ from lenet.figures import plots
 
 def main():
     parser = commands.Parser(
-        description=__doc__, example="python scripts/benchmark.py --peers --json benchmark.json"
-    )
+        __doc__, example="python scripts/benchmark.py --peers --json benchmark.json")
     parser.add_argument("--json", metavar="FILE", help="write the figures to this file, too")
     parser.add_argument("--nkerns", type=int, nargs=2, metavar=("A", "B"),
                         help="number of filters of each convolution; 20 50, with --peers 6 16, too")

@@ -6,8 +6,7 @@ from lenet.reports.compare import compare
 
 def main():
     parser = commands.Parser(
-        description=__doc__, example="python scripts/compare.py RUN1 RUN2 --output comparison"
-    )
+        __doc__, example="python scripts/compare.py RUN1 RUN2 --output comparison")
     parser.add_argument("runs", metavar="RUN", nargs="+", help="the folders of at least two runs")
     parser.add_argument("--output", required=True, metavar="FOLDER",
                         help="the folder for the pictures")

@@ -1,14 +1,12 @@
 """Work a convolution by hand, small enough for a pencil: two channels, two tiny filters."""
 
-import lenet  # noqa: F401  (first: Theano starts with its settings)
+from lenet import commands  # first: Theano starts with its settings
 
 # isort: split
 import numpy
 import theano
 import theano.tensor as T
 from theano.tensor.nnet import conv2d
-
-from lenet import commands
 
 
 def main():

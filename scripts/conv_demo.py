@@ -1,6 +1,6 @@
 """Convolve a photograph with two random 9 x 9 filters, as at the start of the LeNet tutorial."""
 
-import lenet  # noqa: F401  (first: Theano starts with its settings)
+from lenet import commands  # first: Theano starts with its settings
 
 # isort: split
 import numpy
@@ -8,15 +8,13 @@ import theano
 import theano.tensor as T
 from theano.tensor.nnet import conv2d
 
-from lenet import commands
 from lenet.figures import plots
 from lenet.images.reading import read_photograph
 
 
 def main():
     parser = commands.Parser(
-        description=__doc__, example="python scripts/conv_demo.py photograph.jpg --output maps.png"
-    )
+        __doc__, example="python scripts/conv_demo.py photograph.jpg --output maps.png")
     parser.add_argument("image", nargs="?", metavar="IMAGE",
                         help="a photograph; by default one that Matplotlib ships")
     parser.add_argument("--output", metavar="FILE", help="write the picture to this file")

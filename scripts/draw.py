@@ -16,7 +16,7 @@ from lenet.page.content import open_page, open_training
 
 
 def main():
-    parser = commands.Parser(description=__doc__, example="python scripts/draw.py RUN")
+    parser = commands.Parser(__doc__, example="python scripts/draw.py RUN")
     parser.add_argument("models", metavar="MODEL", nargs="*",
                         help="a model file, or the folder of a run; a second one is shown beside "
                              "the first")

@@ -15,8 +15,7 @@ from lenet.runs.run import dataset_of
 
 def parse_arguments():
     parser = commands.Parser(
-        description=__doc__, example="python scripts/evaluate.py RUN pictures/ --csv table.csv"
-    )
+        __doc__, example="python scripts/evaluate.py RUN pictures/ --csv table.csv")
     parser.add_argument("model", metavar="MODEL", help="a model file, or the folder of a run")
     parser.add_argument("folder", nargs="?", metavar="FOLDER",
                         help="pictures in a subfolder for each class; by default the test set of "

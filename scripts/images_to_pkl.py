@@ -17,9 +17,8 @@ def say_median(report):
 
 def main():
     parser = commands.Parser(
-        description=__doc__,
-        example="python scripts/images_to_pkl.py photographs photographs.pkl.gz --size 32 32",
-    )
+        __doc__,
+        example="python scripts/images_to_pkl.py photographs photographs.pkl.gz --size 32 32")
     parser.add_argument("source", help="the folder; its subfolders become the classes")
     parser.add_argument("output", help="a file .pkl.gz, or for large sets a folder")
     parser.add_argument("--validation", metavar="FOLDER",

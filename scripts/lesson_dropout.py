@@ -1,6 +1,6 @@
 """Average a unit over all 16 dropout masks of its inputs: scaled inputs give the same sum."""
 
-import lenet  # noqa: F401  (first: Theano starts with its settings)
+from lenet import commands  # first: Theano starts with its settings
 
 # isort: split
 import itertools
@@ -10,7 +10,6 @@ import theano
 import theano.tensor as T
 from theano.sandbox.rng_mrg import MRG_RandomStreams
 
-from lenet import commands
 from lenet.network3 import drop_inputs, sigmoid
 
 

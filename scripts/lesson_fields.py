@@ -1,6 +1,6 @@
 """Find which pixels a unit sees: T.grad is zero everywhere else. The field grows: 3, 5, 7, 9."""
 
-import lenet  # noqa: F401  (first: Theano starts with its settings)
+from lenet import commands  # first: Theano starts with its settings
 
 # isort: split
 import numpy
@@ -8,7 +8,6 @@ import theano
 import theano.tensor as T
 from theano.tensor.nnet import conv2d
 
-from lenet import commands
 from lenet.figures import plots
 from lenet.pooling import mean_pool
 
@@ -17,9 +16,7 @@ STACKS = {"filters of 3 x 3": [("convolution", 3)] * 4,
 
 
 def main():
-    parser = commands.Parser(
-        description=__doc__, example="python scripts/lesson_fields.py --output fields.png"
-    )
+    parser = commands.Parser(__doc__, example="python scripts/lesson_fields.py --output fields.png")
     parser.add_argument("--output", metavar="FILE", help="write the picture to this file")
     output = parser.parse_args().output
 

@@ -1,6 +1,6 @@
 """Teach a network the digit 9, which it has never seen, from a few examples."""
 
-import lenet  # noqa: F401  (first: it says in one line what is missing)
+from lenet import commands  # first: it says in one line what is missing
 
 # isort: split
 import contextlib
@@ -11,7 +11,6 @@ import os
 
 import numpy
 
-from lenet import commands
 from lenet.convolutional_mlp import evaluate_lenet5
 from lenet.data import load_arrays, plain_pickle
 from lenet.data.files import make_folder, write_beside

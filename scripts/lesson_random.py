@@ -1,6 +1,6 @@
 """See in what sense random filters are edge detectors: without their sum, flat places are 0."""
 
-import lenet  # noqa: F401  (first: Theano starts with its settings)
+from lenet import commands  # first: Theano starts with its settings
 
 # isort: split
 import itertools
@@ -10,15 +10,12 @@ import theano
 import theano.tensor as T
 from theano.tensor.nnet import conv2d
 
-from lenet import commands
 from lenet.figures import plots
 from lenet.images.reading import read_photograph
 
 
 def main():
-    parser = commands.Parser(
-        description=__doc__, example="python scripts/lesson_random.py --output random.png"
-    )
+    parser = commands.Parser(__doc__, example="python scripts/lesson_random.py --output random.png")
     parser.add_argument("image", nargs="?", metavar="IMAGE", help="by default one of Matplotlib's")
     parser.add_argument("--output", metavar="FILE", help="write the picture to this file")
     arguments = parser.parse_args()

@@ -1,14 +1,12 @@
 """Give a filter weights of its own at each place: the shared gradient is the sum of theirs."""
 
-import lenet  # noqa: F401  (first: Theano starts with its settings)
+from lenet import commands  # first: Theano starts with its settings
 
 # isort: split
 import numpy
 import theano
 import theano.tensor as T
 from theano.tensor.nnet import conv2d
-
-from lenet import commands
 
 
 def main():

@@ -1,6 +1,6 @@
 """Count the shifts by one pixel that max-pooling does not see: 3 of 8, and up to 8 of 8."""
 
-import lenet  # noqa: F401  (first: Theano starts with its settings)
+from lenet import commands  # first: Theano starts with its settings
 
 # isort: split
 import itertools
@@ -9,7 +9,6 @@ import numpy
 import theano
 import theano.tensor as T
 
-from lenet import commands
 from lenet.figures import plots
 from lenet.pooling import max_pool
 
@@ -21,8 +20,7 @@ DRAWN = {(2, 0, 0), (3, 0, 0), (3, 0, 1), (3, 1, 1)}  # the other places are lik
 
 def main():
     parser = commands.Parser(
-        description=__doc__, example="python scripts/lesson_translation.py --output shifts.png"
-    )
+        __doc__, example="python scripts/lesson_translation.py --output shifts.png")
     parser.add_argument("--output", metavar="FILE", help="write the picture to this file")
     output = parser.parse_args().output
     print("A pixel of ink is shifted in each of 8 directions. How often does the output stay as it "

@@ -6,9 +6,7 @@ from lenet.runs.run import dataset_of
 
 
 def main():
-    parser = commands.Parser(
-        description=__doc__, example="python scripts/look.py RUN --output look/"
-    )
+    parser = commands.Parser(__doc__, example="python scripts/look.py RUN --output look/")
     parser.add_argument("model", metavar="MODEL", help="a model file, or the folder of a run")
     form = parser.add_mutually_exclusive_group(required=True)
     form.add_argument("--output", metavar="FOLDER",

@@ -6,8 +6,7 @@ from lenet.data import mnist
 
 def main():
     parser = commands.Parser(
-        description=__doc__, example="python scripts/make_mnist_pkl.py FOLDER data/mnist.pkl.gz"
-    )
+        __doc__, example="python scripts/make_mnist_pkl.py FOLDER data/mnist.pkl.gz")
     parser.add_argument("folder", help="holds train-images-idx3-ubyte.gz and the other three")
     parser.add_argument("output", help="the file to write")
     arguments = parser.parse_args()

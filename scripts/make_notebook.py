@@ -9,7 +9,7 @@ from lenet.notebook.pages import convert_page
 
 
 def main():
-    parser = commands.Parser(description=__doc__, example="python scripts/make_notebook.py")
+    parser = commands.Parser(__doc__, example="python scripts/make_notebook.py")
     parser.add_argument("page", metavar="PAGE.md", nargs="?",
                         default=os.path.join(find_resources(), "docs", "tutorial.md"),
                         help="the page; by default docs/tutorial.md")

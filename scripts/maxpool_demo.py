@@ -1,14 +1,12 @@
 """Max-pool 5 x 5 numbers, ignoring the border and keeping it, as in the LeNet tutorial."""
 
-import lenet  # noqa: F401  (first: Theano starts with its settings)
+from lenet import commands  # first: Theano starts with its settings
 
 # isort: split
 import numpy
 import theano
 import theano.tensor as T
 from theano.tensor.signal import pool
-
-from lenet import commands
 
 
 def main():

@@ -6,8 +6,7 @@ from lenet.images import image_export
 
 def main():
     parser = commands.Parser(
-        description=__doc__, example="python scripts/pkl_to_images.py mnist.pkl.gz mnist_images"
-    )
+        __doc__, example="python scripts/pkl_to_images.py mnist.pkl.gz mnist_images")
     parser.add_argument("dataset", help="path of a dataset, or a name looked up here and in data/")
     parser.add_argument("output", help="the folder to make")
     parser.add_argument("--format", choices=image_export.FORMATS, default="png",

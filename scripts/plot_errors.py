@@ -12,9 +12,7 @@ ROWS, COLUMNS = 12, 10
 
 def main():
     parser = commands.Parser(
-        description=__doc__,
-        example="python scripts/plot_errors.py run --output errors.png",
-    )
+        __doc__, example="python scripts/plot_errors.py run --output errors.png")
     parser.add_argument("model", metavar="MODEL",
                         help="a .safetensors file, or the folder of a run")
     parser.add_dataset(of_run=True)

@@ -13,9 +13,7 @@ from lenet.figures import plots
 
 
 def main():
-    parser = commands.Parser(
-        description=__doc__, example="python scripts/pooling_demo.py --output pooling.png"
-    )
+    parser = commands.Parser(__doc__, example="python scripts/pooling_demo.py --output pooling.png")
     parser.add_dataset()
     parser.add_argument("--seed", type=commands.parse_seed, default=0, metavar="N",
                         help="seed of the stochastic pooling")

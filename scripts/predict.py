@@ -6,14 +6,13 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # isort: split
-import lenet  # noqa: F401  (first: it says in one line what is missing)
+from lenet import commands  # first: it says in one line what is missing
 
 # isort: split
 import sys
 
 import numpy
 
-from lenet import commands
 from lenet.data import open_arrays
 from lenet.data.files import write_beside
 from lenet.errors import UsageError
@@ -27,8 +26,7 @@ from lenet.runs.run import dataset_of
 
 def parse_arguments():
     parser = commands.Parser(
-        description=__doc__, example="python scripts/predict.py RUN seven.jpg folder/ --top 3"
-    )
+        __doc__, example="python scripts/predict.py RUN seven.jpg folder/ --top 3")
     parser.add_argument("model", metavar="MODEL", help="a model file, or the folder of a run")
     parser.add_argument("images", nargs="+", metavar="IMAGE",
                         help="image files, folders of them, or - for a list on standard input")

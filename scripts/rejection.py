@@ -12,8 +12,7 @@ FRACTIONS = (0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 
 def main():
     parser = commands.Parser(
-        description=__doc__, example="python scripts/rejection.py RUN --output rejection.png"
-    )
+        __doc__, example="python scripts/rejection.py RUN --output rejection.png")
     parser.add_argument("model", metavar="MODEL", help="a model file, or the folder of a run")
     parser.add_argument("--unknown", metavar="SET",
                         help="see how many of these are rejected: pictures of no class in a "

@@ -10,8 +10,7 @@ SETS = ("train", "validation", "test")
 
 def main():
     parser = commands.Parser(
-        description=__doc__, example="python scripts/show_digit.py --index 8 --output digit.png"
-    )
+        __doc__, example="python scripts/show_digit.py --index 8 --output digit.png")
     parser.add_argument("--index", type=int, default=8, metavar="N",
                         help="number of the image, from 0")
     parser.add_argument("--set", choices=SETS, default="train", help="the set that it is in")

@@ -10,8 +10,7 @@ from lenet.reports.summary import build_by_name, format_table, summarize_network
 
 def main():
     parser = commands.Parser(
-        description=__doc__, example="python scripts/summary.py LeNet5 nkerns=6,16 n_hidden=120"
-    )
+        __doc__, example="python scripts/summary.py LeNet5 nkerns=6,16 n_hidden=120")
     parser.add_argument("model", metavar="MODEL",
                         help=f"a model file, the folder of a run, or one of {', '.join(KINDS)}")
     parser.add_argument("arguments", metavar="NAME=VALUE", nargs="*",
