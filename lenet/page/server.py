@@ -11,7 +11,6 @@ import errno
 import hmac
 import ipaddress
 import json
-import mimetypes
 import os
 import secrets
 import signal
@@ -102,22 +101,8 @@ def is_loopback(host):
     return False
 
 
-class FileHandler(GuardedHandler, tornado.web.RequestHandler):
-    """One of the client's files, which were all read when the server began."""
-
-    def get(self, name):
-        if name not in self.application.server.files:
-            raise tornado.web.HTTPError(404)
-        kind, content = self.application.server.files[name]
-        self.set_header("Content-Type", kind)
-        self.finish(content)
-
-
-class NotFoundHandler(GuardedHandler, tornado.web.RequestHandler):
-    """Everything that has no file's address."""
-
-    def get(self):
-        raise tornado.web.HTTPError(404)
+class FileHandler(GuardedHandler, tornado.web.StaticFileHandler):
+    """One of the client's files."""
 
 
 # --- whose turn it is -----------------------------------------------------------------------
@@ -206,7 +191,6 @@ class Server:
     def __init__(self, page, host):
         self.page, self.host = page, host
         self.token = secrets.token_urlsafe(16)
-        self.files = read_client_files()
         self.clients = []
         self.something_asked = asyncio.Event()
         self.worker = ThreadPoolExecutor(1)
@@ -261,8 +245,9 @@ class Server:
     async def run(self, sockets, ready):
         """Serve until a signal asks to stop; return its number. Call ``ready`` at the start."""
         application = tornado.web.Application(
-            [(r"/[^/]+/socket", Client), (r"/[^/]+/([^/]*)", FileHandler),
-             (r"/.*", NotFoundHandler)],
+            [(r"/[^/]+/socket", Client),
+             (r"/(?:[^/]+/)?(.*)", FileHandler, {"path": CLIENT_FILES,
+                                                 "default_filename": "index.html"})],
             # A picture, its kind and its number.
             websocket_max_message_size=messages.MAX_PICTURE_BYTES + 5,
             websocket_ping_interval=20, log_function=lambda handler: None)
@@ -290,16 +275,6 @@ class Server:
         if self.page.training:
             self.page.training.stop()
         return stopped.result()
-
-
-def read_client_files():
-    """{name: (type, content)} of the client's files; "" is the page itself."""
-    files = {}
-    for name in os.listdir(CLIENT_FILES):
-        with open(os.path.join(CLIENT_FILES, name), "rb") as file:
-            files[name] = mimetypes.guess_type(name)[0] or "text/plain", file.read()
-    files[""] = files["index.html"]
-    return files
 
 
 def bind(host, port):
