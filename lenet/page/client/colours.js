@@ -29,12 +29,13 @@ export class Palette {
     }
   }
 
-  // The same for three maps that are red, green and blue.
-  paintColour(image, values) {
-    const n = values.length / 3;
+  // The pixels of three maps that are red, green and blue, or of one that is all of them.
+  paintColour(image, values, isInverted = false) {
+    const n = image.width * image.height;
     for (let i = 0; i < n; i++) {
       for (let channel = 0; channel < 3; channel++) {
-        image.data[4 * i + channel] = 256 * values[channel * n + i];
+        const value = 256 * values[(channel * n + i) % values.length];
+        image.data[4 * i + channel] = isInverted ? 255 - value : value;
       }
       image.data[4 * i + 3] = 255;
     }
@@ -56,8 +57,5 @@ function ramp(low, middle, high) {
   return new Uint32Array(pixels.buffer);
 }
 
-export const largestSize = (values) => {
-  let largest = 0;
-  for (const value of values) largest = Math.max(largest, Math.abs(value));
-  return largest;
-};
+export const largestSize = (values) =>
+  values.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);

@@ -30,12 +30,12 @@ export function chart(title, unit, xName, series) {
       svg.append(svgElement("circle", { class: style, cx: x(a), cy: y(b), r: 2.5 }));
     }
   }
-  const now = series.filter((one) => one.points.length).map(({ name, points: line }) =>
-    `${name} ${Number(line[line.length - 1][1].toPrecision(3))}${unit}`);
-  svg.setAttribute("aria-label", `${title}: ${now.join(", ") || "nothing yet"}`);
-  const legend = series.map(({ name, style, points: line }) => element("span", {},
-    element("span", { class: `key ${style}` }),
-    line.length ? `${name} ${Number(line[line.length - 1][1].toPrecision(3))}${unit}` : name));
+  const told = series.map(({ name, points: line }) =>
+    line.length ? `${name} ${Number(line[line.length - 1][1].toPrecision(3))}${unit}` : name);
+  const known = told.filter((_, i) => series[i].points.length).join(", ");
+  svg.setAttribute("aria-label", `${title}: ${known || "nothing yet"}`);
+  const legend = series.map(({ style }, i) => element("span", {},
+    element("span", { class: `key ${style}` }), told[i]));
   return element("figure", {}, element("figcaption", {}, element("b", {}, title), ...legend), svg);
 }
 

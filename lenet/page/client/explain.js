@@ -112,15 +112,16 @@ export function placeOf(network, { stage: s, map, row, column }) {
   }
   const [n, rows, columns] = mapsShape(stage);
   if (rows * columns === 1) return `unit ${map} of ${n}`;
-  const place = `row ${row}, column ${column}`;
-  return n === 1 ? place : `map ${map}, ${place}`;
+  return nameOfPlace(n, map, row, column);
 }
 
-const line = (label, ...parts) => element("p", { class: "sum" },
-  element("span", {}, label), element("span", { class: "value" }, ...parts));
+const nameOfPlace = (nMaps, map, row, column) =>
+  `${nMaps === 1 ? "" : `map ${map}, `}row ${row}, column ${column}`;
 
-const result = (label, value) => element("p", { class: "sum result" },
-  element("span", {}, label), element("span", { class: "value" }, number(value, 4)));
+const line = (label, value, style = "sum") => element("p", { class: style },
+  element("span", {}, label), element("span", { class: "value" }, value));
+
+const result = (label, value) => line(label, number(value, 4), "sum result");
 
 // What the non-linearity makes of a sum.
 function describeActivation(stage, { sum, value }) {
@@ -216,11 +217,8 @@ const render = {
 
 function listContributions({ terms, bias }, stage, network, unit) {
   const below = network.stages[unit.stage - 1], [n, rows, columns] = mapsShape(below);
-  const nameOf = (i) => {
-    if (rows * columns === 1) return `unit ${i}`;
-    const place = `row ${Math.floor(i / columns) % rows}, column ${i % columns}`;
-    return n === 1 ? place : `map ${Math.floor(i / (rows * columns))}, ${place}`;
-  };
+  const nameOf = (i) => (rows * columns === 1 ? `unit ${i}` : nameOfPlace(
+    n, Math.floor(i / (rows * columns)), Math.floor(i / columns) % rows, i % columns));
   const rest = terms.slice(MAX_LISTED).reduce((sum, { term }) => sum + term, 0);
   return [
     ...drawOnPixels(terms, stage, network, unit),

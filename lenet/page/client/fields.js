@@ -5,13 +5,13 @@
 export function findSeenPart(stages, s, part, parameters) {
   const stage = stages[s], [, height, width] = stages[s - 1].shape.length === 3
     ? stages[s - 1].shape : [0, 1, 1];
-  const all = { top: 0, left: 0, bottom: height, right: width };
   switch (stage.what) {
     case "scale":
       return part;
     case "frame":
-      return clip({ top: part.top - stage.top, left: part.left - stage.left,
-                    bottom: part.bottom - stage.top, right: part.right - stage.left }, all);
+      return { top: Math.max(0, part.top - stage.top), left: Math.max(0, part.left - stage.left),
+               bottom: Math.min(height, part.bottom - stage.top),
+               right: Math.min(width, part.right - stage.left) };
     case "convolution": {
       const [, , rows, columns] = parameters[stage.weights].shape;
       return { top: part.top, left: part.left, bottom: part.bottom + rows - 1,
@@ -25,7 +25,7 @@ export function findSeenPart(stages, s, part, parameters) {
                bottom: (part.bottom - 1) * down + rows, right: (part.right - 1) * right + columns };
     }
     default: // the normalization divides by a mean over the whole image; units see everything
-      return all;
+      return { top: 0, left: 0, bottom: height, right: width };
   }
 }
 
@@ -36,11 +36,6 @@ function findSeenMaps({ values, shape: [, n, rows, columns] }, k) {
     values.subarray((k * n + m) * size, (k * n + m + 1) * size).some((w) => w !== 0));
   return seen.length === n ? undefined : seen;
 }
-
-const clip = (part, all) => ({
-  top: Math.max(part.top, all.top), left: Math.max(part.left, all.left),
-  bottom: Math.min(part.bottom, all.bottom), right: Math.min(part.right, all.right),
-});
 
 // The parts of all stages from the image up to unit (map, row, column) of stage s.
 export function receptiveFields(stages, s, { map, row, column }, parameters) {

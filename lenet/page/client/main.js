@@ -48,7 +48,8 @@ const connection = new (byId("inside") ? Offline : Connection)({
 
   answer(header, values) {
     show(header, values);
-    if (header.picture || header.test) placePicture(header, values);
+    if (header.picture || header.test) placePicture(values);
+    if (header.picture) forgetTest();
     if (header.test) showTest(header.test);
   },
 
@@ -86,7 +87,7 @@ const connection = new (byId("inside") ? Offline : Connection)({
 // --- building ------------------------------------------------------------------------------
 
 function build() {
-  page.answer = page.chosen = page.pointed = null;
+  page.answer = page.pointed = null;
   if (hello.training && !page.training) {
     page.training = new Training(hello.training, (request) => connection.ask(request));
   }
@@ -115,18 +116,18 @@ function build() {
   const state = readState();
   byId("large").setAttribute("aria-pressed", state.view === "large");
   layout();
-  const network = page.networks[state.network];
-  if (network && isUnit(network, state.unit)) {
-    page.chosen = { network, unit: state.unit, below: state.below };
-  }
+  page.chosen = findChosen(state);
   for (const one of page.networks) one.show(null, null);
   if (!page.paper.isEmpty) handleChange(null);
 }
 
-function isUnit({ stages }, unit) {
-  if (!unit || !stages[unit.stage]) return false;
-  const [n, rows, columns] = mapsShape(stages[unit.stage]);
-  return unit.map < n && unit.row < rows && unit.column < columns;
+// The unit that the address names, as page.chosen, or null.
+function findChosen({ network: index, unit, below }) {
+  const network = page.networks[index], stage = unit && network?.stages[unit.stage];
+  if (!stage) return null;
+  const [n, rows, columns] = mapsShape(stage);
+  return unit.map < n && unit.row < rows && unit.column < columns
+    ? { network, unit, below } : null;
 }
 
 function layout() {
@@ -143,10 +144,7 @@ function layout() {
 
 // The drawing has changed, by a pen's event at ``time``.
 function handleChange(time) {
-  if (time !== null) {
-    test = { index: test.index };
-    byId("test").textContent = "";
-  }
+  if (time !== null) forgetTest();
   if (page.paper.isEmpty || !page.networks.length) {
     connection.next = null;
     showNothing();
@@ -175,27 +173,20 @@ function render() {
   page.frame = null;
   if (!page.answer) return;
   const { header, values } = page.answer;
-  if (values.length !== nValues()) return; // of the network before a new training
   let at = 0;
   const next = (n) => values.subarray(at, at += n);
   const image = next(product(hello.image_shape));
-  for (const network of page.networks) {
-    const outputs = [image];
-    for (const stage of network.stages.slice(1)) outputs.push(next(product(stage.shape)));
-    network.show(outputs, next(hello.class_names.length));
-  }
+  // Of each network the outputs of its stages, and its probabilities.
+  const shown = page.networks.map(({ stages }) => [
+    [image, ...stages.slice(1).map((stage) => next(product(stage.shape)))],
+    next(hello.class_names.length)]);
+  if (at !== values.length) return; // of the network before a new training
+  page.networks.forEach((network, index) => network.show(...shown[index]));
   showPlace(header);
   explain();
   speak();
   page.number = header.number;
   page.latency.recordAnswer(header, say);
-}
-
-// How many numbers an answer has: the image, and the stages and classes of each network.
-function nValues() {
-  return page.networks.reduce((n, { stages }) => stages.slice(1).reduce(
-    (sum, stage) => sum + product(stage.shape), n + hello.class_names.length),
-  product(hello.image_shape));
 }
 
 function showNothing() {
@@ -216,35 +207,32 @@ function showPlace({ box, centre, picture, test: fromTest }) {
 }
 
 // Put the image that the network sees on the paper; ink is dark there.
-function placePicture({ picture, test: fromTest }, values) {
-  const [channels, height, width] = hello.image_shape, size = height * width;
-  const image = new ImageData(width, height);
-  for (let i = 0; i < size; i++) {
-    for (let channel = 0; channel < 3; channel++) {
-      const value = 256 * values[channels === 3 ? channel * size + i : i];
-      image.data[4 * i + channel] = hello.of_digits ? 255 - value : value;
-    }
-    image.data[4 * i + 3] = 255;
-  }
+function placePicture(values) {
+  const [, height, width] = hello.image_shape, image = new ImageData(width, height);
+  palette.paintColour(image, values.subarray(0, product(hello.image_shape)), hello.of_digits);
   const canvas = element("canvas", { width, height });
   canvas.getContext("2d").putImageData(image, 0, 0);
   page.paper.place(canvas);
-  if (picture) test = { index: test.index };
-  else test = fromTest;
-  if (picture) byId("test").textContent = "";
 }
 
-function showTest({ index, n, label }) {
-  byId("test").textContent = `Test image ${index} of ${n}, a ${hello.class_names[label]}`;
+function showTest(shown) {
+  test = shown;
+  const name = hello.class_names[test.label];
+  byId("test").textContent = `Test image ${test.index} of ${test.n}, a ${name}`;
+}
+
+// What is on the paper is no image of the test set any more.
+function forgetTest() {
+  test = { index: test.index };
+  byId("test").textContent = "";
 }
 
 // A screen reader hears the answer once the pen rests.
 function speak() {
   clearTimeout(spokenTimer);
   spokenTimer = setTimeout(() => {
-    byId("spoken").textContent = page.networks.map(({ name, outputs, winner, verdict }) =>
-      `${page.networks.length > 1 ? `${name}: ` : ""}${outputs && winner >= 0
-        ? verdict.textContent : "Draw something"}`).join("; ");
+    byId("spoken").textContent = page.networks.map(({ name, verdict }) =>
+      (page.networks.length > 1 ? `${name}: ` : "") + verdict.textContent).join("; ");
   }, 700);
 }
 
@@ -273,15 +261,11 @@ function explain() {
   }
   const panel = byId("explanation");
   panel.classList.toggle("held", Boolean(page.chosen));
-  if (!shown) {
-    byId("explained").replaceChildren(element("p", { class: "quiet" },
-      "Point at a pixel of a map to see how its number comes about; click to hold it. With keys: "
-      + "Tab to a layer, then the arrow keys."));
-    return;
-  }
-  if (!shown.network.outputs || !shown.network.parameters) {
-    byId("explained").replaceChildren(element("p", { class: "quiet" },
-      "Draw something to see the numbers of this unit."));
+  if (!shown || !shown.network.outputs || !shown.network.parameters) {
+    byId("explained").replaceChildren(element("p", { class: "quiet" }, shown
+      ? "Draw something to see the numbers of this unit."
+      : "Point at a pixel of a map to see how its number comes about; click to hold it. With keys: "
+        + "Tab to a layer, then the arrow keys."));
     return;
   }
   const focused = document.activeElement && document.activeElement.id;
@@ -348,9 +332,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 addEventListener("hashchange", () => {
-  const state = readState(), network = page.networks[state.network];
-  page.chosen = network && isUnit(network, state.unit)
-    ? { network, unit: state.unit, below: state.below } : null;
+  page.chosen = findChosen(readState());
   explain();
 });
 

@@ -137,7 +137,6 @@ export class Maps {
     let { map, top: row, left: column } =
       this.isChosen && this.part ? this.part : { map: 0, top: 0, left: 0 };
     const steps = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
-    if (event.key === "Escape") return this.onpick(null, "drop");
     if (event.key === "PageUp") map -= 1;
     else if (event.key === "PageDown") map += 1;
     else if (event.key in steps) {
@@ -146,9 +145,8 @@ export class Maps {
       if (column >= columns) { map += 1; column = 0; }
       if (row < 0) { map -= this.across; row = rows - 1; }
       if (row >= rows) { map += this.across; row = 0; }
-    } else if (event.key !== "Enter") return undefined;
+    } else if (event.key !== "Enter") return;
     event.preventDefault();
     if (map >= 0 && map < this.nShown) this.onpick({ map, row, column }, "choose");
-    return undefined;
   }
 }

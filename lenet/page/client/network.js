@@ -51,7 +51,6 @@ export class Network {
       button.setAttribute("aria-label", probabilities
         ? `${this.classNames[k]}: ${percent(p)}; explain` : this.classNames[k]);
     });
-    return winner;
   }
 
   // --- the layers --------------------------------------------------------------------------
@@ -193,8 +192,7 @@ export class Network {
         span.textContent = outputs ? number(outputs[this.last][k], 1) : "\u2007";
       });
     }
-    this.winner = this.showAnswer(probabilities);
-    return this.winner;
+    this.showAnswer(probabilities);
   }
 
   // --- pointing ----------------------------------------------------------------------------
@@ -214,16 +212,14 @@ export class Network {
 
 // Each filter turned by 180 degrees, which reverses its numbers.
 export function turnFilters({ values, shape: [, , rows, columns] }, n) {
-  const result = new Float32Array(n * rows * columns), size = rows * columns;
-  for (let k = 0; k < n; k++) {
-    for (let i = 0; i < size; i++) result[k * size + i] = values[k * size + size - 1 - i];
-  }
+  const result = values.slice(), size = rows * columns;
+  for (let k = 0; k < n; k++) result.subarray(k * size, (k + 1) * size).reverse();
   return result;
 }
 
 const WHATS = {
-  image: "What the network sees", scale: "The image in its numbers", frame: "The image in its frame", convolution: "convolution",
-  pooling: "pooling", normalization: "contrast normalization", units: "hidden units",
+  image: "What the network sees", scale: "The image in its numbers",
+  frame: "The image in its frame", convolution: "convolution", pooling: "pooling", normalization: "contrast normalization", units: "hidden units",
   softmax: "classes", distances: "distances",
 };
 
@@ -240,11 +236,8 @@ function sizeOf(stage) {
 }
 
 function rangeOf(values) {
-  let low = Infinity, high = -Infinity;
-  for (const value of values) {
-    if (value < low) low = value;
-    if (value > high) high = value;
-  }
+  const low = values.reduce((a, b) => Math.min(a, b));
+  const high = values.reduce((a, b) => Math.max(a, b));
   return `${number(low, 2)} to ${number(high, 2)}`;
 }
 
