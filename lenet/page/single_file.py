@@ -36,18 +36,12 @@ def write_page(path, model, dataset=None):
         A file cannot be read or written.
     """
     page = open_page([model], dataset)
-    eye = page.eyes[0]
     x, y = page.read_test_set()
     hello = json.loads(page.greeting()["hello"])["hello"]
     hello.update(keep=None, n_tests=len(y))
-    values = eye.values()
-    inside = {
-        "hello": hello,
-        "parameters": {"shapes": [[name, value.shape] for name, value in values.items()],
-                       "values": encode_base64(numpy.concatenate(
-                           [value.astype("<f4").ravel() for value in values.values()]))},
-        "log": page.watchers[0].rows,  # none of a model file alone
-        "tests": choose_tests(eye, x, y)}
+    inside = {"hello": hello, "parameters": encode_base64(page.pack_parameters(0)),
+              "log": page.watchers[0].rows,  # none of a model file alone
+              "tests": choose_tests(page.eyes[0], x, y)}
     with write_beside(path) as file:
         file.write(build_file(json.dumps(inside)).encode())
 
@@ -62,8 +56,8 @@ def choose_tests(eye, x, y):
             for row, image in zip(rows, as_bytes(x[rows], eye.pixels))]
 
 
-def encode_base64(array):
-    return base64.b64encode(array.tobytes()).decode()
+def encode_base64(content):
+    return base64.b64encode(content).decode()
 
 
 def build_file(inside):

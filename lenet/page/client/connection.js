@@ -26,6 +26,7 @@ export class Connection {
     };
   }
 
+  // Returns what is made of a message of numbers.
   receive(data) {
     if (typeof data === "string") {
       const message = JSON.parse(data);
@@ -33,13 +34,13 @@ export class Connection {
         if (name === "nothing") this.settle(message.number);
         if (name in this.on) this.on[name](value, message);
       }
-      return;
+      return undefined;
     }
     const length = new DataView(data).getUint32(0, true);
     const header = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
     const values = new Float32Array(data, 4 + length);
     if (header.kind === "answer") this.settle(header.number);
-    this.on[header.kind](header, values);
+    return this.on[header.kind](header, values);
   }
 
   settle(number) {

@@ -44,6 +44,7 @@ const connection = new (byId("inside") ? Offline : Connection)({
     page.networks[network].setParameters(parameters);
     if (page.answer) drawAgain();
     explain();
+    return parameters;
   },
 
   answer(header, values) {

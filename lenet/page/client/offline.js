@@ -1,26 +1,18 @@
 // In the place of a connection: the networks compute here, with what is inside the page's own file.
 
 import { resize, toMnist, triangle } from "./centre.js";
+import { Connection } from "./connection.js";
 import { byId } from "./dom.js";
 import { forward, product } from "./forward.js";
 
-export class Offline {
-  // on: as for Connection
-  constructor(on) {
-    this.on = on;
-    this.number = 0;
+export class Offline extends Connection {
+  open() {
     const { hello, parameters, log, tests } = JSON.parse(byId("inside").textContent);
     Object.assign(this, { hello, tests });
     setTimeout(() => {
-      on.hello(hello);
-      this.parameters = {};
-      const values = new Float32Array(bytesOf(parameters.values).buffer);
-      let at = 0;
-      for (const [name, shape] of parameters.shapes) {
-        this.parameters[name] = { shape, values: values.subarray(at, at += product(shape)) };
-      }
-      on.parameters({ network: 0, shapes: parameters.shapes }, values);
-      if (log.length) on.log(log, { network: 0 });
+      this.on.hello(hello);
+      this.parameters = this.receive(bytesOf(parameters).buffer);
+      if (log.length) this.on.log(log, { network: 0 });
     });
   }
 
@@ -59,12 +51,7 @@ export class Offline {
     const image = Float32Array.from(bytes, (value) => value / 256);
     const { stages } = this.hello.networks[0];
     const { outputs, probabilities } = forward(stages, this.parameters, image);
-    const values = new Float32Array([...outputs, probabilities].reduce((n, o) => n + o.length, 0));
-    let at = 0;
-    for (const output of [...outputs, probabilities]) {
-      values.set(output, at);
-      at += output.length;
-    }
+    const values = Float32Array.from([...outputs, probabilities].flatMap((o) => Array.from(o)));
     this.on.answer({ ...header, milliseconds: performance.now() - begin }, values);
   }
 
