@@ -137,10 +137,6 @@ def draw_mistakes(indices, x, y, wrong, right, image_shape, class_names):
     image_shape : tuple of 3 ints
         (channels, height, width) of an image.
     class_names : list of str
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     captions = ["{}: {:.0f} %\nis {}: {:.0f} %".format(
         shorten_name(class_names[wrong[i].argmax()], 8), 100 * wrong[i].max(),
@@ -462,15 +458,9 @@ def has_display():
 
 
 def check_output(output):
-    """Refuse a file that ``finish`` could not write a picture to, before the work for it begins.
-
-    Raises
-    ------
-    UsageError
-        Matplotlib does not know the format.
-    DataError
-        The folder is missing or cannot be written to.
-    """
+    """Refuse a file that ``finish`` could not write a picture to, before the work for it begins:
+    with a UsageError if Matplotlib does not know the format, with a DataError if its folder is
+    missing or cannot be written to."""
     if output is None:
         return
     if picture_format(output) not in FigureCanvasBase.get_supported_filetypes():
@@ -494,12 +484,7 @@ def draw_png(figure):
 def finish(figure, output):
     """Write a figure to a file; if ``output`` is None, show it on a display or in a notebook.
 
-    Raises
-    ------
-    UsageError
-        Matplotlib does not know the format that the name ends in.
-    DataError
-        The file cannot be written.
+    Raises the errors of ``check_output``, and a DataError if the file cannot be written.
     """
     from matplotlib import pyplot
 

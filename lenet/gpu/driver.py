@@ -28,7 +28,7 @@ Device.__doc__ = ("A GPU: its number, name, (major, minor), memory in bytes, and
 
 
 class Driver:
-    """The driver, started.
+    """The driver, started; an OSError if there is none, or if it does not start.
 
     Attributes
     ----------
@@ -37,11 +37,6 @@ class Driver:
     version : (int, int)
         The newest CUDA that it supports.
     devices : list of Device
-
-    Raises
-    ------
-    OSError
-        There is no driver, or it does not start.
     """
 
     def __init__(self):

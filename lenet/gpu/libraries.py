@@ -126,13 +126,8 @@ def find_cublas(folder):
 
 
 def list_capabilities(nvrtc):
-    """The compute capabilities that NVRTC compiles for: {(5, 0), ..., (9, 0)}.
-
-    Raises
-    ------
-    OSError
-        The file cannot be loaded.
-    """
+    """The compute capabilities that NVRTC compiles for: {(5, 0), ..., (9, 0)}; an OSError if its
+    file cannot be loaded."""
     library = ctypes.CDLL(nvrtc.path)
     count = ctypes.c_int(0)
     try:
@@ -172,7 +167,8 @@ def describe_library(library):
 
 
 def choose(driver_version, capability, where=None):
-    """The first NVRTC and cuBLAS, in the order of `list_folders`, that work together and here.
+    """The first NVRTC and cuBLAS, in the order of `list_folders`, that work together and here, as
+    a `Cuda`; a `CudaError` if there is no such pair.
 
     Parameters
     ----------
@@ -182,15 +178,6 @@ def choose(driver_version, capability, where=None):
         The device's compute capability.
     where : list of str
         The folders; by default those of `list_folders`.
-
-    Returns
-    -------
-    Cuda
-
-    Raises
-    ------
-    CudaError
-        There is no such pair.
     """
     where = list_folders() if where is None else where
     compilers = [library for folder in where for library in find_nvrtc(folder)]

@@ -31,7 +31,8 @@ PROOF = {"libcuda.so": "cuInit", "libnvrtc.so": "nvrtcCompileProgram",
 
 
 def provide(name, path, cache, compiler):
-    """Let ``dlopen(name)`` give the library at ``path`` from now on, in this process.
+    """Let ``dlopen(name)`` give the library at ``path`` from now on, in this process; return it as
+    a ``ctypes.CDLL``, or raise an OSError if that cannot be done.
 
     Parameters
     ----------
@@ -43,15 +44,6 @@ def provide(name, path, cache, compiler):
         The folder for our own libraries, which is created if necessary.
     compiler : str
         The C++ compiler, whose linker is used.
-
-    Returns
-    -------
-    ctypes.CDLL
-
-    Raises
-    ------
-    OSError
-        It cannot be done.
     """
     folder = os.path.dirname(path)
     for other in sorted(glob.glob(os.path.join(glob.escape(folder), BEFORE.get(name, "/")))):

@@ -134,7 +134,7 @@ def prepend(variable, folder):
 
 
 def prepare(device, cache, compiler):
-    """Do everything that ``import theano`` with ``device=cuda...`` needs.
+    """Do everything that ``import theano`` with ``device=cuda...`` needs, or raise a `CudaError`.
 
     Parameters
     ----------
@@ -144,11 +144,6 @@ def prepare(device, cache, compiler):
         A folder for files of our own.
     compiler : str
         The C++ compiler.
-
-    Raises
-    ------
-    CudaError
-        The GPU cannot be used.
     """
     driver = find_driver()
     found = find_device(driver, device)

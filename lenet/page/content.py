@@ -119,6 +119,8 @@ class Page:
     def answer(self, request):
         """What the networks make of what a request shows them.
 
+        Raises a DataError if there is no image in it, or no network yet.
+
         Parameters
         ----------
         request : dict
@@ -129,11 +131,6 @@ class Page:
         (lenet.page.drawings.Prepared, bytes)
             The image, and the message: the image, then the stages of each network and its
             probabilities.
-
-        Raises
-        ------
-        DataError
-            There is no image in it, or no network yet.
         """
         if not self.eyes:
             raise DataError("there is no network yet; start the training")
@@ -197,7 +194,7 @@ class Page:
         return not {"keep", "train", "command"}.isdisjoint(request)
 
     def execute(self, request, prepared):
-        """Do what a request asks for; return a line that says so, or None.
+        """Do what a request asks for, or raise a DataError; return a line that says so, or None.
 
         Parameters
         ----------
@@ -206,11 +203,6 @@ class Page:
             one of ``lenet.page.trainer.COMMANDS``.
         prepared : lenet.page.drawings.Prepared or None
             What is drawn.
-
-        Raises
-        ------
-        DataError
-            It cannot be done.
         """
         if "keep" in request:
             return self.keep_drawing(prepared, messages.read_index(request, "keep",
@@ -242,6 +234,9 @@ class Page:
 def open_page(paths, dataset=None, keep="drawings"):
     """The Page of one or two saved networks.
 
+    Raises a UsageError if there are more, or if they are for different images or classes, and a
+    DataError if a file cannot be read.
+
     Parameters
     ----------
     paths : list of str
@@ -250,13 +245,6 @@ def open_page(paths, dataset=None, keep="drawings"):
         Whose test set is shown; by default that of the first run.
     keep : str
         See Page.
-
-    Raises
-    ------
-    UsageError
-        There are more than two, or they are for different images or classes.
-    DataError
-        A file cannot be read.
     """
     if len(paths) > 2:
         raise UsageError(f"{len(paths)} networks; expected one, or two to compare")

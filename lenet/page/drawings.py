@@ -50,10 +50,7 @@ class Preparation:
     def prepare_drawing(self, content):
         """Prepare a drawing, dark ink on light paper: bytes of shape drawing_shape.
 
-        Raises
-        ------
-        DataError
-            They are not as many, or nothing is drawn.
+        Raises a DataError if they are not as many, or if nothing is drawn.
         """
         if len(content) != n_elements(self.drawing_shape):
             raise DataError(f"a drawing of {len(content)} bytes; expected "
@@ -70,10 +67,7 @@ class Preparation:
     def prepare_picture(self, content):
         """Prepare the content of an image file.
 
-        Raises
-        ------
-        DataError
-            It is no image, or too large, or there is no digit in it.
+        Raises a DataError if it is no image, or too large, or if there is no digit in it.
         """
         try:
             with warnings.catch_warnings():

@@ -42,17 +42,13 @@ class Eye:
         self.stages[0]["shape"] = self.image_shape
 
     def see(self, image):
-        """The output of each stage for one image, then the probability of each class.
+        """The output of each stage for one image, then the probability of each class: arrays of
+        floatX, without the axis of the minibatch.
 
         Parameters
         ----------
         image : array of shape image_shape
             uint8, or numbers as in the dataset.
-
-        Returns
-        -------
-        list of arrays
-            floatX, without the axis of the minibatch.
         """
         pixels = as_floats(numpy.asarray(image).reshape(1, -1), self.pixels)
         return [output[0] for output in
@@ -76,10 +72,7 @@ class Eye:
 def load_eye(path):
     """The Eye of a model file or of the folder of a run, which may have begun just now.
 
-    Raises
-    ------
-    DataError
-        There is no network, or it cannot be read.
+    Raises a DataError if there is no network, or if it cannot be read.
     """
     model, last = networks.model_path(path), os.path.join(path, "last.safetensors")
     if os.path.exists(model) or not os.path.exists(last):

@@ -27,13 +27,7 @@ def pack(header, arrays=()):
 
 def unpack(message):
     """A message from the page as a dict: {"drawing" or "picture": bytes, "number": int}, or what
-    the JSON says.
-
-    Raises
-    ------
-    DataError
-        It is none of these, or too long.
-    """
+    the JSON says. Raises a DataError if it is none of these, or too long."""
     size = len(message if isinstance(message, bytes) else message.encode("utf-8", "replace"))
     if size > (MAX_PICTURE_BYTES + 5 if message[:1] == bytes([PICTURE]) else MAX_MESSAGE_BYTES):
         raise DataError(f"a message of {size} bytes; expected at most {MAX_MESSAGE_BYTES}, or "

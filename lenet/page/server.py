@@ -70,17 +70,10 @@ class GuardedHandler:
 
 
 def is_ours(header, host):
-    """Whether a Host header has a name that only this machine can have.
+    """Whether a Host header, such as "127.0.0.1:8765", has a name that only this machine can have;
+    ``host`` is what the server listens at. A tunnel may have changed the port.
 
-    Any other name may be an attacker's, whose page the browser would take for ours (DNS
-    rebinding).
-
-    Parameters
-    ----------
-    header : str
-        Such as "127.0.0.1:8765"; a tunnel may have changed the port.
-    host : str
-        What the server listens at.
+    Any other name may be an attacker's, whose page the browser would take for ours (DNS rebinding).
     """
     name, _, port = header.rpartition(":")
     name = (name if port.isdigit() else header).strip("[]").lower()
@@ -280,10 +273,8 @@ class Server:
 def bind(host, port):
     """Sockets that listen at a host and a port.
 
-    Raises
-    ------
-    UsageError
-        The port is taken, or not one that we may take; or this machine has no such address.
+    Raises a UsageError if the port is taken, or not one that we may take, or if this machine has no
+    such address.
     """
     if not 0 <= port < 65536:
         raise UsageError(f"port {port}; expected 0 to 65535")
@@ -301,7 +292,7 @@ def bind(host, port):
 
 
 def serve(page, host, port, announce):
-    """Serve a page until Ctrl-C.
+    """Serve a page until Ctrl-C. Raises the errors of ``bind``, and Interrupted on SIGTERM.
 
     Parameters
     ----------
@@ -310,13 +301,6 @@ def serve(page, host, port, announce):
         Where to listen; port 0 is any that is free.
     announce : function of a str
         Called with the address of the page once it can be opened.
-
-    Raises
-    ------
-    UsageError
-        See ``bind``.
-    Interrupted
-        On SIGTERM.
     """
     sockets = bind(host, port)
     shown = "127.0.0.1" if host in ("0.0.0.0", "") else "[::1]" if host == "::" else (

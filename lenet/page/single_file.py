@@ -19,7 +19,7 @@ POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inli
 
 
 def write_page(path, model, dataset=None):
-    """Write the page of a saved network to a file.
+    """Write the page of a saved network to a file; a DataError if one cannot be read or written.
 
     Parameters
     ----------
@@ -29,11 +29,6 @@ def write_page(path, model, dataset=None):
         A model file, or the folder of a run.
     dataset : str, optional
         Whose test set has some images in the file; by default that of the run.
-
-    Raises
-    ------
-    DataError
-        A file cannot be read or written.
     """
     page = open_page([model], dataset)
     x, y = page.read_test_set()

@@ -55,10 +55,7 @@ class Training:
     def start(self, options):
         """Begin to train, in place of an earlier training.
 
-        Raises
-        ------
-        DataError
-            An option is not one of ``OPTIONS``, or not in its range.
+        Raises a DataError if an option is not one of ``OPTIONS``, or not in its range.
         """
         options = check_options(options)
         self.stop()

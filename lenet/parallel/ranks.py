@@ -192,10 +192,7 @@ class Ranks:
     def wait(self, request):
         """Wait until the other ranks have done their part.
 
-        Raises
-        ------
-        TrainingError
-            They have not within ``timeout`` seconds.
+        Raises a TrainingError if they have not within ``timeout`` seconds.
         """
         begin = time.monotonic()
         timeout = self.timeout if self.begun else max(self.timeout, TIMEOUT)
@@ -248,11 +245,8 @@ def get_world():
 def join():
     """Join the other ranks if ``mpiexec`` started this process.
 
-    Raises
-    ------
-    UsageError
-        mpi4py is missing, is that of another MPI than ``mpiexec`` is, or the ranks differ in what
-        their numbers depend on.
+    Raises a UsageError if mpi4py is missing, or is that of another MPI than ``mpiexec`` is, or if
+    the ranks differ in what their numbers depend on.
     """
     global _world
     expected, rank = (processors.read_mpi_variable(name, default)

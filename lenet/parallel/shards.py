@@ -60,10 +60,8 @@ class Shards(namedtuple("Shards", "number batch_size own")):
 def split_minibatches(number, batch_size, world):
     """The Shards of this process, where minibatches of ``batch_size`` are split into ``number``.
 
-    Raises
-    ------
-    UsageError
-        The shards would not be of one size, or the ranks would not have the same number of them.
+    Raises a UsageError if the shards would not be of one size, or if the ranks would not have the
+    same number of them.
     """
     if number < 1 or number % world.size:
         raise UsageError(f"--shards {number} in {world.size} process{'es' * (world.size > 1)}; "

@@ -83,14 +83,10 @@ def compile_split_step(inputs, cost, gradients, updates, own_set, shards, world)
 
 
 def draw_state(seed, number):
-    """The state of a generator MRG31k3p for a shard.
+    """The state of a generator MRG31k3p for a shard: an int32 array of shape (N_STREAMS, 6).
 
     Each shard of each minibatch has numbers of its own, which do not depend on the process that
     draws them. The first row of ``seed``, a state itself, is the seed of all of them.
-
-    Returns
-    -------
-    int32 array of shape (N_STREAMS, 6)
     """
     rng = numpy.random.RandomState([*seed[0], number])
     return rng.randint(1, MODULUS, (N_STREAMS, 6)).astype("int32")

@@ -35,6 +35,9 @@ Difference = namedtuple("Difference", "wrong right indices file")
 def compare(paths, output, dataset=None):
     """Compare runs, and write pictures of how they differ.
 
+    Raises a UsageError if there are fewer than two runs, and a DataError if a file cannot be read
+    or written, or if the runs were trained on different examples.
+
     Parameters
     ----------
     paths : list of str
@@ -49,13 +52,6 @@ def compare(paths, output, dataset=None):
     (list of Line, list of Difference)
         One for each run, and one for each of two runs that is wrong where the other is right;
         ``file`` is None where there is no such image.
-
-    Raises
-    ------
-    UsageError
-        There are fewer than two runs.
-    DataError
-        A file cannot be read or written, or the runs were trained on different examples.
     """
     if len({os.path.realpath(path) for path in paths}) < max(2, len(paths)):
         raise UsageError(f"{' '.join(paths)}; expected at least two runs, each named once")
@@ -93,13 +89,8 @@ def compare(paths, output, dataset=None):
 
 
 def open_run(path, name):
-    """The Compared of the run in a folder.
-
-    Raises
-    ------
-    DataError
-        There is none, or it has not been validated yet.
-    """
+    """The Compared of the run in a folder; a DataError if there is none, or if it has not been
+    validated yet."""
     state = read_state(path)
     rows = read_log(os.path.join(path, "log.csv"))
     if not rows:

@@ -24,22 +24,10 @@ Evaluation = namedtuple("Evaluation", "names labels probabilities")
 
 
 def evaluate_test_set(predictor, datasets):
-    """Classify the test set of a dataset.
+    """The Evaluation of a ``lenet.predict.Predictor`` on the test set of a dataset, as
+    ``lenet.data.open_arrays`` returns it.
 
-    Parameters
-    ----------
-    predictor : lenet.predict.Predictor
-    datasets : lenet.data.Datasets
-        As ``lenet.data.open_arrays`` returns it.
-
-    Returns
-    -------
-    Evaluation
-
-    Raises
-    ------
-    DataError
-        The images or the classes are not those of the network.
+    Raises a DataError if the images or the classes are not those of the network.
     """
     x, y = networks.fit_datasets(predictor, datasets)[2]
     names = [f"image {number} of the test set" for number in range(len(y))]
@@ -134,13 +122,8 @@ def wilson_interval(n_hits, n_trials, z=Z_95):
 
 
 def find_mistakes(labels, probabilities):
-    """The indices of the misclassified images, the most confident mistakes first.
-
-    Parameters
-    ----------
-    labels : int array of shape (n,)
-    probabilities : array of shape (n, number of classes)
-    """
+    """The indices of the misclassified images, the most confident mistakes first; labels and
+    probabilities as in an Evaluation."""
     wrong = numpy.flatnonzero(probabilities.argmax(axis=1) != labels)
     return sort_by_confidence(wrong, probabilities)
 

@@ -74,21 +74,11 @@ def build_by_name(kind, image_shape=(1, 28, 28), n_out=10, **arguments):
 
 
 def summarize_network(model, image_shape):
-    """The rows of a network's table, from the image to the classes.
+    """The Rows of the table of a network of one of ``lenet.networks.KINDS``, from the image, of
+    shape (channels, height, width), to the classes.
 
     A convolution with pooling in its layer makes two rows. Its biases count with the convolution,
     for a maximum does not depend on whether they are added before or after it.
-
-    Parameters
-    ----------
-    model
-        A network of one of ``lenet.networks.KINDS``.
-    image_shape : tuple of 3 ints
-        (channels, height, width) of an image.
-
-    Returns
-    -------
-    list of Row
     """
     return build_rows(list_steps(model), model.input, image_shape)
 
@@ -96,10 +86,8 @@ def summarize_network(model, image_shape):
 def summarize_part(part):
     """The rows of a network or of one layer, with the shape of its images found in its graph.
 
-    Raises
-    ------
-    UsageError
-        The graph does not begin with images, or with vectors that weights are applied to.
+    Raises a UsageError if that begins neither with images nor with vectors that weights are
+    applied to.
     """
     if not hasattr(part, "output") and hasattr(part, "set_inpt"):
         part = copy.copy(part)  # a layer of network3 that no Network has

@@ -19,13 +19,7 @@ def format_log(rows):
 
 
 def read_log(path):
-    """The rows of a log file; see ``Run.rows``.
-
-    Raises
-    ------
-    DataError
-        The file cannot be read, or is not a log.
-    """
+    """The rows of a log file, see ``Run.rows``; a DataError if it cannot be read or is no log."""
     try:
         with open(path, newline="") as file:
             reader = csv.DictReader(file)

@@ -71,21 +71,10 @@ class Run(History):
 
     @classmethod
     def create(cls, folder, settings):
-        """Begin a run in a new or empty folder.
+        """Begin a run in a folder, which is made if necessary; the settings are the options of the
+        training, as plain values.
 
-        Parameters
-        ----------
-        folder : str
-            Created if it does not exist.
-        settings : dict
-            The options of the training, as plain values.
-
-        Raises
-        ------
-        UsageError
-            The folder is not empty.
-        DataError
-            The folder cannot be made.
+        Raises a UsageError if the folder is not empty, and a DataError if it cannot be made.
         """
         try:
             os.makedirs(folder, exist_ok=True)
@@ -105,10 +94,8 @@ class Run(History):
     def resume(cls, folder):
         """Open the run in a folder, to continue it.
 
-        Raises
-        ------
-        DataError
-            There is no run in the folder, another process is using it, or its files are damaged.
+        Raises a DataError if there is none, if another process is using it, or if its files are
+        damaged.
         """
         find_state(folder)
         run = cls(folder, {})
@@ -139,13 +126,8 @@ class Run(History):
         return self.rows[-1]["epoch"] if self.rows else 0
 
     def check_datasets(self, datasets):
-        """Say what the network is trained on, a ``lenet.data.Datasets``.
-
-        Raises
-        ------
-        DataError
-            The run was begun with other datasets.
-        """
+        """Say what the network is trained on, a ``lenet.data.Datasets``; a DataError if the run was
+        begun with others."""
         self.description = (datasets.class_names, datasets.image_shape, datasets.preparation,
                             datasets.pixels)
         sizes = [a_set.n_examples for a_set in datasets]
@@ -165,19 +147,9 @@ class Run(History):
         return f"go on with --resume {self.folder}"
 
     def model_built(self, model, datasets):
-        """Say which network is trained.
+        """Say which network is trained, and on which ``lenet.data.Datasets``.
 
-        Parameters
-        ----------
-        model
-            The network.
-        datasets : lenet.data.Datasets
-            What it is trained on.
-
-        Raises
-        ------
-        DataError
-            The run belongs to another network, or to other datasets.
+        Raises a DataError if the run belongs to another network, or to other datasets.
         """
         UNUSED.pop(os.path.realpath(self.folder), None)
         self.check_datasets(datasets)
@@ -289,13 +261,7 @@ def find_state(folder):
 
 
 def read_state(folder):
-    """The State of the run in a folder.
-
-    Raises
-    ------
-    DataError
-        There is no run, or its file is damaged.
-    """
+    """The State of the run in a folder; a DataError if there is none, or if its file is damaged."""
     path = find_state(folder)
     arrays, metadata = parameters.read(path)
     try:
@@ -328,15 +294,8 @@ def check_result(values):
 
 
 def dataset_of(path, otherwise="mnist.pkl.gz"):
-    """The dataset that a run was trained on, as it was last named there.
-
-    Parameters
-    ----------
-    path : str
-        The folder of a run, or a file in it.
-    otherwise : str
-        What to return if there is no run, or it does not say.
-    """
+    """The dataset that a run was trained on, as it was last named there: the path is the folder of
+    the run, or a file in it. mnist.pkl.gz if there is no run, or if it does not say."""
     folder = path if os.path.isdir(path) else os.path.dirname(path)
     try:
         return str(read_state(folder).settings.get("dataset", otherwise))
@@ -352,10 +311,7 @@ def list_others(folder):
 def lock_folder(folder):
     """An open file that keeps other processes out of a folder until this one ends.
 
-    Raises
-    ------
-    DataError
-        Another process holds it, or it cannot be written.
+    Raises a DataError if another process holds it, or if it cannot be written.
     """
     path = os.path.join(folder, LOCK)
     try:

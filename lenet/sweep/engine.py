@@ -58,7 +58,11 @@ def train_trial(state):
 
 
 def sweep(study, folder, n_workers=None, n_gpus=None, scheduler=None):
-    """Train all trials of a study that are not trained yet.
+    """Train all trials of a study that are not trained yet; return the rows of the table, a list of
+    dict.
+
+    Raises the errors of ``Study.open``, and a DataError if the scheduler cannot be reached, or has
+    gone.
 
     Parameters
     ----------
@@ -71,16 +75,6 @@ def sweep(study, folder, n_workers=None, n_gpus=None, scheduler=None):
         Instead, one for each of as many GPUs.
     scheduler : str, optional
         Instead, on the workers of the Dask scheduler at this address.
-
-    Returns
-    -------
-    list of dict
-        The rows of the table.
-
-    Raises
-    ------
-    UsageError, DataError
-        The folder cannot be used, see ``Study.open``; the scheduler cannot be reached, or has gone.
     """
     for name in ("distributed", "distributed.client"):  # what matters of it is said below
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)

@@ -14,7 +14,7 @@ MAX_MAP_OPTIONS = 3
 
 
 def draw(options, rows):
-    """Draw the validation errors of a sweep.
+    """Draw the validation errors of a sweep; return the ``matplotlib.figure.Figure``.
 
     Parameters
     ----------
@@ -22,10 +22,6 @@ def draw(options, rows):
         The values of the options with several: {"--seed": ["1", "2"]}.
     rows : list of dict
         Of the table: see ``lenet.sweep.table``.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     if len(options) <= MAX_MAP_OPTIONS and math.prod(map(len, options.values())) == len(rows):
         return draw_maps(options, rows)

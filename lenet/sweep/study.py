@@ -122,18 +122,14 @@ class Study:
     def open(self, folder):
         """Take the folder of the study, which is new, empty, or has the same options.
 
+        Raises a UsageError if the folder holds something else, and a DataError if it cannot be made
+        or read, or if another sweep is using it.
+
         Returns
         -------
         (file, int or None)
             Keep the file open: it keeps other sweeps out of the folder. The threads of a trial, if
             the study was begun earlier.
-
-        Raises
-        ------
-        UsageError
-            The folder holds something else.
-        DataError
-            The folder cannot be made or read, or another sweep is using it.
         """
         make_folder(folder)
         lock = lock_folder(folder)

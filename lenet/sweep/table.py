@@ -39,13 +39,8 @@ def write(folder, varied, rows):
 
 
 def read_diverged(folder):
-    """What an earlier sweep wrote of the trials that diverged: {name: {column: value}}.
-
-    Raises
-    ------
-    DataError
-        table.csv cannot be read.
-    """
+    """What an earlier sweep wrote of the trials that diverged: {name: {column: value}}; a DataError
+    if table.csv cannot be read."""
     path = os.path.join(folder, "table.csv")
     if not os.path.exists(path):
         return {}

@@ -48,10 +48,7 @@ def drop_units(units, p_dropout, streams):
 def replace_units(cost, units, noisy):
     """The cost, computed from ``noisy`` where it was computed from ``units``.
 
-    Raises
-    ------
-    ValueError
-        The cost does not depend on the units.
+    Raises a ValueError if it does not depend on them.
     """
     new = {units: noisy}
     for node in io_toposort([units], [cost]):

@@ -11,13 +11,8 @@ from lenet import kernel
 
 
 def open_screen(n_minibatches, done):
-    """The screen of this process.
-
-    Parameters
-    ----------
-    n_minibatches, done : int
-        Of the whole training, and of an earlier process.
-    """
+    """The screen of this process, given the number of minibatches of the whole training, and how
+    many of them an earlier process has done."""
     return (Cell if kernel.is_notebook() else Terminal)(n_minibatches, done)
 
 
