@@ -71,7 +71,7 @@ class Page:
         for n in range(len(self.eyes)):
             found[f"parameters {n}"] = self.pack_parameters(n)
         for n, watcher in enumerate(self.watchers):
-            found[f"log {n}"] = self.pack_log(n, watcher.rows)
+            found[f"log {n}"] = json.dumps({"log": watcher.rows, "network": n})
         if self.training:
             found["training"] = json.dumps({"training": self.training.describe_state()})
         return found
@@ -84,7 +84,7 @@ class Page:
             if "parameters" in changed:
                 found[f"parameters {n}"] = self.pack_parameters(n)
             if "rows" in changed:
-                found[f"log {n}"] = self.pack_log(n, watcher.rows)
+                found[f"log {n}"] = json.dumps({"log": watcher.rows, "network": n})
             if "line" in changed:
                 found["line"] = json.dumps({"line": changed["line"]})
         if self.training:
@@ -106,9 +106,6 @@ class Page:
             network["architecture"], self.class_names, self.image_shape, self.preparation_name,
             self.pixels))
         ], ["in training"]
-
-    def pack_log(self, n, rows):
-        return json.dumps({"log": rows, "network": n})
 
     def pack_parameters(self, n):
         """The message with the parameters of network ``n``."""

@@ -10,21 +10,14 @@ import theano.tensor as T
 
 
 def balance_classes(labels, n_classes):
-    """The weights that make all classes count the same: n / (k n_c) for class c, which has n_c of
-    the n examples of k classes; 0 for a class without examples. The mean over the examples is 1.
+    """The weights that make all classes count the same: a float64 array of shape (n_classes,), for
+    labels that are an array of integers of shape (n,).
 
-    Parameters
-    ----------
-    labels : array of integers, of shape (n,)
+    It is n / (k n_c) for class c, which has n_c of the n examples of k classes; 0 for a class
+    without examples. The mean over the examples is 1.
 
-    Returns
-    -------
-    float64 array of shape (n_classes,)
-
-    Notes
-    -----
-    G. King, L. Zeng, "Logistic regression in rare events data", Political Analysis 9(2):137-163,
-    2001 ("weighting").
+    Source: G. King, L. Zeng, "Logistic regression in rare events data", Political Analysis
+    9(2):137-163, 2001 ("weighting").
     """
     counts = numpy.bincount(labels, minlength=n_classes)
     n_present = numpy.count_nonzero(counts)

@@ -24,12 +24,7 @@ class Momentum:
     learning_rate : float or scalar shared variable
         Factor of the gradient in each step.
     momentum : float
-        The fraction, in [0, 1).
-
-    Raises
-    ------
-    UsageError
-        The momentum is not in [0, 1).
+        The fraction, in [0, 1); a UsageError if it is not.
     """
 
     def __init__(self, learning_rate, momentum):
@@ -78,10 +73,8 @@ class FallingRate(RateByEpoch):
     in the first epoch, 2 / (warmup + 1) in the second. Large rates, as for large minibatches, need
     this (Goyal et al., arXiv:1706.02677, section 2.2).
 
-    Raises
-    ------
-    UsageError
-        The rate is not positive, the decay is not in (0, 1], or the warm-up is negative.
+    Raises a UsageError if the rate is not positive, the decay not in (0, 1], or the warm-up
+    negative.
     """
 
     def __init__(self, learning_rate, decay=1.0, warmup=0):
