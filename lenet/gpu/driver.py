@@ -45,10 +45,10 @@ class Driver:
         if status not in (0, NO_DEVICE):
             raise OSError(f"the NVIDIA driver does not start (cuInit: error {status}); "
                           "see whether nvidia-smi works")
-        version = ctypes.c_int(0)
-        self.library.cuDriverGetVersion(ctypes.byref(version))
-        self.version = (version.value // 1000, version.value % 1000 // 10)
-        self.devices = [] if status else self.find_devices()
+        version = self.read("cuDriverGetVersion")
+        self.version = (version // 1000, version % 1000 // 10)
+        count = 0 if status else self.read("cuDeviceGetCount")
+        self.devices = [self.describe(number) for number in range(count)]
 
     @staticmethod
     def load():
@@ -64,25 +64,21 @@ class Driver:
             return path, library
         raise OSError(f"no NVIDIA driver found ({FILE} cannot be loaded)")
 
-    def find_devices(self):
-        count = ctypes.c_int(0)
-        self.library.cuDeviceGetCount(ctypes.byref(count))
-        return [self.describe(number) for number in range(count.value)]
+    def read(self, name, *arguments, kind=ctypes.c_int):
+        """The number that a function of the driver writes to the address of its first argument."""
+        value = kind(0)
+        getattr(self.library, name)(ctypes.byref(value), *arguments)
+        return value.value
 
     def describe(self, number):
-        handle = ctypes.c_int(0)
-        self.library.cuDeviceGet(ctypes.byref(handle), number)
+        handle = self.read("cuDeviceGet", number)
         name = ctypes.create_string_buffer(256)
         self.library.cuDeviceGetName(name, len(name), handle)
-        memory = ctypes.c_size_t(0)
-        self.library.cuDeviceTotalMem_v2(ctypes.byref(memory), handle)
-        attributes = []
-        for attribute in (CAPABILITY_MAJOR, CAPABILITY_MINOR, PAGEABLE_MEMORY_ACCESS):
-            value = ctypes.c_int(0)
-            self.library.cuDeviceGetAttribute(ctypes.byref(value), attribute, handle)
-            attributes.append(value.value)
-        return Device(number, name.value.decode(), tuple(attributes[:2]), memory.value,
-                      bool(attributes[2]))
+        memory = self.read("cuDeviceTotalMem_v2", handle, kind=ctypes.c_size_t)
+        *capability, host_pages = [
+            self.read("cuDeviceGetAttribute", attribute, handle)
+            for attribute in (CAPABILITY_MAJOR, CAPABILITY_MINOR, PAGEABLE_MEMORY_ACCESS)]
+        return Device(number, name.value.decode(), tuple(capability), memory, bool(host_pages))
 
 
 def load_parts(folder):

@@ -28,7 +28,7 @@ WHY_IT_STOPPED = {
 def register(shell):
     """Let IPython show networks, layers and results, as text and in a notebook as HTML."""
     formatters = shell.display_formatter.formatters
-    for list_cells, draw, classes in ((list_network, draw_nothing, NETWORKS),
+    for list_cells, draw, classes in ((list_network, lambda shown: "", NETWORKS),
                                       (list_result, draw_result, [RESULT])):
         for module, name in classes:
             formatters["text/plain"].for_type_by_name(module, name, make_printer(list_cells))
@@ -95,7 +95,3 @@ def draw_result(result):
 
     data = b64encode(plots.draw_png(plots.draw_curves(result.rows))).decode()
     return f'<img alt="the cost and the errors of each epoch" src="data:image/png;base64,{data}">'
-
-
-def draw_nothing(shown):
-    return ""

@@ -182,7 +182,7 @@ class Run(History):
             self.earlier_state = None
         self.unsaved_best = None
         self.began_at = self.saved_at = time.perf_counter()
-        self.last_save_seconds = self.total_save_seconds = 0.0
+        self.last_save_seconds = 0.0
         if result.iteration < 0:
             self.save(result)
 
@@ -234,7 +234,6 @@ class Run(History):
                               state=json.dumps(state)))
         self.saved_at = time.perf_counter()
         self.last_save_seconds = self.saved_at - begin
-        self.total_save_seconds += self.last_save_seconds
 
     def save_best(self):
         """Write the best parameters, if they are new; then the log."""

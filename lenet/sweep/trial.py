@@ -1,5 +1,6 @@
 """A trial of a sweep: a process that trains, which the worker that started it looks after."""
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -145,10 +146,8 @@ def train(state, channel, printed):
             state.epochs_done = rows[-1]["epoch"]
             state.validation_error = rows[-1]["validation"]
             channel.save()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(POLL_SECONDS)
-        except subprocess.TimeoutExpired:
-            pass
     printed.seek(begins_at)
     lines = printed.read().splitlines()
     said = lines[-1] if lines else ""
