@@ -16,15 +16,12 @@ Finding.__doc__ = "A line of the report; ``missing`` if the GPU cannot be used b
 def examine(device, cache, compiler):
     """Look at everything that a GPU needs, from the driver to a first function of Theano's.
 
+    Yields each Finding as soon as it is known. What needs something that is missing is left out.
+
     Parameters
     ----------
     device, cache, compiler : str
         As for `lenet.gpu.start.prepare`; ``compiler`` may be None.
-
-    Yields
-    ------
-    Finding
-        Each as soon as it is known.  What needs something that is missing is left out.
     """
     found = {}
 
@@ -98,13 +95,8 @@ def run_first_function(device):
 
 
 def report(findings):
-    """Print findings; the last line says ``ready``, or what to type next.
-
-    Returns
-    -------
-    int
-        The exit status: 0 if the GPU can be used, else 1.
-    """
+    """Print findings; the last line says ``ready``, or what to type next. The exit status: 0 if the
+    GPU can be used, else 1."""
     missing = []
     for finding in findings:
         print(f"{finding.name:<12} {'MISSING: ' if finding.missing else ''}{finding.text}",

@@ -11,13 +11,8 @@ TOLERANCE = 1e-4
 
 
 def compare():
-    """The largest difference between tanh(x . w + b) on the device and in NumPy.
-
-    Returns
-    -------
-    (float, bool)
-        The difference, and whether the GPU computed the product.
-    """
+    """The largest difference between tanh(x . w + b) on the device and in NumPy, a float, and
+    whether the GPU computed the product."""
     rng = numpy.random.RandomState(0)
     arrays = [rng.uniform(-1, 1, shape).astype("float32") for shape in ((64, 100), (100, 10), 10)]
     x, w, b = (theano.shared(a) for a in arrays)

@@ -19,17 +19,14 @@ class GraphError(Exception):
 class Graph:
     """What the device is told by ``work()``, which it does not do yet.
 
+    Raises a GraphError if the driver is older than CUDA 11.4, or does not record this; an error of
+    ``work`` is raised as it is.
+
     Parameters
     ----------
     context : pygpu.gpuarray.GpuContext
     work : function
         Must neither wait for the device nor allocate outside libgpuarray's cache.
-
-    Raises
-    ------
-    GraphError
-        The driver is older than CUDA 11.4, or does not record this. An error of ``work`` is raised
-        as it is.
     """
 
     def __init__(self, context, work):

@@ -45,10 +45,7 @@ class Eye:
         """The output of each stage for one image, then the probability of each class: arrays of
         floatX, without the axis of the minibatch.
 
-        Parameters
-        ----------
-        image : array of shape image_shape
-            uint8, or numbers as in the dataset.
+        The image, of shape image_shape, is uint8, or has the numbers of the dataset.
         """
         pixels = as_floats(numpy.asarray(image).reshape(1, -1), self.pixels)
         return [output[0] for output in

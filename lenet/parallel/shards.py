@@ -74,15 +74,8 @@ def split_minibatches(number, batch_size, world):
 
 
 class ShardedDataset(DatasetSource):
-    """A dataset of which each process loads its own shards of the training set.
-
-    Parameters
-    ----------
-    dataset : str or lenet.data.ChunkedDataset
-    shards : Shards
-    world : lenet.parallel.ranks.SingleProcess or Ranks
-        The processes that train.
-    """
+    """A dataset, a name or a ChunkedDataset, of which each process of a ``world``, see
+    ``lenet.parallel.ranks``, loads its own shards of the training set."""
 
     def __init__(self, dataset, shards, world):
         super().__init__(dataset)
@@ -106,8 +99,8 @@ class ShardedSet:
         This process's examples.
     n_examples : int
         Number of examples of the whole set.
-    shards : Shards
-    world : lenet.parallel.ranks.SingleProcess or Ranks
+    shards, world
+        As of ShardedDataset.
     fingerprint : int
         The checksum of the whole dataset.
     """
@@ -124,14 +117,8 @@ class ShardedSet:
 
 
 class SplitSet:
-    """A set to evaluate, all of which every process holds, and of whose minibatches each computes
-    its part.
-
-    Parameters
-    ----------
-    own_set : SharedSet or ChunkedSet
-    world : lenet.parallel.ranks.SingleProcess or Ranks
-    """
+    """A set to evaluate, a SharedSet or ChunkedSet that every process of a ``world`` holds, and of
+    whose minibatches each computes its part."""
 
     def __init__(self, own_set, world):
         self.own_set, self.world = own_set, world

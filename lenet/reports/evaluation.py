@@ -37,6 +37,8 @@ def evaluate_test_set(predictor, datasets):
 def classify_folder(predictor, folder, center=True):
     """Classify the pictures of a folder with one subfolder per class, named like the network's.
 
+    Raises a DataError if there are no subfolders, or if one has the name of no class.
+
     Parameters
     ----------
     predictor : lenet.predict.Predictor
@@ -49,11 +51,6 @@ def classify_folder(predictor, folder, center=True):
     ------
     (str, int, array of shape (number of classes,) or None, DataError or None)
         The path of each picture, its label, its probabilities, and why it cannot be used.
-
-    Raises
-    ------
-    DataError
-        There are no subfolders, or one has the name of no class.
     """
     known = predictor.class_names
     classes = list_classes(folder)
@@ -96,19 +93,12 @@ def count_confusions(labels, predictions, n_classes):
 def wilson_interval(n_hits, n_trials, z=Z_95):
     """Where a probability lies, given how often the event was seen.
 
-    Wilson's score interval: the p for which n_hits / n_trials is at most z standard deviations,
-    of sqrt(p (1 - p) / n_trials), away from p. It stays between 0 and 1 and holds for few trials.
+    Wilson's score interval: the p for which n_hits / n_trials is at most z standard deviations, of
+    sqrt(p (1 - p) / n_trials), away from p. It stays between 0 and 1 and holds for few trials. By
+    default it is that of 95 %.
 
-    Parameters
-    ----------
-    n_hits, n_trials : int, or int arrays of one shape
-    z : float
-        By default that of an interval of 95 %.
-
-    Returns
-    -------
-    (float, float), or two arrays
-        NaN where there were no trials.
+    Two floats, or two arrays where the numbers of hits and of trials are int arrays of one shape;
+    NaN where there were no trials.
     """
     n_hits, n = numpy.asarray(n_hits, dtype=float), numpy.asarray(n_trials, dtype=float)
     with numpy.errstate(divide="ignore", invalid="ignore"):

@@ -28,6 +28,10 @@ Picture = namedtuple("Picture", "file title caption figure")
 def look(path, output, dataset="mnist.pkl.gz", image=None, index=0, without_dataset=None):
     """Write the pictures of a network, and a page that shows them.
 
+    Returns the paths of the files, the page last. Raises a UsageError if there is no such image in
+    the test set, and a DataError if a file cannot be read or written, or if the dataset is not one
+    for this network.
+
     Parameters
     ----------
     path : str
@@ -43,18 +47,6 @@ def look(path, output, dataset="mnist.pkl.gz", image=None, index=0, without_data
     without_dataset : function, optional
         Called with the DataError if the dataset cannot be used but an ``image`` is given. The
         pictures that need no test set are then written. By default the error is raised.
-
-    Returns
-    -------
-    list of str
-        The paths of the files that were written, the page last.
-
-    Raises
-    ------
-    UsageError
-        There is no such image in the test set.
-    DataError
-        A file cannot be read or written, or the dataset is not one for this network.
     """
     predictor = Predictor(path)
     log = os.path.join(path, "log.csv")

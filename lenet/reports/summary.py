@@ -41,6 +41,9 @@ Row = namedtuple("Row", "layer what output weights parameters connections multip
 def build_by_name(kind, image_shape=(1, 28, 28), n_out=10, **arguments):
     """Build a new network by the name of its class.
 
+    Raises a UsageError if the class does not take such an argument, or if the sizes do not fit each
+    other.
+
     Parameters
     ----------
     kind : str
@@ -51,11 +54,6 @@ def build_by_name(kind, image_shape=(1, 28, 28), n_out=10, **arguments):
         Number of classes.
     **arguments
         Of the network, such as nkerns=(20, 50).
-
-    Raises
-    ------
-    UsageError
-        The class does not take such an argument, or the sizes do not fit each other.
     """
     typed = " ".join([kind] + [f"{name}={value}".replace(" ", "")
                                for name, value in arguments.items()])
@@ -181,14 +179,7 @@ def find_output(layer):
 def find_layer_steps(layer, output, before):
     """Find what a layer does: one or two of the steps of ``list_steps``, without its name.
 
-    Parameters
-    ----------
-    layer
-        Has ``params``.
-    output : expression
-        Of the layer.
-    before : list of expressions
-        The input of the network and the outputs of the layers before.
+    ``before`` are the input of the network and the outputs of the layers before.
     """
     sizes = {param: param.get_value(borrow=True).size for param in layer.params}
     biases = sum(size for param, size in sizes.items() if param.name == "b")
@@ -218,11 +209,9 @@ def measure_fields(input, maps, image_shape):
     Parameters
     ----------
     input : matrix or 4-d expression
-        The images.
+        The images, of image_shape (channels, height, width).
     maps : list of 4-d expressions
         Feature maps, of shape (batch size, number of maps, rows, columns).
-    image_shape : tuple of 3 ints
-        (channels, height, width) of an image.
 
     Returns
     -------

@@ -14,15 +14,8 @@ MAX_MAP_OPTIONS = 3
 
 
 def draw(options, rows):
-    """Draw the validation errors of a sweep; return the ``matplotlib.figure.Figure``.
-
-    Parameters
-    ----------
-    options : dict of str to list of str
-        The values of the options with several: {"--seed": ["1", "2"]}.
-    rows : list of dict
-        Of the table: see ``lenet.sweep.table``.
-    """
+    """Draw the validation errors of a sweep, given the rows of its table, see
+    ``lenet.sweep.table``, and the values of the options with several: {"--seed": ["1", "2"]}."""
     if len(options) <= MAX_MAP_OPTIONS and math.prod(map(len, options.values())) == len(rows):
         return draw_maps(options, rows)
     return draw_coordinates(options, rows)

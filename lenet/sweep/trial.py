@@ -107,13 +107,8 @@ def read_result(state):
 
 
 def train(state, channel, printed):
-    """Train until the process ends.
-
-    Returns
-    -------
-    (int or None, str)
-        The exit status, None if the channel stopped it; and the last line that was printed.
-    """
+    """Train until the process ends: its exit status, None if the channel stopped it; and the last
+    line that was printed."""
     begun = os.path.exists(os.path.join(state.folder, "last.safetensors"))
     if not begun:  # killed before its first state was whole
         shutil.rmtree(state.folder, ignore_errors=True)

@@ -28,11 +28,8 @@ def weigh_likelihood(network, y, weights):
     """The mean over a minibatch of each example's negative log-likelihood times the weight of its
     class, a scalar expression.
 
-    Parameters
-    ----------
-    network : lenet.logistic_sgd.Classifier
-    y : vector expression of integers
-    weights : array of shape (n_classes,)
+    ``network`` is a ``lenet.logistic_sgd.Classifier``, ``y`` a vector expression of integers, and
+    ``weights`` an array of shape (n_classes,).
     """
     weights = T.constant(numpy.asarray(weights, dtype=theano.config.floatX))
     likelihoods = T.log(network.p_y_given_x)[T.arange(y.shape[0]), y]

@@ -8,12 +8,8 @@ from lenet.training.loop import Observer
 class EpochShuffle(Observer):
     """Draws the order of the examples anew before each epoch.
 
-    It depends on the seed and on the number of the epoch alone, so a training that is resumed goes
-    on with the minibatches that it would have had.
-
-    Parameters
-    ----------
-    seed : int
+    It depends on the seed, an int, and on the number of the epoch alone, so a training that is
+    resumed goes on with the minibatches that it would have had.
     """
 
     def __init__(self, seed):

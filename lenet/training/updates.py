@@ -45,12 +45,7 @@ class Momentum:
 
 
 class RateByEpoch(Observer):
-    """A learning rate that each epoch sets anew.
-
-    Parameters
-    ----------
-    rate_of : function of an int
-        Gives the rate of an epoch, from 1.
+    """A learning rate that each epoch sets anew; ``rate_of`` gives that of an epoch, from 1.
 
     Attributes
     ----------

@@ -20,6 +20,10 @@ from lenet.training.report import TutorialReport
 def watch_training(file, model, datasets, batch_size, observers=()):
     """Watch the compilation and the training inside a ``with`` block.
 
+    Raises a DataError if a GPU's memory is full, a TrainingError if the cost is no longer finite,
+    and Interrupted on Ctrl-C or SIGTERM, after the current minibatch is done and the best result is
+    printed; but a notebook whose stop button was pressed keeps what was learned.
+
     Parameters
     ----------
     file : str
@@ -33,16 +37,6 @@ def watch_training(file, model, datasets, batch_size, observers=()):
     ------
     list of Observer
         For ``lenet.training.loop.early_stopping``.
-
-    Raises
-    ------
-    DataError
-        A GPU's memory is full.
-    TrainingError
-        The cost is no longer finite.
-    Interrupted
-        On Ctrl-C or SIGTERM, after the current minibatch is done and the best result is printed;
-        but a notebook whose stop button was pressed keeps what was learned.
     """
     def count_needs():  # bytes on the GPU
         return {"the data set": gpu_memory.count_dataset_bytes(datasets),
