@@ -134,10 +134,8 @@ function findChosen({ network: index, unit, below }) {
 function layout() {
   if (!page.networks.length) return;
   const isLarge = byId("large").getAttribute("aria-pressed") === "true";
-  for (const { layers } of page.networks) {
-    const card = layers.querySelector(".card"), style = getComputedStyle(card);
-    page.width = card.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
-  }
+  const card = byId("networks").querySelector(".card"), style = getComputedStyle(card);
+  page.width = card.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
   for (const network of page.networks) network.layout(page.width, isLarge);
 }
 

@@ -11,7 +11,8 @@ export class Network {
   // onpick(network, {stage, map, row, column} or null, why)
   constructor(index, description, { class_names: classNames, image_shape: imageShape }, palette,
               onpick) {
-    Object.assign(this, { index, ...description, classNames, imageShape, palette, onpick });
+    Object.assign(this, { index, ...description, classNames, imageShape, palette });
+    this.pick = (unit, why) => onpick(this, unit, why);
     this.parameters = null;
     this.outputs = null; // null: nothing is drawn
     this.last = this.stages.length - 1;
@@ -81,7 +82,7 @@ export class Network {
         element("h3", {}, name), element("p", { class: "quiet" }, sizeOf(stage), range),
         view.element);
       if (stage.what === "convolution" && this.stages[s - 1].shape[0] in { 1: 0, 3: 0 }) {
-        card.append(this.filterPictures(stage, this.stages[s - 1].shape[0]));
+        card.append(this.filterPictures(stage, this.stages[s - 1].shape));
       }
       this.layers.append(card);
     });
@@ -114,32 +115,27 @@ export class Network {
     return view.element;
   }
 
-  filterPictures(stage, channels) {
+  filterPictures({ shape: [n, rows, columns], weights }, [channels, rowsBelow, columnsBelow]) {
     const label = "Filters, as they lie on the image";
-    const holder = element("div", {}, element("p", { class: "quiet" },
-      `${label} (turned by 180\u00b0)`));
-    this.drawWhenKnown(stage.weights, ({ shape: [n, , rows, columns] }) => {
-      holder.append(this.picture([channels === 3 ? 3 * n : n, rows, columns], label,
-        () => turnFilters(this.parameters[stage.weights], n * channels)));
-    });
-    return holder;
+    // 28 - 24 + 1 = 5
+    const shape = [n * channels, rowsBelow - rows + 1, columnsBelow - columns + 1];
+    return element("div", {},
+      element("p", { class: "quiet" }, `${label} (turned by 180\u00b0)`),
+      this.picture(shape, label, () => turnFilters(this.parameters[weights], n * channels)));
   }
 
   weightPictures(stage) {
     const [channels, rows, columns] = this.imageShape, n = this.classNames.length;
     const label = `The weights of each class: ${this.classNames.slice(0, 20).join(", ")}`;
-    const holder = element("section", { class: "card", "aria-label": "Weights" },
+    return element("section", { class: "card", "aria-label": "Weights" },
       element("h3", {}, "Weights of each class"),
-      element("p", { class: "quiet" }, "where ink speaks for a class, or against it"));
-    this.drawWhenKnown(stage.weights, () => {
-      holder.append(this.picture([n, channels * rows, columns], label, () => {
+      element("p", { class: "quiet" }, "where ink speaks for a class, or against it"),
+      this.picture([n, channels * rows, columns], label, () => {
         const { values } = this.parameters[stage.weights], size = channels * rows * columns;
         // A class is a column: (784, 10) -> (10, 784).
         return Float32Array.from({ length: n * size }, (_, at) =>
           values[(at % size) * n + Math.floor(at / size)]);
       }));
-    });
-    return holder;
   }
 
   // The pictures that the units below should show for each class, and how far they are from it.
@@ -162,22 +158,15 @@ export class Network {
       element("div", { class: "distances" }, ...pictures));
   }
 
-  drawWhenKnown(name, build) {
-    (this.waiting ||= []).push(() => build(this.parameters[name]));
-  }
-
   setParameters(parameters) {
     this.parameters = parameters;
-    for (const build of this.waiting || []) build();
-    if (this.waiting && this.width) this.layout(this.width, this.large);
-    this.waiting = null;
     for (const { view, numbers } of this.pictures) view.show(numbers());
   }
 
   layout(width, large) {
-    Object.assign(this, { width, large });
-    for (const { view } of this.views.filter(Boolean)) view.layout(width, large);
-    for (const { view } of this.pictures) view.layout(width, large);
+    for (const { view } of [...this.views.filter(Boolean), ...this.pictures]) {
+      view.layout(width, large);
+    }
   }
 
   // outputs: of each stage, or null where nothing is drawn
@@ -196,10 +185,6 @@ export class Network {
   }
 
   // --- pointing ----------------------------------------------------------------------------
-
-  pick(unit, why) {
-    this.onpick(this, unit, why);
-  }
 
   mark(unit) {
     const parts = unit && this.parameters
