@@ -1,8 +1,4 @@
-"""How well a network classifies labelled images, as numbers.
-
-E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the
-American Statistical Association 22(158):209-212, 1927, for the intervals.
-"""
+"""How well a network classifies labelled images, as numbers."""
 
 import os
 from collections import namedtuple
@@ -13,8 +9,6 @@ from lenet import networks
 from lenet.errors import DataError
 from lenet.images.image_folder import join_names, list_classes
 from lenet.predict.finding import images_in
-
-Z_95 = 1.959964  # the normal distribution has 95 % of its mass within this many deviations
 
 # What a network says of labelled images.
 # names: of the images, list of str
@@ -90,25 +84,15 @@ def count_confusions(labels, predictions, n_classes):
     return counts
 
 
-def wilson_interval(n_hits, n_trials, z=Z_95):
-    """Where a probability lies, given how often the event was seen.
+def wilson_interval(n_hits, n_trials):
+    """Where a probability lies with 95 %, given how often the event was seen: two floats.
 
-    Wilson's score interval: the p for which n_hits / n_trials is at most z standard deviations, of
-    sqrt(p (1 - p) / n_trials), away from p. It stays between 0 and 1 and holds for few trials. By
-    default it is that of 95 %.
-
-    Two floats, or two arrays where the numbers of hits and of trials are int arrays of one shape;
-    NaN where there were no trials.
+    Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
+    Journal of the American Statistical Association 22(158):209-212, 1927.
     """
-    n_hits, n = numpy.asarray(n_hits, dtype=float), numpy.asarray(n_trials, dtype=float)
-    with numpy.errstate(divide="ignore", invalid="ignore"):
-        share = n_hits / n
-        middle = (share + z ** 2 / (2 * n)) / (1 + z ** 2 / n)
-        half = z / (1 + z ** 2 / n) * numpy.sqrt(share * (1 - share) / n + z ** 2 / (4 * n ** 2))
-    # Rounding may miss the ends, which are exact: no hit leaves 0 possible.
-    low = numpy.where(n_hits == 0, 0.0, middle - half)
-    high = numpy.where(n_hits == n, 1.0, middle + half)
-    return tuple(numpy.where(n > 0, end, numpy.nan)[()] for end in (low, high))
+    from scipy.stats import binomtest  # slow to import
+
+    return tuple(binomtest(int(n_hits), int(n_trials)).proportion_ci(method="wilson"))
 
 
 def find_mistakes(labels, probabilities):
