@@ -33,15 +33,13 @@ const compute = {
   scale: (stage, below) => below.map((pixel, i) => (pixel - stage.mean[i]) / stage.deviation[i]),
 
   // 28 x 28 pixels lie in the middle of 32 x 32 of paper.
-  frame(stage, below, { shape: [, height, width] }) {
+  frame(stage, below, { shape: [, , width] }) {
     const [, rows, columns] = stage.shape;
     const output = new Float32Array(rows * columns).fill(stage.background);
-    for (let r = 0; r < height; r++) {
-      for (let c = 0; c < width; c++) {
-        output[(stage.top + r) * columns + stage.left + c] =
-          below[r * width + c] * (stage.ink - stage.background) + stage.background;
-      }
-    }
+    below.forEach((pixel, i) => {
+      output[(stage.top + Math.floor(i / width)) * columns + stage.left + (i % width)] =
+        pixel * (stage.ink - stage.background) + stage.background;
+    });
     return output;
   },
 
@@ -73,17 +71,10 @@ const compute = {
   },
 
   pooling(stage, below, belowStage, parameters) {
-    const [n, rows, columns] = stage.shape;
-    const output = new Float32Array(n * rows * columns);
-    for (let k = 0; k < n; k++) {
-      for (let r = 0; r < rows; r++) {
-        for (let c = 0; c < columns; c++) {
-          output[(k * rows + r) * columns + c] =
-            poolWindow(stage, below, belowStage, parameters, k, r, c).value;
-        }
-      }
-    }
-    return output;
+    const [, rows, columns] = stage.shape;
+    return Float32Array.from({ length: product(stage.shape) }, (_, at) => poolWindow(
+      stage, below, belowStage, parameters, Math.floor(at / (rows * columns)),
+      Math.floor(at / columns) % rows, at % columns).value);
   },
 
   // v = x - sum w x, v / max(c, sigma): over all maps, in a neighbourhood with Gaussian weights.
