@@ -4,11 +4,11 @@ Small minibatches learn more per epoch and pay more per example: calls, threads 
 cost the same for one example as for a thousand.
 """
 import statistics
+from functools import partial
 
+from benchmarking.lenet_peer import Peer
 from benchmarking.worker import ratio, say, take_turns, time_step
 from lenet.data import load_data
-from lenet.network3 import conv_network
-from lenet.training.functions import compile_functions
 
 
 def run(rounds, sizes=(1, 10, 100, 500), seconds=0.3):
@@ -17,11 +17,8 @@ def run(rounds, sizes=(1, 10, 100, 500), seconds=0.3):
     turns = {}
     for size in sizes:
         say(f"minibatches of {size}: compiling")
-        net = conv_network((1, 28, 28), mini_batch_size=size)
-        functions = compile_functions(net, net.x, net.y, net.layers[-1].cost(net), datasets, 0.1,
-                                      size)
-        turns[size] = lambda f=functions: time_step(
-            lambda i: f.train_minibatch(i % f.n_train_batches), seconds)
+        peer = Peer(size, datasets=datasets, network="network3")
+        turns[size] = partial(time_step, peer.train, seconds)
     times = take_turns(turns, rounds)
     rows = []
     for size in sizes:
