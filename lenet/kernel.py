@@ -14,13 +14,8 @@ def is_notebook():
 
 
 def show_html(html, text):
-    """Show HTML in the running cell, or text where the notebook has no HTML.
-
-    Returns
-    -------
-    function of (html, text)
-        Shows something else in the same place.
-    """
+    """Show HTML in the running cell, or text where the notebook has no HTML; return a function of
+    both that shows something else in the same place."""
     from IPython.display import display
 
     def bundle(html, text):

@@ -23,6 +23,9 @@ from lenet.training.noise import make_streams, replace_units
 def max_pool(input, window=(2, 2), stride=None):
     """The maximum of each window.
 
+    Source: M. Ranzato, F. Huang, Y. Boureau, Y. LeCun, "Unsupervised learning of invariant feature
+    hierarchies with applications to object recognition", CVPR 2007.
+
     Parameters
     ----------
     input : 4-d expression
@@ -31,11 +34,6 @@ def max_pool(input, window=(2, 2), stride=None):
         (rows, columns) of a window.
     stride : tuple of 2 ints, optional
         Rows and columns from one window to the next; by default ``window``: no overlap.
-
-    Notes
-    -----
-    M. Ranzato, F. Huang, Y. Boureau, Y. LeCun, "Unsupervised learning of invariant feature
-    hierarchies with applications to object recognition", CVPR 2007.
     """
     check_window(window, stride)
     return pool.pool_2d(input, window, stride=stride, ignore_border=True, mode="max")
@@ -44,9 +42,8 @@ def max_pool(input, window=(2, 2), stride=None):
 def mean_pool(input, window=(2, 2), stride=None):
     """The mean of each window. See ``max_pool`` for the parameters.
 
-    Notes
-    -----
-    Y. LeCun et al., "Handwritten digit recognition with a back-propagation network", NIPS 1989.
+    Source: Y. LeCun et al., "Handwritten digit recognition with a back-propagation network", NIPS
+    1989.
     """
     check_window(window, stride)
     return pool.pool_2d(input, window, stride=stride, ignore_border=True,
@@ -54,16 +51,10 @@ def mean_pool(input, window=(2, 2), stride=None):
 
 
 def overlapping_max_pool(input, window=(3, 3), stride=(2, 2)):
-    """The maximum of each window, where neighbouring windows overlap.
+    """The maximum of each window, where neighbouring windows overlap; a ValueError if the stride is
+    not below the window.
 
-    Raises
-    ------
-    ValueError
-        The stride is not below the window.
-
-    Notes
-    -----
-    A. Krizhevsky, I. Sutskever, G. Hinton, "ImageNet classification with deep convolutional
+    Source: A. Krizhevsky, I. Sutskever, G. Hinton, "ImageNet classification with deep convolutional
     neural networks", NIPS 2012, section 3.4.
     """
     if not (stride[0] < window[0] and stride[1] < window[1]):
@@ -77,16 +68,17 @@ def l2_pool(input, window=(2, 2), stride=None, epsilon=1e-8):
 
     ``epsilon`` under the root keeps the gradient finite where a window is all zeros.
 
-    Notes
-    -----
-    P. Sermanet, S. Chintala, Y. LeCun, "Convolutional neural networks applied to house numbers
-    digit classification", ICPR 2012: L_p pooling with p = 2, without its Gaussian weights.
+    Source: P. Sermanet, S. Chintala, Y. LeCun, "Convolutional neural networks applied to house
+    numbers digit classification", ICPR 2012: L_p pooling with p = 2, without its Gaussian weights.
     """
     return T.sqrt((windows(input, window, stride) ** 2).sum(axis=0) + epsilon)
 
 
 def stochastic_pool(input, uniform, window=(2, 2), stride=None):
     """One number of each window, drawn with probability in proportion to it; for training.
+
+    Source: M. Zeiler, R. Fergus, "Stochastic pooling for regularization of deep convolutional
+    neural networks", ICLR 2013, equations 4 and 5.
 
     Parameters
     ----------
@@ -97,11 +89,6 @@ def stochastic_pool(input, uniform, window=(2, 2), stride=None):
         ``RandomStreams.uniform``.
     window, stride
         See ``max_pool``.
-
-    Notes
-    -----
-    M. Zeiler, R. Fergus, "Stochastic pooling for regularization of deep convolutional neural
-    networks", ICLR 2013, equations 4 and 5.
     """
     values = windows(input, window, stride)
     # The numbers of a window, laid end to end, cover [0, total), so a point in it falls on one of
@@ -116,9 +103,7 @@ def stochastic_pool(input, uniform, window=(2, 2), stride=None):
 def stochastic_pool_mean(input, window=(2, 2), stride=None):
     """The expected value of ``stochastic_pool``: sum a^2 / sum a of each window; for testing.
 
-    Notes
-    -----
-    Zeiler and Fergus 2013, equation 6.
+    Source: Zeiler and Fergus 2013, equation 6.
     """
     values = windows(input, window, stride)
     total = values.sum(axis=0)
@@ -134,22 +119,16 @@ def local_contrast_normalization(input, size=9):
     The sums run over all maps of an image and a neighbourhood of size x size points with Gaussian
     weights w that add up to 1; c is the mean of sigma over the image. Maps are padded with zeros.
 
+    Source: K. Jarrett, K. Kavukcuoglu, M. Ranzato, Y. LeCun, "What is the best multi-stage
+    architecture for object recognition?", ICCV 2009, section 2.
+
     Parameters
     ----------
     input : 4-d expression
         Of shape (batch size, maps, height, width), as is the output.
     size : int
-        Rows and columns of the neighbourhood.
-
-    Raises
-    ------
-    ValueError
-        The size is even, so that no point would be in the middle.
-
-    Notes
-    -----
-    K. Jarrett, K. Kavukcuoglu, M. Ranzato, Y. LeCun, "What is the best multi-stage architecture
-    for object recognition?", ICCV 2009, section 2.
+        Rows and columns of the neighbourhood; a ValueError if it is even, so that no point would
+        be in the middle.
     """
     if size < 1 or size % 2 == 0:
         raise ValueError(f"size {size}; expected an odd positive number")
@@ -173,6 +152,11 @@ def deformation_pool(input, c, penalties, stride=None):
 
         b(x, y) = max over i, j of  m(x + i, y + j) - sum_n c_n d_n(i, j)
 
+    With c = 0 it is max-pooling.
+
+    Source: W. Ouyang et al., "DeepID-Net: multi-stage and deformable deep convolutional neural
+    networks for object detection", arXiv:1409.3505, 2014, section 3.4.
+
     Parameters
     ----------
     input : 4-d expression
@@ -183,11 +167,6 @@ def deformation_pool(input, c, penalties, stride=None):
         The penalties d of each point of a window.
     stride : tuple of 2 ints, optional
         See ``max_pool``.
-
-    Notes
-    -----
-    W. Ouyang et al., "DeepID-Net: multi-stage and deformable deep convolutional neural networks
-    for object detection", arXiv:1409.3505, 2014, section 3.4. With c = 0 it is max-pooling.
     """
     penalties = numpy.asarray(penalties, dtype=theano.config.floatX)
     n, rows, columns = penalties.shape
@@ -198,16 +177,11 @@ def deformation_pool(input, c, penalties, stride=None):
 
 
 def quadratic_penalties(radius):
-    """The penalties i, j, i^2, j^2 of a place i rows and j columns from the middle.
+    """The penalties i, j, i^2, j^2 of a place i rows and j columns from the middle: an array of
+    shape (4, 2 radius + 1, 2 radius + 1).
 
-    Parameters
-    ----------
-    radius : number, or tuple of 2 numbers
-        Rows and columns from the middle to the border; 0.5 for a window of 2 x 2.
-
-    Returns
-    -------
-    array of shape (4, 2 radius + 1, 2 radius + 1)
+    The radius is a number or a tuple of 2, of rows and columns from the middle to the border; 0.5
+    for a window of 2 x 2.
     """
     down, right = numpy.broadcast_to(radius, 2)
     i, j = numpy.mgrid[-down:down + 1, -right:right + 1]
@@ -215,13 +189,8 @@ def quadratic_penalties(radius):
 
 
 def windows(input, window, stride=None):
-    """The numbers of every window, place by place.
-
-    Returns
-    -------
-    5-d expression of shape (rows * columns, batch size, maps, rows out, columns out)
-        Element [k] holds number k of each window.
-    """
+    """The numbers of every window, place by place: element [k] of a 5-d expression of shape (rows *
+    columns, batch size, maps, rows out, columns out) holds number k of each window."""
     check_window(window, stride)
     rows, columns = window
     down, right = stride or window
@@ -301,15 +270,10 @@ class DeformationPoolLayer(LeNetConvPoolLayer):
 
 
 class StochasticPoolLayer(LeNetConvPoolLayer):
-    """A convolution, then a non-linearity without negative numbers, then the expected number of
-    each window.
+    """A convolution, then a non-linearity without negative numbers, whose ``maps`` are a 4-d
+    expression, then the expected number of each window.
 
     ``draw_windows`` puts the draws of a training into a cost.
-
-    Attributes
-    ----------
-    maps : 4-d expression
-        What is pooled.
     """
 
     def __init__(self, rng, input, filter_shape, image_shape, poolsize=(2, 2), W=None, b=None,

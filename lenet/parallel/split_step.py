@@ -22,7 +22,11 @@ N_STREAMS, MODULUS = 256, 2147462579
 
 
 def compile_split_step(inputs, cost, gradients, updates, own_set, shards, world):
-    """Compile a training step on a minibatch in shards.
+    """Compile a training step on a minibatch in shards: a function of the minibatch's number that
+    makes the step and returns its cost.
+
+    Source: P. Goyal et al., "Accurate, large minibatch SGD: training ImageNet in 1 hour",
+    arXiv:1706.02677, 2017, section 3.
 
     Parameters
     ----------
@@ -33,16 +37,6 @@ def compile_split_step(inputs, cost, gradients, updates, own_set, shards, world)
     shards : lenet.parallel.shards.Shards
     world : lenet.parallel.ranks.SingleProcess or Ranks
         Adds up what the processes have computed.
-
-    Returns
-    -------
-    function of an int
-        Makes a step on the minibatch of that number and returns its cost.
-
-    Notes
-    -----
-    P. Goyal et al., "Accurate, large minibatch SGD: training ImageNet in 1 hour",
-    arXiv:1706.02677, 2017, section 3.
     """
     compute_shard = own_set.compile(inputs, [*gradients, cost], shards.size)
 

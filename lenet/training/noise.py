@@ -19,6 +19,9 @@ def apply_dropout(cost, units, p_dropout, rng):
     the others are divided by 1 - p_dropout, so that the mean of a unit stays what it is when the
     network is used.
 
+    Source: N. Srivastava et al., "Dropout: a simple way to prevent neural networks from
+    overfitting", JMLR 15:1929-1958, 2014, section 10 ("inverted" dropout).
+
     Parameters
     ----------
     cost : scalar expression
@@ -28,11 +31,6 @@ def apply_dropout(cost, units, p_dropout, rng):
         In [0, 1).
     rng : numpy.random.RandomState
         Draws the seed.
-
-    Notes
-    -----
-    N. Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR
-    15:1929-1958, 2014, section 10 ("inverted" dropout).
     """
     check_dropout(p_dropout)
     kept = numpy.asarray(1 - p_dropout, dtype=theano.config.floatX)
