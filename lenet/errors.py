@@ -20,15 +20,7 @@ class TrainingError(ArithmeticError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal ended the training.
-
-    Parameters
-    ----------
-    message : str
-        What to do next.
-    signal : int
-        The number of the signal.
-    """
+    """A signal, given by its number, ended the training; the message says what to do next."""
 
     def __init__(self, message, signal):
         super().__init__(message)

@@ -118,7 +118,8 @@ def bitmaps():
 
 
 def frame_images(input, image_shape):
-    """Images as the network takes them: centred in 32 x 32 pixels, from -0.1 to 1.175.
+    """Images as the network takes them: centred in 32 x 32 pixels, from -0.1 to 1.175, an
+    expression of shape (batch size, 1, 32, 32).
 
     Parameters
     ----------
@@ -126,11 +127,6 @@ def frame_images(input, image_shape):
         One rasterized image a row, from 0 (no ink) to 1, of shape (batch size, height * width).
     image_shape : tuple of 3 ints
         (1, height, width) of an image.
-
-    Returns
-    -------
-    4-d expression
-        Of shape (batch size, 1, 32, 32).
     """
     channels, height, width = image_shape
     top, left = (32 - height) // 2, (32 - width) // 2
@@ -446,17 +442,11 @@ def evaluate_lenet5_1998(learning_rate=None, n_epochs=20, dataset="mnist.pkl.gz"
 
 
 def compare_steps(**arguments):
-    """Train each network of ``STEPS`` for as many epochs.
+    """Train each network of ``STEPS`` for as many epochs; the name and the test error of each, a
+    list of (str, float).
 
-    Parameters
-    ----------
-    **arguments
-        What ``evaluate_lenet5_1998`` takes, but for connections, pooling, head and loss.
-
-    Returns
-    -------
-    list of (str, float)
-        Name and test error of each step.
+    The arguments are those of ``evaluate_lenet5_1998``, but for connections, pooling, head and
+    loss.
     """
     errors = []
     for name, simplifications in STEPS:
