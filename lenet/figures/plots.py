@@ -27,6 +27,8 @@ CAPTION_POINTS = 8  # of the names of classes above misclassified images
 def draw_images(images, captions=None, columns=10, cell=1.0, fontsize=9, **settings):
     """Draw images in rows, each with a caption above it.
 
+    All images are in one ``Axes``, whose coordinates are inches from the top left.
+
     Parameters
     ----------
     images : sequence of arrays
@@ -41,10 +43,6 @@ def draw_images(images, captions=None, columns=10, cell=1.0, fontsize=9, **setti
         Points, of the captions.
     **settings
         For ``imshow``. By default each grey image is stretched to the range from black to white.
-
-    Notes
-    -----
-    All images are in one ``Axes``, whose coordinates are inches from the top left.
     """
     columns = max(1, min(columns, len(images)))
     rows = max(1, -(-len(images) // columns))
@@ -73,12 +71,12 @@ def draw_images(images, captions=None, columns=10, cell=1.0, fontsize=9, **setti
 
 
 def draw_weights(weights, titles=None, columns=10):
-    """Draw the weights from each pixel to a unit as one picture per unit.
+    """Draw the weights from each pixel to a unit as one picture per unit, on one scale: 0 is middle
+    grey, light is positive.
 
     Parameters
     ----------
     weights : array of shape (number of units, height, width) or (number of units, height, width, 3)
-        Drawn on one scale: 0 is middle grey, light is positive.
     titles : list of str, optional
     columns : int
         Pictures per row.
@@ -273,14 +271,8 @@ def stretch_images(images):
 
 
 def draw_confusion(counts, class_names):
-    """Draw how often each class was taken for each.
-
-    Parameters
-    ----------
-    counts : int array of shape (number of classes, number of classes)
-        Rows are the truth, columns the prediction.
-    class_names : list of str
-    """
+    """Draw how often each class was taken for each: counts are an int array of shape (number of
+    classes, number of classes), whose rows are the truth, and whose columns are the prediction."""
     n = len(counts)
     with_numbers = n <= 20
     inches = max(0.55 * n + 1.6, 4) if with_numbers else 9
@@ -308,12 +300,9 @@ def draw_confusion(counts, class_names):
 def draw_curves(rows):
     """Draw the cost, on the left, and the errors, on the right, over the epochs.
 
-    Parameters
-    ----------
-    rows : list of dicts
-        One for each validation, with the keys of a run's log: "epoch" (from 1), "cost",
-        "validation" and "test" (fractions). A test error is None where the validation error was
-        not the best so far.
+    The rows are dicts, one for each validation, with the keys of a run's log: "epoch" (from 1),
+    "cost", "validation" and "test" (fractions). A test error is None where the validation error was
+    not the best so far.
     """
     epochs = validation_epochs([row["epoch"] for row in rows])
     costs = [row["cost"] for row in rows]
@@ -338,13 +327,7 @@ def draw_curves(rows):
 
 def draw_runs(names, logs):
     """Draw several trainings over the epochs: the cost on the left, the validation on the right.
-
-    Parameters
-    ----------
-    names : list of str
-    logs : list of lists of dicts
-        For each name the rows that ``draw_curves`` takes.
-    """
+    For each name there is a log, the rows that ``draw_curves`` takes."""
     left, right = new_figure(9, 3.6).subplots(1, 2)
     for axes, key, factor, title in (
             (left, "cost", 1, "cost of the training"),
@@ -365,11 +348,8 @@ def draw_runs(names, logs):
 def draw_rejection(panels):
     """Draw what rejecting the images of the highest scores brings.
 
-    Parameters
-    ----------
-    panels : dict from str to dict from str to array
-        For each panel's title, its curves by name: fractions of the images that are kept or
-        rejected, with 0, 1, ..., n - 1 of n images rejected.
+    A panel is a title, and its curves by name: arrays of fractions of the images that are kept or
+    rejected, with 0, 1, ..., n - 1 of n images rejected.
     """
     figure = new_figure(4.5 * len(panels), 3.6)
     for axes, (title, curves) in zip(numpy.atleast_1d(figure.subplots(1, len(panels))),

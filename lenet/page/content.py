@@ -40,12 +40,9 @@ class Page:
 
     Attributes
     ----------
-    eyes : list of lenet.page.eye.Eye
-        Of the networks.
-    names : list of str
-        What to call them.
-    watchers : list of lenet.page.watcher.Watcher
-        Of the runs that they are of.
+    eyes, names, watchers : lists
+        Of the networks: a ``lenet.page.eye.Eye``, what to call it, and a
+        ``lenet.page.watcher.Watcher`` of the run that it is of.
     """
 
     def __init__(self, described, dataset, keep, training=None):

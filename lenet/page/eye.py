@@ -14,14 +14,10 @@ from lenet.runs.run import read_state
 class Eye:
     """A network and the function that shows its stages; compiled once, whatever its parameters.
 
-    Parameters
-    ----------
-    saved : lenet.networks.SavedModel
+    It has the attributes of the ``lenet.networks.SavedModel`` that it is made of.
 
     Attributes
     ----------
-    class_names, image_shape, preparation, pixels
-        As of the SavedModel.
     stages : list of dict
         What ``lenet.networks.stages_of`` describes, each with the ``shape`` of its output.
     params : dict from str to shared variable

@@ -172,14 +172,8 @@ class Client(GuardedHandler, tornado.websocket.WebSocketHandler):
 
 
 class Server:
-    """The clients, and the thread that computes for them in turn.
-
-    Parameters
-    ----------
-    page : lenet.page.content.Page
-    host : str
-        The address that it listens at.
-    """
+    """The clients of a ``lenet.page.content.Page``, and the thread that computes for them in turn;
+    ``host`` is the address that it listens at."""
 
     def __init__(self, page, host):
         self.page, self.host = page, host

@@ -33,12 +33,8 @@ SECONDS_BETWEEN_REPORTS, SECONDS_BETWEEN_PARAMETERS = 0.1, 0.25
 
 
 class Training:
-    """The process that trains, if there is one, and what it has told.
-
-    Parameters
-    ----------
-    dataset : str
-        See ``lenet.data.load_data``.
+    """The process that trains on a dataset, see ``lenet.data.load_data``, if there is one, and what
+    it has told.
 
     Attributes
     ----------

@@ -34,16 +34,12 @@ GRACE_SECONDS = 5.0  # for rank 0 to pass it on
 
 
 def tree_sum(term, first, n):
-    """The sum of terms number ``first``, ``first`` + 1, ..., ``n`` of them, as a binary tree.
+    """The sum of terms number ``first``, ``first`` + 1, ..., ``n`` of them, as a binary tree. A
+    term is an array of its own, which may be overwritten.
 
     The left branch has the largest power of two that is less than ``n``:
 
         5 terms: ((0 + 1) + (2 + 3)) + 4
-
-    Parameters
-    ----------
-    term : function of an int
-        Returns an array of its own, which may be overwritten.
     """
     if n == 1:
         return term(first)
@@ -73,12 +69,7 @@ class SingleProcess:
 
 
 class Ranks:
-    """The ranks that ``mpiexec`` started.
-
-    Parameters
-    ----------
-    MPI : module
-        mpi4py.MPI
+    """The ranks that ``mpiexec`` started, through the module ``mpi4py.MPI``.
 
     Attributes
     ----------
@@ -102,12 +93,8 @@ class Ranks:
     def sum(self, message_of, shards):
         """The sum of the messages of all shards, as ``tree_sum`` adds them.
 
-        Parameters
-        ----------
-        message_of : function of an int
-            Computes the message of one of this rank's shards; its last number is kept for the wish
-            to stop.
-        shards : lenet.parallel.shards.Shards
+        ``message_of`` computes the message of one of this rank's shards, by its number; its last
+        number is kept for the wish to stop. ``shards`` are ``lenet.parallel.shards.Shards``.
         """
         # This rank's shards are whole branches of the tree, each of the largest power of two that
         # divides their number: 6 shards are the branches 0-1, 2-3, 4-5.

@@ -4,13 +4,8 @@ from lenet.training.watch import StopOnSignals
 
 
 class RankCoordinator(StopOnSignals):
-    """Lets all ranks start from the parameters and the result of rank 0, which may have resumed a
-    run, and stop after the same minibatch.
-
-    Parameters
-    ----------
-    world : lenet.parallel.ranks.Ranks
-    """
+    """Lets all ranks of a ``world``, see ``lenet.parallel.ranks``, start from the parameters and
+    the result of rank 0, which may have resumed a run, and stop after the same minibatch."""
 
     def __init__(self, world):
         super().__init__()

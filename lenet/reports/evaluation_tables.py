@@ -16,13 +16,8 @@ MOST_PAIRS = 20  # of classes, listed where the matrix is too wide
 def write_text(file, evaluation, class_names, n_mistakes=10):
     """Write the error, a table of the classes, the confusion matrix and the worst mistakes.
 
-    Parameters
-    ----------
-    file : text file
-    evaluation : lenet.reports.evaluation.Evaluation
-    class_names : list of str
-    n_mistakes : int
-        How many of the most confident mistakes are listed.
+    The Evaluation is that of ``lenet.reports.evaluation``; ``n_mistakes`` of the most confident
+    mistakes are listed.
     """
     _, labels, probabilities = evaluation
     counts = count_confusions(labels, probabilities.argmax(axis=1), len(class_names))
@@ -107,9 +102,7 @@ def list_mistakes(evaluation, class_names, most):
 
 def write_csv(file, evaluation, class_names):
     """Write a row for each class: its numbers as fractions, then how often it was taken for each.
-
-    An empty cell stands for a fraction of no images. The parameters are those of ``write_text``.
-    """
+    An empty cell stands for a fraction of no images."""
     counts = count_confusions(evaluation.labels, evaluation.probabilities.argmax(axis=1),
                               len(class_names))
     writer = csv.writer(file, lineterminator="\n")

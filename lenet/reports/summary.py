@@ -280,14 +280,8 @@ def format_table(rows, batch_size):
 
 
 def format_cells(rows, batch_size):
-    """The cells of a network's table, line by line, with its totals.
-
-    Parameters
-    ----------
-    rows : list of Row
-    batch_size : int
-        Images whose outputs are held in memory.
-    """
+    """The cells of a network's table, line by line, with its totals, given its Rows and the images
+    whose outputs are held in memory."""
     item = numpy.dtype(theano.config.floatX).itemsize
 
     def megabytes(n_numbers):

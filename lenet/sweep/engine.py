@@ -133,16 +133,8 @@ def count_threads(client):
 
 
 class Sweep:
-    """The trials of a study on their way through the workers.
-
-    Parameters
-    ----------
-    study, folder
-        See ``sweep``.
-    threads : int
-        To compute with, for each trial.
-    client : distributed.Client
-    """
+    """The trials of a study on their way through the workers of a ``distributed.Client``, each with
+    as many threads to compute with."""
 
     def __init__(self, study, folder, threads, client):
         self.study, self.folder, self.threads, self.client = study, folder, threads, client

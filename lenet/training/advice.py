@@ -9,15 +9,8 @@ from lenet.training.loop import Observer
 
 
 class Advice(Observer):
-    """Says, on standard error and last of all, if nothing was learned or the last epoch was best.
-
-    Parameters
-    ----------
-    more_epochs : str
-        How to go on.
-    other_settings : str
-        What to try if nothing was learned.
-    """
+    """Says, on standard error and last of all, if nothing was learned or the last epoch was best:
+    how to go on, or what to try if nothing was learned."""
 
     result = None
 

@@ -8,13 +8,8 @@ from lenet.training.loop import Observer
 
 
 class ChannelReport(Observer):
-    """Tells the channel of each validation, and asks it after each minibatch whether to stop.
-
-    Parameters
-    ----------
-    state, channel
-        See ``run_experiment``.
-    """
+    """Tells the channel of each validation, and asks it after each minibatch whether to stop; state
+    and channel are as in ``run_experiment``."""
 
     def __init__(self, state, channel):
         self.state, self.channel = state, channel

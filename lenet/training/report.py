@@ -7,13 +7,8 @@ from lenet.training.screens import open_screen
 
 
 class TutorialReport(History):
-    """Prints the tutorial's lines, with a progress bar where there is a terminal or a notebook.
-
-    Parameters
-    ----------
-    file_name : str
-        Named in the last line.
-    """
+    """Prints the tutorial's lines, with a progress bar where there is a terminal or a notebook; the
+    last line names the file."""
 
     opening = "... training"
 
