@@ -34,16 +34,9 @@ def provide(name, path, cache, compiler):
     """Let ``dlopen(name)`` give the library at ``path`` from now on, in this process; return it as
     a ``ctypes.CDLL``, or raise an OSError if that cannot be done.
 
-    Parameters
-    ----------
-    name : str
-        libcuda.so, libnvrtc.so or libcublas.so.
-    path : str
-        The library, which is loaded if necessary.
-    cache : str
-        The folder for our own libraries, which is created if necessary.
-    compiler : str
-        The C++ compiler, whose linker is used.
+    The name is libcuda.so, libnvrtc.so or libcublas.so; the library is loaded if necessary. The
+    cache is the folder for our own libraries, which is made if necessary, and the compiler the C++
+    compiler, whose linker is used.
     """
     folder = os.path.dirname(path)
     for other in sorted(glob.glob(os.path.join(glob.escape(folder), BEFORE.get(name, "/")))):

@@ -136,14 +136,8 @@ def prepend(variable, folder):
 def prepare(device, cache, compiler):
     """Do everything that ``import theano`` with ``device=cuda...`` needs, or raise a `CudaError`.
 
-    Parameters
-    ----------
-    device : str
-        Theano's setting: ``cuda``, ``cuda0``, ...
-    cache : str
-        A folder for files of our own.
-    compiler : str
-        The C++ compiler.
+    The device is Theano's setting: ``cuda``, ``cuda0``, ...; for the cache and the compiler, see
+    `names.provide`.
     """
     driver = find_driver()
     found = find_device(driver, device)

@@ -111,20 +111,12 @@ class Page:
             [name, value.shape] for name, value in values.items()]}, values.values())
 
     def answer(self, request):
-        """What the networks make of what a request shows them.
+        """What the networks make of what a request shows them: a ``lenet.page.drawings.Prepared``,
+        the image, and a message in bytes: the image, then the stages of each network and its
+        probabilities.
 
+        The request is as ``messages.unpack`` returns it, with "drawing", "picture" or "test".
         Raises a DataError if there is no image in it, or no network yet.
-
-        Parameters
-        ----------
-        request : dict
-            As ``messages.unpack`` returns it, with "drawing", "picture" or "test".
-
-        Returns
-        -------
-        (lenet.page.drawings.Prepared, bytes)
-            The image, and the message: the image, then the stages of each network and its
-            probabilities.
         """
         if not self.eyes:
             raise DataError("there is no network yet; start the training")
@@ -190,13 +182,8 @@ class Page:
     def execute(self, request, prepared):
         """Do what a request asks for, or raise a DataError; return a line that says so, or None.
 
-        Parameters
-        ----------
-        request : dict
-            "keep" is the class of ``prepared``, "train" the options of a new training, "command"
-            one of ``lenet.page.trainer.COMMANDS``.
-        prepared : lenet.page.drawings.Prepared or None
-            What is drawn.
+        The request has "keep", the class of what is drawn and ``prepared``, "train", the options of
+        a new training, or "command", one of ``lenet.page.trainer.COMMANDS``.
         """
         if "keep" in request:
             return self.keep_drawing(prepared, messages.read_index(request, "keep",

@@ -34,6 +34,9 @@ Trial = namedtuple("Trial", "name values arguments epochs")
 class Study:
     """The options of a sweep.
 
+    Raises a UsageError if there are fewer points than ``n_random``, or if the epochs of the trials
+    cannot be halved. A value that the script's parser refuses ends the process as it would there.
+
     Parameters
     ----------
     script : str
@@ -54,12 +57,6 @@ class Study:
         The options with several values.
     epochs_name : str
         The argument that is the number of epochs.
-
-    Raises
-    ------
-    UsageError
-        There are fewer points than ``n_random``, or the epochs of the trials cannot be halved. A
-        value that the script's parser refuses ends the process as it would there.
     """
 
     def __init__(self, script, options, n_random=None, random_seed=0, halving=False):

@@ -19,16 +19,10 @@ def sort_rows(rows):
 
 
 def write(folder, varied, rows):
-    """Replace table.csv: the name of a trial, its options, its results.
+    """Replace table.csv in the folder of a study: the name of a trial, its options, its results.
 
-    Parameters
-    ----------
-    folder : str
-        That of the study.
-    varied : list of str
-        The options with several values: ["--seed"].
-    rows : list of dict
-        The values of ``RESULTS``, of "trial" and of the options, in the order of the trials.
+    ``varied`` are the options with several values: ["--seed"]. The rows are dicts with the values
+    of ``RESULTS``, of "trial" and of the options, in the order of the trials.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, ["trial", *varied, *RESULTS], lineterminator="\n")
