@@ -62,7 +62,7 @@ class Run(History):
         self.earlier_seconds = 0.0
         self.description = None  # the datasets' class_names, image_shape, preparation, pixels
         self.sizes, self.fingerprint = None, None  # sizes of the three sets
-        self.earlier_state = None  # arrays, network, result
+        self.earlier_state = None  # a State
         place = os.path.realpath(folder)
         if kernel.is_notebook() and place in UNUSED:
             UNUSED[place].close()  # of a cell that failed before its training, and runs again
@@ -106,7 +106,7 @@ class Run(History):
         run.settings, run.earlier_seconds = state.settings, state.seconds
         run.cost_sum, run.n_costs = state.cost_sum, state.n_costs
         run.sizes, run.fingerprint = state.sizes, state.fingerprint
-        run.earlier_state = state.arrays, state.network, state.result
+        run.earlier_state = state
         if state.result["best_validation_error"] < math.inf:
             try:
                 parameters.read(os.path.join(folder, "model.safetensors"))
@@ -132,7 +132,7 @@ class Run(History):
                             datasets.pixels)
         sizes = [a_set.n_examples for a_set in datasets]
         if self.earlier_state is not None:
-            networks.check_images(self.earlier_state[1], datasets)
+            networks.check_images(self.earlier_state.network, datasets)
             if self.sizes != sizes:
                 raise DataError(f"{self.folder}: begun with a dataset of "
                                 f"{', '.join(map(str, self.sizes))} examples, but this one has "
@@ -156,7 +156,7 @@ class Run(History):
         self.model = model
         self.params = networks.named_params(model)
         if self.earlier_state is not None:
-            _, saved, _ = self.earlier_state
+            saved = self.earlier_state.network
             if saved.model.get("dropout"):
                 raise DataError(f"{self.folder}: begun by an earlier version, whose dropout was "
                                 "another; begin another run with --output")
@@ -175,10 +175,8 @@ class Run(History):
                 self.state[f"{kind}{numbers[kind]}"] = variable
                 numbers[kind] += 1
         if self.earlier_state is not None:
-            arrays, _, reached = self.earlier_state
-            parameters.fill(self.state, arrays, find_state(self.folder))
-            for name, value in reached.items():
-                setattr(result, name, value)
+            parameters.fill(self.state, self.earlier_state.arrays, find_state(self.folder))
+            vars(result).update(self.earlier_state.result)
             self.earlier_state = None
         self.unsaved_best = None
         self.began_at = self.saved_at = time.perf_counter()
@@ -292,14 +290,14 @@ def check_result(values):
             raise ValueError(f"{name} {value!s:.60}")
 
 
-def dataset_of(path, otherwise="mnist.pkl.gz"):
+def dataset_of(path):
     """The dataset that a run was trained on, as it was last named there: the path is the folder of
     the run, or a file in it. mnist.pkl.gz if there is no run, or if it does not say."""
     folder = path if os.path.isdir(path) else os.path.dirname(path)
     try:
-        return str(read_state(folder).settings.get("dataset", otherwise))
+        return str(read_state(folder).settings.get("dataset", "mnist.pkl.gz"))
     except DataError:
-        return otherwise
+        return "mnist.pkl.gz"
 
 
 def list_others(folder):

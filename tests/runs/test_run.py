@@ -95,13 +95,13 @@ def test_what_a_run_holds(kept_run):
 
 
 def test_the_dataset_of_a_run(kept_run, small_dataset, tmp_path):
-    assert runs.dataset_of(kept_run[0], "other") == "other"  # begun without a command
+    assert runs.dataset_of(kept_run[0]) == "mnist.pkl.gz"  # begun without a command
     folder = str(tmp_path / "run")
     train_network(small_dataset, Run.create(folder, {"dataset": small_dataset}), epochs=1)
     for path in (folder, os.path.join(folder, "model.safetensors")):
-        assert runs.dataset_of(path, "other") == small_dataset
+        assert runs.dataset_of(path) == small_dataset
     for path in (str(tmp_path), str(tmp_path / "none")):
-        assert runs.dataset_of(path, "other") == "other"
+        assert runs.dataset_of(path) == "mnist.pkl.gz"
 
 
 def test_the_log_has_a_row_for_each_validation(kept_run):
