@@ -46,10 +46,9 @@ class Page:
     """
 
     def __init__(self, described, dataset, keep, training=None):
-        _, self.class_names, self.image_shape, self.preparation_name, self.pixels = described
-        self.dataset, self.keep, self.training = dataset, keep, training
+        self.described, self.dataset, self.keep, self.training = described, dataset, keep, training
         self.eyes, self.names, self.watchers = [], [], []
-        self.preparation = Preparation(self.image_shape, self.preparation_name)
+        self.preparation = Preparation(described.image_shape, described.preparation)
         self.test_set = None  # it is read when it is first needed
         self.n_kept = 0
 
@@ -59,7 +58,7 @@ class Page:
         hello = {"hello": {
             "networks": [{"name": name, "kind": type(eye.model).__name__, "stages": eye.stages}
                          for name, eye in zip(self.names, self.eyes)],
-            "class_names": self.class_names, "image_shape": self.image_shape,
+            "class_names": self.described.class_names, "image_shape": self.described.image_shape,
             "of_digits": self.preparation.reader.of_digits,
             "drawing": {"height": height, "width": width, "channels": channels},
             "keep": self.keep, "largest_picture": messages.MAX_PICTURE_BYTES,
@@ -87,7 +86,9 @@ class Page:
         if self.training:
             changed = self.training.news()
             if "network" in changed:
-                self.show_training(json.loads(changed["network"]))
+                architecture = json.loads(changed["network"])["architecture"]
+                self.eyes = [build_eye(self.described._replace(model=architecture))]
+                self.names = ["in training"]
             if "parameters" in changed:
                 self.eyes[0].fill(changed["parameters"], "the training")
                 found["parameters 0"] = self.pack_parameters(0)
@@ -96,13 +97,6 @@ class Page:
             elif "state" in changed:
                 found["training"] = json.dumps({"training": self.training.describe_state()})
         return found
-
-    def show_training(self, network):
-        """Show the network that the training has begun with."""
-        self.eyes, self.names = [build_eye(networks.SavedModel(
-            network["architecture"], self.class_names, self.image_shape, self.preparation_name,
-            self.pixels))
-        ], ["in training"]
 
     def pack_parameters(self, n):
         """The message with the parameters of network ``n``."""
@@ -163,7 +157,7 @@ class Page:
         if request.get("wrong"):
             for start in range(0, n, IMAGES_AT_ONCE):
                 chunk = rows[start:start + IMAGES_AT_ONCE]
-                wrong = self.eyes[0].predict(as_floats(x[chunk], self.pixels)) != y[chunk]
+                wrong = self.eyes[0].predict(as_floats(x[chunk], self.described.pixels)) != y[chunk]
                 if wrong.any():
                     index = int(chunk[wrong.argmax()])
                     break
@@ -171,8 +165,9 @@ class Page:
                 raise DataError(f"all {n} images of the test set are classified correctly")
         else:
             index = int(rows[0])
-        image = as_bytes(x[index:index + 1], self.pixels)
-        return image.reshape(self.image_shape), {"index": index, "n": n, "label": int(y[index])}
+        image = as_bytes(x[index:index + 1], self.described.pixels)
+        return image.reshape(self.described.image_shape), {"index": index, "n": n,
+                                                           "label": int(y[index])}
 
     @staticmethod
     def is_command(request):
@@ -187,7 +182,7 @@ class Page:
         """
         if "keep" in request:
             return self.keep_drawing(prepared, messages.read_index(request, "keep",
-                                                                   len(self.class_names)))
+                                                                   len(self.described.class_names)))
         if self.training is None:
             raise DataError("this page does not train; start it with --train")
         if "train" in request:
@@ -198,7 +193,7 @@ class Page:
         """Keep an image in the folder of its right class; return a line that says so."""
         if prepared is None:
             raise DataError("nothing is drawn that could be kept")
-        name = self.class_names[label]
+        name = self.described.class_names[label]
         if "/" in name or "\\" in name or name.startswith("."):
             raise DataError(f"class {name!r} cannot be the name of a folder")
         if self.n_kept >= MAX_KEPT_DRAWINGS:
@@ -235,10 +230,7 @@ def open_page(paths, dataset=None, keep="drawings"):
         if found[0] != found[-1]:
             raise UsageError(f"{paths[1]}: {what} {found[1]!s:.80}, but {paths[0]} has "
                              f"{found[0]!s:.80}; compare networks for the same images and classes")
-    first = eyes[0]
-    described = networks.SavedModel(None, first.class_names, first.image_shape, first.preparation,
-                                    first.pixels)
-    page = Page(described, dataset or dataset_of(paths[0]), keep)
+    page = Page(eyes[0].saved, dataset or dataset_of(paths[0]), keep)
     page.eyes, page.names = eyes, shorten_paths(paths)
     page.watchers = [Watcher(path, eye) for path, eye in zip(paths, eyes)]
     return page

@@ -14,7 +14,7 @@ from lenet.runs.run import read_state
 class Eye:
     """A network and the function that shows its stages; compiled once, whatever its parameters.
 
-    It has the attributes of the ``lenet.networks.SavedModel`` that it is made of.
+    It has the attributes of the ``lenet.networks.SavedModel`` that it is made of, ``saved``.
 
     Attributes
     ----------
@@ -24,8 +24,8 @@ class Eye:
     """
 
     def __init__(self, saved):
-        (self.model, self.class_names, self.image_shape, self.preparation,
-         self.pixels) = saved
+        self.saved = saved
+        self.model, self.class_names, self.image_shape, self.preparation, self.pixels = saved
         self.pixels.check_known()
         self.params = networks.named_params(self.model)
         stages = networks.stages_of(self.model, self.image_shape, self.pixels)
