@@ -218,13 +218,8 @@ class LeNet5(Classifier):
 
 
 def per_layer(name, size):
-    """The pairs (rows, columns) of both layers, from one pair for both or from one for each.
-
-    Raises
-    ------
-    UsageError
-        They are not pairs of positive whole numbers.
-    """
+    """The pairs (rows, columns) of both layers, from one pair for both or from one for each; a
+    UsageError if they are not pairs of positive whole numbers."""
     pairs = size if any(isinstance(n, (list, tuple)) for n in size) else (size, size)
     if len(pairs) != 2 or not all(
             isinstance(pair, (list, tuple)) and len(pair) == 2
