@@ -31,9 +31,10 @@ def main():
     for name, error in errors:
         print(f"{name:20}  {100 * error:.2f} %")
     names, values = zip(*errors)
-    figure = plots.draw_bars(names, [100 * value for value in values],
-                             f"test error (percent), {options['n_epochs']} epochs")
-    plots.finish(figure, output)
+    axes = plots.new_figure(7, 0.6 * len(names) + 1).subplots()
+    plots.draw_bars(axes, names, [100 * value for value in values], digits=2)
+    axes.set_xlabel(f"test error (percent), {options['n_epochs']} epochs")
+    plots.finish(axes.figure, output)
 
 
 if __name__ == "__main__":

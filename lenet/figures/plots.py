@@ -393,17 +393,12 @@ def validation_epochs(epochs):
             for number, epoch in enumerate(epochs)]
 
 
-def draw_bars(names, values, label):
+def draw_bars(axes, names, values, digits, color="0.6"):
     """Draw a horizontal bar for each name, the first at the top, with its value at its end."""
-    figure = new_figure(7, 0.6 * len(names) + 1)
-    axes = figure.subplots()
-    bars = axes.barh(names, values, color="0.6")
-    axes.bar_label(bars, fmt="%.2f", padding=4)
+    axes.bar_label(axes.barh(names, values, color=color), fmt=f"%.{digits}f", padding=4)
     axes.invert_yaxis()
     axes.margins(x=0.12)
-    axes.set_xlabel(label)
     axes.spines[["top", "right"]].set_visible(False)
-    return figure
 
 
 def reshape_image(pixels, image_shape):

@@ -14,15 +14,11 @@ def draw(rows, minibatch, nkerns):
     lines = len(groups) // 2  # training and evaluation side by side
     figure = plots.new_figure(10, lines * (0.32 * len(names) + 0.8))
     for axes, group in zip(figure.subplots(lines, 2, squeeze=False).flat, groups):
-        bars = axes.barh(names, [row["ms"] for row in group],
-                         color=["tab:blue" if name == "lenet" else "0.7" for name in names])
-        axes.bar_label(bars, fmt="%.1f", padding=3)
-        axes.invert_yaxis()
-        axes.margins(x=0.15)
+        plots.draw_bars(axes, names, [row["ms"] for row in group], digits=1,
+                        color=["tab:blue" if name == "lenet" else "0.7" for name in names])
         threads = group[0]["threads"]
         axes.set_title(f"{group[0]['step']}, {threads} thread{'s' * (threads > 1)}",
                        fontsize=10, loc="left")
-        axes.spines[["top", "right"]].set_visible(False)
     filters = f", nkerns {nkerns[0]} {nkerns[1]}" if nkerns else ""
     figure.supxlabel(f"ms per minibatch of {minibatch}{filters} (shorter is better)", fontsize=10)
     return figure
