@@ -169,11 +169,6 @@ class Page:
         return image.reshape(self.described.image_shape), {"index": index, "n": n,
                                                            "label": int(y[index])}
 
-    @staticmethod
-    def is_command(request):
-        """Whether a request is for something to be done, rather than for an answer."""
-        return not {"keep", "train", "command"}.isdisjoint(request)
-
     def execute(self, request, prepared):
         """Do what a request asks for, or raise a DataError; return a line that says so, or None.
 
