@@ -58,40 +58,98 @@ bool convpool_backward(const Shape &s, const T *x, const T *w, bool flip, const 
 #if defined(Py_PYTHON_H)
 // ------------------------------------------------------------------------- the ops' face to NumPy
 
-inline bool read_shape(PyArrayObject *x, PyArrayObject *w, long wh, long ww, Shape *s) {
+// options: whether filters are turned; rows and columns of a window; whether the last windows are
+// left out if they are not full; zeros above, below, left and right of the images, which may be -1,
+// half a filter, or -2, a filter but for one.  In the shape, zeros fill the last windows as well.
+inline bool read_shape(PyArrayObject *x, PyArrayObject *w, const npy_int64 *options, Shape *s,
+                       long *top, long *left) {
   const npy_intp *xd = PyArray_DIMS(x), *wd = PyArray_DIMS(w);
-  const long oh = xd[2] - wd[2] + 1, ow = xd[3] - wd[3] + 1;
-  const Shape shape = {xd[0], xd[1], xd[2], xd[3], wd[0], wd[2], wd[3],
-                       wh,    ww,    oh,    ow,    oh / wh, ow / ww};
+  long zeros[4], maps[2], pooled[2], size[2];
+  for (int i = 0; i < 4; i++) {
+    const long filter = wd[2 + i / 2], given = options[4 + i];
+    zeros[i] = given == -1 ? filter / 2 : given == -2 ? filter - 1 : given;
+  }
+  for (int i = 0; i < 2; i++) {
+    size[i] = xd[2 + i] + zeros[2 * i] + zeros[2 * i + 1];
+    maps[i] = size[i] - wd[2 + i] + 1;
+    pooled[i] = options[3] ? maps[i] / options[1 + i] : divide_up(maps[i], options[1 + i]);
+  }
   if (xd[1] != wd[1]) {
     PyErr_Format(PyExc_ValueError, "ConvPool: images have %ld channels, filters have %ld",
                  (long)xd[1], (long)wd[1]);
     return false;
   }
-  if (wd[2] < 1 || wd[3] < 1 || shape.oh < 1 || shape.ow < 1) {
+  if (smaller(smaller(wd[2], wd[3]), smaller(maps[0], maps[1])) < 1) {
     PyErr_Format(PyExc_ValueError, "ConvPool: filters of %ld x %ld do not fit images of %ld x %ld",
-                 shape.fh, shape.fw, shape.height, shape.width);
+                 (long)wd[2], (long)wd[3], size[0], size[1]);
     return false;
   }
+  for (int i = 0; i < 2; i++)
+    size[i] = larger(size[i], pooled[i] * options[1 + i] + wd[2 + i] - 1);
+  const Shape shape = {xd[0], xd[1], size[0], size[1], wd[0], wd[2], wd[3], options[1], options[2],
+                       size[0] - wd[2] + 1, size[1] - wd[3] + 1, pooled[0], pooled[1],
+                       maps[0], maps[1]};
   *s = shape;
+  *top = zeros[0];
+  *left = zeros[2];
   return true;
 }
 
+// to[plane][row] = from[plane][row]; sizes of planes and rows in numbers
+template <typename T>
+void copy_rows(const T *from, long from_plane, long from_row, T *to, long to_plane, long to_row,
+               const npy_intp *dims) {
+  const long planes = dims[0] * dims[1], rows = dims[2], columns = dims[3];
+  LENET_PRAGMA(omp parallel for schedule(static))
+  for (long i = 0; i < planes; i++)
+    for (long r = 0; r < rows; r++)
+      memcpy(to + i * to_plane + r * to_row, from + i * from_plane + r * from_row,
+             columns * sizeof(T));
+}
+
+// The images of an array with zeros around them, as in the shape; null for a null array.
+template <typename T> struct Padded {
+  const InCOrder<T> inside;
+  Scratch memory;
+  bool failed;
+  const T *data;
+  Padded(PyArrayObject *x, const Shape &s, long top, long left)
+      : inside(x), failed(inside.failed), data(inside.data) {
+    if (!data || (PyArray_DIM(x, 2) == s.height && PyArray_DIM(x, 3) == s.width)) return;
+    const long plane = s.height * s.width, size = s.images * s.channels * plane;
+    const npy_intp *const dims = PyArray_DIMS(x);
+    T *to;
+    memory.add(&to, size);
+    failed = !memory.allocate();
+    if (failed) {
+      PyErr_NoMemory();
+      return;
+    }
+    memset(to, 0, size * sizeof(T));
+    copy_rows(inside.data, dims[2] * dims[3], dims[3], to + top * s.width + left, plane, s.width,
+              dims);
+    data = to;
+  }
+};
+
 // Both return false with a Python error set.  Outputs that are not wanted are NULL.
 template <typename T, typename R>
-bool convpool(PyArrayObject *x, PyArrayObject *w, bool flip, long wh, long ww, PyArrayObject **z,
+bool convpool(PyArrayObject *x, PyArrayObject *w, const npy_int64 *options, PyArrayObject **z,
               PyArrayObject **record) {
   Shape s;
-  if (!read_shape(x, w, wh, ww, &s)) return false;
+  long top, left;
+  if (!read_shape(x, w, options, &s, &top, &left)) return false;
   const npy_intp dims[4] = {s.images, s.maps, s.ph, s.pw};
+  const npy_intp record_dims[4] = {s.images, s.maps * s.words(), s.ph, s.pw};
   const int unsigned_type = sizeof(R) == 1 ? NPY_UINT8 : sizeof(R) == 2 ? NPY_UINT16 : NPY_UINT32;
   if (!allocate(z, 4, dims, PyArray_TYPE(x))) return false;
-  if (record && !allocate(record, 4, dims, unsigned_type)) return false;
-  const InCOrder<T> xs(x), ws(w);
+  if (record && !allocate(record, 4, record_dims, unsigned_type)) return false;
+  const Padded<T> xs(x, s, top, left);
+  const InCOrder<T> ws(w);
   if (xs.failed || ws.failed) return false;
   bool done;
   Py_BEGIN_ALLOW_THREADS
-  done = convpool_forward<T, R>(s, xs.data, ws.data, flip, data_of<T>(z), data_of<R>(record),
+  done = convpool_forward<T, R>(s, xs.data, ws.data, options[0], data_of<T>(z), data_of<R>(record),
                                 threads());
   Py_END_ALLOW_THREADS
   if (!done) PyErr_NoMemory();
@@ -100,12 +158,14 @@ bool convpool(PyArrayObject *x, PyArrayObject *w, bool flip, long wh, long ww, P
 
 template <typename T, typename R>
 bool convpool_grad(PyArrayObject *x, PyArrayObject *w, PyArrayObject *gz, PyArrayObject *record,
-                   bool flip, long wh, long ww, PyArrayObject **gw, PyArrayObject **gx) {
+                   const npy_int64 *options, PyArrayObject **gw, PyArrayObject **gx) {
   Shape s;
-  if (!read_shape(x, w, wh, ww, &s)) return false;
+  long top, left;
+  if (!read_shape(x, w, options, &s, &top, &left)) return false;
   const npy_intp dims[4] = {s.images, s.maps, s.ph, s.pw};
+  const npy_intp record_dims[4] = {s.images, s.maps * s.words(), s.ph, s.pw};
   if (!PyArray_CompareLists(PyArray_DIMS(gz), dims, 4) ||
-      !PyArray_CompareLists(PyArray_DIMS(record), dims, 4)) {
+      !PyArray_CompareLists(PyArray_DIMS(record), record_dims, 4)) {
     PyErr_Format(PyExc_ValueError,
                  "ConvPoolGrad: gradient and record should be %ld x %ld x %ld x %ld", s.images,
                  s.maps, s.ph, s.pw);
@@ -113,13 +173,23 @@ bool convpool_grad(PyArrayObject *x, PyArrayObject *w, PyArrayObject *gz, PyArra
   }
   if (gw && !allocate(gw, 4, PyArray_DIMS(w), PyArray_TYPE(x))) return false;
   if (gx && !allocate(gx, 4, PyArray_DIMS(x), PyArray_TYPE(x))) return false;
-  const InCOrder<T> xs(x), ws(w), gzs(gz);
+  const Padded<T> xs(gw ? x : NULL, s, top, left);
+  const InCOrder<T> ws(w), gzs(gz);
   const InCOrder<R> records(record);
   if (xs.failed || ws.failed || gzs.failed || records.failed) return false;
-  bool done;
+  const npy_intp *const xd = PyArray_DIMS(x);
+  const long plane = s.height * s.width;
+  const bool padded = gx && (xd[2] != s.height || xd[3] != s.width);
+  T *own_gx = data_of<T>(gx);
+  Scratch scratch;
+  if (padded) scratch.add(&own_gx, s.images * s.channels * plane);
+  bool done = scratch.allocate();
   Py_BEGIN_ALLOW_THREADS
-  done = convpool_backward<T, R>(s, xs.data, ws.data, flip, gzs.data, records.data, data_of<T>(gw),
-                                 data_of<T>(gx), threads());
+  done = done && convpool_backward<T, R>(s, xs.data, ws.data, options[0], gzs.data, records.data,
+                                         data_of<T>(gw), own_gx, threads());
+  if (done && padded)
+    copy_rows(own_gx + top * s.width + left, plane, s.width, data_of<T>(gx), xd[2] * xd[3], xd[3],
+              xd);
   Py_END_ALLOW_THREADS
   if (!done) PyErr_NoMemory();
   return done;

@@ -16,13 +16,15 @@ from theano.gof import Apply
 from theano.tensor import as_tensor_variable, vector
 
 from lenet.ops.compiled import CompiledOp
-from lenet.ops.convpool import record_dtype
+from lenet.ops.convpool import record_dtype, record_words
 
 C_CODE = """
 {
   PyArrayObject *const gz = PyArray_GETCONTIGUOUS(%(gz)s);
   PyArrayObject *const record = PyArray_GETCONTIGUOUS(%(record)s);
-  const bool fits = gz && record && PyArray_SAMESHAPE(gz, record);
+  const bool fits = gz && record && PyArray_DIM(gz, 0) == PyArray_DIM(record, 0) &&
+                    PyArray_DIM(gz, 1) * %(words)d == PyArray_DIM(record, 1) &&
+                    PyArray_CompareLists(PyArray_DIMS(gz) + 2, PyArray_DIMS(record) + 2, 2);
   if (gz && record && !fits)
     PyErr_SetString(PyExc_ValueError, "ConvPoolBiasGrad: gradient and record differ in shape");
   npy_intp maps = PyArray_DIM(%(gz)s, 1);
@@ -36,10 +38,12 @@ C_CODE = """
       std::vector<T> sums(area);
       for (long i = 0; i < images; i++) {
         const T *const g = (T *)PyArray_DATA(gz) + (i * maps + m) * area;
-        const npy_%(bits)s *const r = (npy_%(bits)s *)PyArray_DATA(record) + (i * maps + m) * area;
+        const npy_%(bits)s *const r =
+            (npy_%(bits)s *)PyArray_DATA(record) + (i * maps + m) * %(words)d * area;
         for (long k = 0; k < area; k++) {
           int count = 0;
-          for (int bit = 0; bit < %(elements)d; bit++) count += r[k] >> bit & 1;
+          for (int word = 0; word < %(words)d; word++)
+            for (int bit = 0; bit < %(used)d; bit++) count += r[word * area + k] >> bit & 1;
           sums[k] += g[k] * count;
         }
       }
@@ -63,8 +67,8 @@ class ConvPoolBiasGrad(CompiledOp):
     window : two ints
         As given to `ConvPool`.
 
-    Inputs are the gradient with respect to the pooled maps and the record, both of shape (images,
-    maps, pooled rows, pooled columns); the output has one number per map.
+    Inputs are the gradient with respect to the pooled maps, of shape (images, maps, pooled rows,
+    pooled columns), and the record; the output has one number per map.
     """
 
     python_file = "convpool_bias.py"
@@ -88,11 +92,14 @@ class ConvPoolBiasGrad(CompiledOp):
 
     def perform(self, node, inputs, outputs):
         gz, record = inputs
-        if gz.shape != record.shape:
+        images, maps, *size = gz.shape
+        words = record_words(self.window)
+        if record.shape != (images, maps * words, *size):
             raise ValueError("ConvPoolBiasGrad: gradient and record differ in shape")
-        total = numpy.zeros(gz.shape[1])
-        for bit in range(self.window[0] * self.window[1]):
-            hit = record >> numpy.array(bit, record.dtype) & numpy.array(1, record.dtype)
+        total = numpy.zeros(maps)
+        for i in range(self.window[0] * self.window[1]):
+            word = record[:, i // 32::words]
+            hit = word >> numpy.array(i % 32, record.dtype) & numpy.array(1, record.dtype)
             total += (gz * hit).sum(axis=(0, 2, 3), dtype="float64")
         outputs[0][0] = total.astype(gz.dtype)
 
@@ -102,4 +109,5 @@ class ConvPoolBiasGrad(CompiledOp):
     def c_code(self, node, name, inputs, outputs, sub):
         return C_CODE % {"gz": inputs[0], "record": inputs[1], "gb": outputs[0],
                          "dtype": node.inputs[0].dtype, "bits": node.inputs[1].dtype,
-                         "elements": self.window[0] * self.window[1], "fail": sub["fail"]}
+                         "words": record_words(self.window),
+                         "used": min(32, self.window[0] * self.window[1]), "fail": sub["fail"]}

@@ -32,6 +32,9 @@ struct Shape {
   long wh, ww;                           // window of the max-pooling
   long oh, ow;                           // unpooled map: oh = height - fh + 1
   long ph, pw;                           // pooled map: ph = oh / wh
+  long rows, columns;                    // of an unpooled map: windows end where they do
+  // 32-bit words of a window's record
+  long words() const { return divide_up(wh * ww, 32); }
 };
 
 // ---------------------------------------------------------------- images <-> lanes of a vector
@@ -151,7 +154,8 @@ void multiply_tile(long maps, const T *x0, const T *x1, const long *tap, long ta
 
 // The largest of a window's values, and bit e set where value e equals it, for some maps.  As in
 // Theano's Pool, a NaN stays if it comes first and is passed over if it comes later.  Value e is at
-// value[at[e]][map]; ELEMENTS, if it is not 0, is their number.
+// value[at[e]][map]; ELEMENTS, if it is not 0, is their number.  The elements that a window at the
+// border lacks are at the first one's place, and their bits remain 0.
 template <typename T, int ELEMENTS>
 void pool(const T *value, const long *at, long elements, T scale, long maps, T *z,
           typename Simd<T>::Int *record, long z_map) {
@@ -165,13 +169,15 @@ void pool(const T *value, const long *at, long elements, T scale, long maps, T *
       const V v = load<V>(value + at[e] * maps * N);
       best = v > best ? v : best;
     }
-    I mask = I();
-    LENET_UNROLL for (long e = 0; record && e < elements; e++) {
-      const typename Simd<T>::Int bit = (typename Simd<T>::Int)(uint32_t(1) << e);
-      mask |= (load<V>(value + at[e] * maps * N) == best) & bit;
-    }
     store(z + m * z_map, best * scale);
-    if (record) store(record + m * z_map, mask);
+    for (long first = 0; record && first < elements; first += 32, record += z_map) {
+      I mask = I();
+      LENET_UNROLL for (long e = first; e < smaller(elements, first + 32); e++) {
+        const uint32_t bit = e == 0 || at[e] ? uint32_t(1) << (e - first) : 0;
+        mask |= (load<V>(value + at[e] * maps * N) == best) & (typename Simd<T>::Int)bit;
+      }
+      store(record, mask);
+    }
   }
 }
 
@@ -224,10 +230,10 @@ template <typename T, typename R> struct Forward {
   long tiles, positions;      // of a row of windows; positions rounded up to an even number
   long row, point;            // numbers of a row of tiles, of a point
   long taps, w_point;         // of a map's filters at a point; numbers of a point of all filters
-  long element[32];           // of a window: its place among the values
+  long *element[2][2];        // of a window: its place among the values; [in the last row][column]
   long *at, *tap;             // where positions and taps begin, relative to the first row
   T *w;                       // filters or their points, [q][map][tap]
-  Scratch tables;             // memory of these three
+  Scratch tables;             // memory of all these
   bool failed;                // was there too little
 
   Forward(const Shape &shape, int points) : s(shape), transform(points, s.fw) {
@@ -246,10 +252,16 @@ template <typename T, typename R> struct Forward {
     tables.add(&at, positions);
     tables.add(&tap, taps);
     tables.add(&w, points * w_point);
+    for (int last = 0; last < 4; last++) tables.add(&element[last / 2][last % 2], s.wh * s.ww);
     failed = !tables.allocate();
     if (failed) return;
-    for (long e = 0; e < s.wh * s.ww; e++)
-      element[e] = e / s.ww * tiles * transform.outputs + e % s.ww;
+    for (int last = 0; last < 4; last++)
+      for (long e = 0; e < s.wh * s.ww; e++) {
+        const bool lacks = (last / 2 && (s.ph - 1) * s.wh + e / s.ww >= s.rows) ||
+                           (last % 2 && (s.pw - 1) * s.ww + e % s.ww >= s.columns);
+        element[last / 2][last % 2][e] =
+            lacks ? 0 : e / s.ww * tiles * transform.outputs + e % s.ww;
+      }
     for (long i = 0; i < positions; i++) {
       const long p = smaller(i, s.wh * tiles - 1);
       at[i] = p / tiles * row + p % tiles * N;
@@ -263,7 +275,7 @@ template <typename T, typename R> struct Forward {
   // Lanes are images image ...; maps are those of tiles from ... to - 1.  False if there is not
   // enough memory, or if an image is not finite, which a transform would spread.
   bool run(const T *x, T *z, R *record, long image, long from, long to) const {
-    const long lanes = smaller(N, s.images - image), size = band * s.pw;
+    const long lanes = smaller(N, s.images - image), size = band * s.pw, words = s.words();
     const long P = transform.points, values_size = positions * LENET_TILE * N;
     T *rows, *points, *products, *sums, *pooled;
     Int *masks;
@@ -273,7 +285,7 @@ template <typename T, typename R> struct Forward {
     scratch.add(&products, P * values_size);
     scratch.add(&sums, transform.outputs * values_size);
     scratch.add(&pooled, LENET_TILE * size * N);
-    scratch.add(&masks, LENET_TILE * size * N);
+    scratch.add(&masks, record ? LENET_TILE * words * size * N : 0);
     if (!scratch.allocate()) return false;
     for (long y = 0; y < s.ph; y += band) {
       const long y0 = smaller(y, s.ph - band);  // the last band overlaps the previous one
@@ -293,22 +305,27 @@ template <typename T, typename R> struct Forward {
           const T *const values = P == 1 ? products : sums;
           for (long px = 0; px < s.pw; px++)
             (s.wh * s.ww == 4 ? pool<T, 4> : pool<T, 0>)(
-                values + px * s.ww * maps * N, element, s.wh * s.ww, 1 / transform.scale, maps,
-                pooled + (i + px) * N, record ? masks + (i + px) * N : 0, size * N);
+                values + px * s.ww * maps * N,
+                element[y0 + i / s.pw == s.ph - 1][px == s.pw - 1], s.wh * s.ww,
+                1 / transform.scale, maps, pooled + (i + px) * N,
+                record ? masks + (i + px) * N : 0, size * N);
         }
-        for (long m = 0; m < maps; m++) {
-          const long stride = s.maps * s.ph * s.pw;
-          const long offset = image * stride + ((m0 + m) * s.ph + y0) * s.pw;
-          deinterleave(pooled + m * size * N, size, z + offset, stride, lanes);
-          if (record) deinterleave(masks + m * size * N, size, record + offset, stride, lanes);
-        }
+        const long area = s.ph * s.pw, first_map = image * s.maps + m0;
+        for (long m = 0; m < maps; m++)
+          deinterleave(pooled + m * size * N, size, z + (first_map + m) * area + y0 * s.pw,
+                       s.maps * area, lanes);
+        for (long k = 0; record && k < maps * words; k++)
+          deinterleave(masks + k * size * N, size,
+                       record + (first_map * words + k) * area + y0 * s.pw, s.maps * words * area,
+                       lanes);
       }
     }
     return true;
   }
 };
 
-// z and record (or null): images x maps x ph x pw.  False if there is not enough memory.
+// z: images x maps x ph x pw; record, or null: images x maps x words x ph x pw.  False if there is
+// not enough memory.
 template <typename T, typename R>
 bool convpool_forward(const Shape &s, const T *x, const T *w, bool flip, T *z, R *record,
                       int threads) {

@@ -105,25 +105,28 @@ template <typename T, typename R> struct ByHits {
   }
 
   // The hits of an image: by map, at pixels of x from `image` on, or by position, at filters of w.
+  // element: room for where those of a window are, relative to its first one
   template <bool BY_MAP>
-  void collect(const T *gz, const R *record, const Lists<T> lists, long image) const {
+  void collect(const T *gz, const R *record, const Lists<T> lists, long image,
+               long *element) const {
     const Shape s = this->s;  // a copy, which the stores below cannot change
     const long filter = padded, pixel = BY_MAP ? s.channels : 1;
     const long row = BY_MAP ? s.width * pixel : s.ow;
-    long element[32];         // of a window, relative to its first one
     for (long e = 0; e < s.wh * s.ww; e++) element[e] = e / s.ww * row + e % s.ww * pixel;
+    const long words = s.words(), area = s.ph * s.pw;
     for (long m = 0; m < s.maps; m++)
       for (long py = 0; py < s.ph; py++)
         for (long px = 0; px < s.pw; px++) {
-          const long i = (m * s.ph + py) * s.pw + px;
-          const long first = image + py * s.wh * row + px * s.ww * pixel;
-          const T g = gz[i];
-          for (uint32_t mask = record[i]; mask; mask &= mask - 1) {
-            const long at = first + element[__builtin_ctz(mask)], list = BY_MAP ? m : at;
-            Hit<T> &hit = lists.hits[list * lists.room + lists.count[list]++];
-            hit.at = (int32_t)(BY_MAP ? at : m * filter);
-            hit.g = g;
-          }
+          const long first = image + py * s.wh * row + px * s.ww * pixel, p = py * s.pw + px;
+          const T g = gz[m * area + p];
+          for (long k = 0; k < words; k++)
+            for (uint32_t mask = record[(m * words + k) * area + p]; mask; mask &= mask - 1) {
+              const long at = first + element[32 * k + __builtin_ctz(mask)];
+              const long list = BY_MAP ? m : at;
+              Hit<T> &hit = lists.hits[list * lists.room + lists.count[list]++];
+              hit.at = (int32_t)(BY_MAP ? at : m * filter);
+              hit.g = g;
+            }
         }
   }
 
@@ -158,8 +161,12 @@ template <typename T, typename R> struct ByHits {
     for (long m = 0; m < s.maps; m++)
       for (long p = 0; p < positions; p++) {
         const long y = p / s.ow, px = p % s.ow / s.ww, e = y % s.wh * s.ww + p % s.ow % s.ww;
-        const long i = (m * s.ph + y / s.wh) * s.pw + px;
-        const T g = y / s.wh < s.ph && px < s.pw && (record[i] >> e & 1) ? gz[i] : T(0);
+        if (y >= s.rows || p % s.ow >= s.columns) continue;  // in no window and under no filter
+        const long at_z = y / s.wh * s.pw + px, area = s.ph * s.pw;
+        const T g = y / s.wh < s.ph && px < s.pw &&
+                            record[(m * s.words() + e / 32) * area + at_z] >> e % 32 & 1
+                        ? gz[m * area + at_z]
+                        : T(0);
         for (long ky = 0; ky < s.fh; ky++) {
           const long at = (y + ky) * step + p % s.ow * s.channels;
           for (long k = 0; k < length; k++) {
@@ -175,6 +182,7 @@ template <typename T, typename R> struct ByHits {
                  T *gx) const {
     const long pixels = s.height * s.width, pooled = s.maps * s.ph * s.pw;
     T *images, *gradient;
+    long *element;
     Lists<T> by_map, by_position;
     by_map.room = together * positions;
     by_position.room = s.maps;
@@ -185,6 +193,7 @@ template <typename T, typename R> struct ByHits {
     scratch.add(&by_map.count, s.maps);
     scratch.add(&by_position.hits, positions * by_position.room);
     scratch.add(&by_position.count, positions);
+    scratch.add(&element, s.wh * s.ww);
     if (!scratch.allocate()) return false;
     if (gw) memset(gw, 0, filters_size() * sizeof(T));
     if (gw) memset(images, 0, (together * size + padded) * sizeof(T));
@@ -193,17 +202,18 @@ template <typename T, typename R> struct ByHits {
       for (long i = first; i < smaller(to, first + together); i++) {
         T *const image = images + (i - first) * size;
         const T *const own_gz = gz + i * pooled;
-        const R *const own_record = record + i * pooled;
+        const R *const own_record = record + i * pooled * s.words();
         const bool exactly = !all_finite(own_gz, pooled) || (gx && !finite) ||
                              (gw && !all_finite(x + i * size, size));
         const long side = smaller(pixels, s.channels);
         if (gw) transpose<T>(x + i * size, pixels, s.channels, pixels, image, s.channels, side);
         if (gx) memset(gradient, 0, (size + padded) * sizeof(T));
         if (exactly) add_exactly(own_gz, own_record, image, gw, gx ? gradient : 0);
-        if (gw && !exactly) collect<true>(own_gz, own_record, by_map, image - images);
+        if (gw && !exactly) 
+          collect<true>(own_gz, own_record, by_map, image - images, element);
         if (gx && !exactly) {
           memset(by_position.count, 0, positions * sizeof(long));
-          collect<false>(own_gz, own_record, by_position, 0);
+          collect<false>(own_gz, own_record, by_position, 0, element);
           add_image(by_position, gradient);
         }
         if (gx) transpose<T>(gradient, s.channels, pixels, s.channels, gx + i * size, pixels, side);

@@ -44,18 +44,15 @@ from theano.tensor.nnet.abstract_conv import (
     AbstractConv2d,
     AbstractConv2d_gradInputs,
     AbstractConv2d_gradWeights,
-    border_mode_to_pad,
-    get_conv_output_shape,
 )
 from theano.tensor.nnet.sigm import ScalarSigmoid
-from theano.tensor.opt import Shape_i
 from theano.tensor.signal.pool import AveragePoolGrad, MaxPoolGrad, Pool
 
 from lenet.ops import pool_first
 from lenet.ops.activation import Activation, ActivationBase, ActivationGrad
 from lenet.ops.columns import constant_sizes, filter_size, is_plain_convolution
 from lenet.ops.convolution import KINDS, Convolution, make_products
-from lenet.ops.convpool import ConvPool, ConvPoolGrad, record_dtype
+from lenet.ops.convpool import ConvPool, ConvPoolGrad
 from lenet.ops.convpool_bias import ConvPoolBiasGrad
 from lenet.ops.pool_sum import SumPool, SumPoolGrad
 
@@ -85,35 +82,9 @@ def find_window(node):
     return window if window == stride and pad == (0, 0) and min(window) >= 1 else None
 
 
-def find_pooling_window(node, conv):
-    """The window of a `Pool` or `MaxPoolGrad` of a convolution that `ConvPool` can do, or None."""
-    op, window = node.op, find_window(node)
-    if op.mode != "max" or window is None or record_dtype(window) is None:
-        return None
-    if not op.ignore_border:  # all windows have to be full ones
-        conv = conv.op
-        maps = get_conv_output_shape(conv.imshp, conv.kshp, conv.border_mode, (1, 1))[2:]
-        if None in maps or maps[0] % window[0] or maps[1] % window[1]:
-            return None
-    return window
-
-
-def pad_images(conv):
-    """The images of a convolution with the border of zeros that it adds, and where they are in it.
-
-    Returns
-    -------
-    (4-d variable, tuple of 4 slices or None)
-    """
-    images, filters = conv.inputs
-    size = [given or Shape_i(i)(filters) for i, given in enumerate(conv.op.kshp)]
-    (top, bottom), (left, right) = border_mode_to_pad(conv.op.border_mode, 2, size[-2:])
-    if (top, bottom, left, right) == (0, 0, 0, 0):
-        return images, None
-    shape = [given or Shape_i(i)(images) for i, given in enumerate(conv.op.imshp)]
-    inside = (slice(None), slice(None), slice(top, top + shape[2]), slice(left, left + shape[3]))
-    shape[2:] = top + shape[2] + bottom, left + shape[3] + right
-    return tensor.set_subtensor(tensor.zeros(shape, images.dtype)[inside], images), inside
+def find_max_window(node):
+    """`find_window` if the node is, or is a gradient of, a max-pooling."""
+    return find_window(node) if node.op.mode == "max" else None
 
 
 class CpuRewrite(Optimizer):
@@ -144,7 +115,7 @@ class PoolFirstRewrite(CpuRewrite):
         for node in fgraph.toposort():
             if isinstance(node.op, Pool):
                 def is_conv(v, pool=node):
-                    return is_convolution(v) and find_pooling_window(pool, v.owner)
+                    return is_convolution(v) and find_max_window(pool)
 
                 self.replace(fgraph, pool_first.find_replacements(
                     node, is_conv, fgraph.toposort()))
@@ -167,7 +138,7 @@ class ConvPoolRewrite(CpuRewrite):
         if not is_convolution(maps):
             return None
         conv = maps.owner
-        window = find_pooling_window(pool, conv)
+        window = find_max_window(pool)
         if window is None:
             return None
         gradients = []
@@ -179,20 +150,18 @@ class ConvPoolRewrite(CpuRewrite):
                 return None
             gradients.append(found)
 
-        flip, filters = conv.op.filter_flip, conv.inputs[1]
-        images, inside = pad_images(conv)
-        outputs = ConvPool(window, flip, record=bool(gradients))(images, filters, return_list=True)
+        images, filters = conv.inputs
+        options = window, conv.op.filter_flip, conv.op.border_mode, pool.op.ignore_border
+        outputs = ConvPool(*options, record=bool(gradients))(images, filters, return_list=True)
         pairs = [(pool.outputs[0], outputs[0])]
         for gz, wanted in gradients:
             pairs += [(old, ConvPoolBiasGrad(window)(gz, outputs[1])) for old in wanted["bias"]]
             wrt = tuple(name for name in ("filters", "images") if wanted[name])
             if not wrt:
                 continue
-            new = dict(zip(wrt, ConvPoolGrad(window, flip, wrt)(images, filters, gz, outputs[1],
-                                                                return_list=True)))
-            if inside and "images" in new:
-                new["images"] = new["images"][inside]
-            pairs += [(old, new[name]) for name in wrt for old in wanted[name]]
+            new = ConvPoolGrad(*options, wrt=wrt)(images, filters, gz, outputs[1],
+                                                      return_list=True)
+            pairs += [(old, v) for name, v in zip(wrt, new) for old in wanted[name]]
         return pairs
 
     @staticmethod
@@ -203,7 +172,8 @@ class ConvPoolRewrite(CpuRewrite):
         """
         conv = pool.inputs[0].owner
         if node == "output" or not isinstance(node.op, MaxPoolGrad) or \
-                find_pooling_window(node, conv) != window:
+                find_max_window(node) != window or \
+                node.op.ignore_border != pool.op.ignore_border:
             return None
         maps, pooled, gz = node.inputs[:3]
         if maps is not pool.inputs[0] or pooled is not pool.outputs[0] or gz is maps:

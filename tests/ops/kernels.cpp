@@ -44,14 +44,14 @@ template <typename T>
 Results<T> kernels(const Shape &s, const vector<T> &x, const vector<T> &w, const vector<T> &gz,
                    bool flip, int threads) {
   Results<T> r;
-  vector<uint16_t> record(gz.size());
+  vector<uint32_t> record(gz.size() * s.words());
   r.z.resize(gz.size());
   r.gw = r.only_gw = vector<T>(w.size());
   r.gx = r.only_gx = vector<T>(x.size());
-  lenet::convpool_forward<T, uint16_t>(s, x.data(), w.data(), flip, r.z.data(), record.data(),
+  lenet::convpool_forward<T, uint32_t>(s, x.data(), w.data(), flip, r.z.data(), record.data(),
                                        threads);
   for (int only = 0; only < 3; only++)
-    lenet::convpool_backward<T, uint16_t>(
+    lenet::convpool_backward<T, uint32_t>(
         s, x.data(), w.data(), flip, gz.data(), record.data(),
         only == 2 ? 0 : only ? r.only_gw.data() : r.gw.data(),
         only == 1 ? 0 : only ? r.only_gx.data() : r.gx.data(), threads);
@@ -72,6 +72,10 @@ Results<double> textbook(const Shape &s, const vector<T> &x, const vector<T> &w,
     vector<long> in_x(taps), in_w(taps);
     for (int pass = 0; pass < 2; pass++)
       for (long e = 0; e < s.wh * s.ww; e++) {
+        if (py * s.wh + e / s.ww >= s.rows || px * s.ww + e % s.ww >= s.columns) {
+          values.push_back(-INFINITY);  // beyond the border
+          continue;
+        }
         double sum = 0;
         for (long t = 0; t < taps; t++) {
           const long kx = t % s.fw, ky = t / s.fw % s.fh, c = t / (s.fw * s.fh);
@@ -111,10 +115,12 @@ template <typename T> bool check_convpool(double tolerance) {
     s.images = random_int(1, 35), s.channels = random_int(1, 9), s.maps = random_int(1, 15);
     if (k % 3 == 0) s.channels = 1;
     s.fh = random_int(1, 7), s.fw = random_int(1, 7);
-    s.wh = random_int(1, 4), s.ww = random_int(1, 4);
-    s.height = s.fh + s.wh - 1 + random_int(0, 9), s.width = s.fw + s.ww - 1 + random_int(0, 9);
-    s.oh = s.height - s.fh + 1, s.ow = s.width - s.fw + 1;
-    s.ph = s.oh / s.wh, s.pw = s.ow / s.ww;
+    s.wh = random_int(1, k % 4 ? 4 : 11), s.ww = random_int(1, 4);
+    const bool kept = k / 2 % 2;  // windows that are not full
+    s.rows = random_int(kept ? 1 : s.wh, s.wh + 9), s.columns = random_int(kept ? 1 : s.ww, 12);
+    s.ph = (s.rows + kept * (s.wh - 1)) / s.wh, s.pw = (s.columns + kept * (s.ww - 1)) / s.ww;
+    s.oh = lenet::larger(s.rows, s.ph * s.wh), s.ow = lenet::larger(s.columns, s.pw * s.ww);
+    s.height = s.oh + s.fh - 1, s.width = s.ow + s.fw - 1;
     const vector<T> x = random_values<T>(s.images * s.channels * s.height * s.width);
     const vector<T> w = random_values<T>(s.maps * s.channels * s.fh * s.fw);
     vector<T> gz = random_values<T>(s.images * s.maps * s.ph * s.pw);

@@ -19,8 +19,11 @@ pytestmark = pytest.mark.skipif(
 TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
 
 
-def reference(x, w, window, flip, gz=None):
-    """Pooled maps and, with gz, gradients with respect to x and w: sums over the filters' taps."""
+def reference(x, w, window, flip, gz=None, kept=False):
+    """Pooled maps and, with gz, gradients with respect to x and w: sums over the filters' taps.
+
+    With ``kept``, windows that are not full count as well.
+    """
     x, w = x.astype("float64"), w.astype("float64")
     if flip:
         w = w[:, :, ::-1, ::-1]
@@ -28,16 +31,19 @@ def reference(x, w, window, flip, gz=None):
     taps = list(numpy.ndindex(*w.shape[2:]))
     maps = sum(numpy.einsum("mc,ncij->nmij", w[:, :, i, j], x[:, :, i:i + oh, j:j + ow])
                for i, j in taps)
-    ph, pw = oh // window[0], ow // window[1]
-    blocks = maps[:, :, :ph * window[0], :pw * window[1]]
+    ph, pw = ((n + kept * (size - 1)) // size for n, size in zip((oh, ow), window))
+    full = numpy.full(maps.shape[:2] + (oh + window[0], ow + window[1]), -numpy.inf)
+    full[:, :, :oh, :ow] = maps
+    blocks = full[:, :, :ph * window[0], :pw * window[1]]
     blocks = blocks.reshape(maps.shape[:2] + (ph, window[0], pw, window[1]))
     z = blocks.max(axis=(3, 5))
     if gz is None:
         return z
-    full = numpy.zeros_like(maps)
     hits = blocks == z[:, :, :, None, :, None]
+    full[:] = 0
     full[:, :, :ph * window[0], :pw * window[1]] = (
         hits * gz[:, :, :, None, :, None]).reshape(blocks.shape[:2] + (ph * window[0], -1))
+    full = full[:, :, :oh, :ow]
     gx, gw = numpy.zeros_like(x), numpy.zeros_like(w)
     for i, j in taps:
         gw[:, :, i, j] = numpy.einsum("nmij,ncij->mc", full, x[:, :, i:i + oh, j:j + ow])
@@ -49,18 +55,19 @@ def types(dtype, *names):
     return [T.TensorType(dtype, (False,) * 4)(name) for name in names]
 
 
-def ops_function(dtype, window, flip):
+def ops_function(dtype, window, flip, ignore_border=True):
     """x, w, gz -> z, gx, gw by the ops themselves, without a pass through the optimisations."""
     x, w, gz = types(dtype, "x", "w", "gz")
-    z, record = ConvPool(window, flip, record=True)(x, w)
-    gw, gx = ConvPoolGrad(window, flip)(x, w, gz, record)
+    z, record = ConvPool(window, flip, ignore_border=ignore_border, record=True)(x, w)
+    gw, gx = ConvPoolGrad(window, flip, ignore_border=ignore_border)(x, w, gz, record)
     return theano.function([x, w, gz], [z, gx, gw], mode=theano.Mode("cvm", None))
 
 
-def graph_function(dtype, window, exclude=False, images=True):
+def graph_function(dtype, window, exclude=False, images=True, **options):
     """The same from the graph that a user writes; without gx if `images` is False."""
     x, w, gz = types(dtype, "x", "w", "gz")
-    z = pool_2d(conv2d(x, w), window, ignore_border=True)
+    z = pool_2d(conv2d(x, w, border_mode=options.get("border_mode", "valid")), window,
+                ignore_border=options.get("ignore_border", True))
     gradients = T.grad(None, [x, w] if images else [w], known_grads={z: gz})
     mode = theano.compile.get_mode("FAST_RUN")
     if exclude:
@@ -97,12 +104,13 @@ def draw_distinct(rng, shape, dtype):
     return (rng.randint(-64, 65, shape) / 64.).astype(dtype)
 
 
-def draw_arguments(rng, xs, ws, window, dtype):
-    zs = (xs[0], ws[0]) + tuple((xs[i] - ws[i] + 1) // window[i - 2] for i in (2, 3))
+def draw_arguments(rng, xs, ws, window, dtype, kept=False):
+    zs = (xs[0], ws[0]) + tuple(
+        (xs[i] - ws[i] + 1 + kept * (window[i - 2] - 1)) // window[i - 2] for i in (2, 3))
     return [draw_distinct(rng, shape, dtype) for shape in (xs, ws, zs)]
 
 
-WINDOWS = {"float32": [(r, c) for r in range(1, 5) for c in range(1, 5)] + [(5, 6)],
+WINDOWS = {"float32": [(r, c) for r in range(1, 5) for c in range(1, 5)] + [(5, 7)],
            "float64": [(r, c) for r in range(1, 5) for c in range(1, 5) if r * c <= 8]}
 
 
@@ -110,33 +118,36 @@ WINDOWS = {"float32": [(r, c) for r in range(1, 5) for c in range(1, 5)] + [(5, 
 def test_random_shapes(dtype):
     rng = numpy.random.RandomState(1)
     for number, window in enumerate(WINDOWS[dtype]):
-        flip = bool(number % 2)
-        function = ops_function(dtype, window, flip)
+        flip, kept = bool(number % 2), bool(number % 3)
+        function = ops_function(dtype, window, flip, ignore_border=not kept)
         for _ in range(3):
-            xs, ws = random_shape(rng, window)
-            x, w, gz = draw_arguments(rng, xs, ws, window, dtype)
-            for found, expected in zip(function(x, w, gz), reference(x, w, window, flip, gz)):
+            xs, ws = random_shape(rng, (1, 1) if kept else window)
+            x, w, gz = draw_arguments(rng, xs, ws, window, dtype, kept)
+            for found, expected in zip(function(x, w, gz), reference(x, w, window, flip, gz, kept)):
                 assert_close(found, expected, dtype)
 
 
-@pytest.mark.parametrize("dtype,window,channels", [
-    ("float32", (2, 2), 3), ("float32", (2, 2), 1), ("float64", (3, 2), 3)])
-def test_unfused_graph(dtype, window, channels):
+@pytest.mark.parametrize("dtype,window,channels,pooled,options", [
+    ("float32", (2, 2), 3, (5, 5), {}), ("float32", (2, 2), 1, (5, 5), {}),
+    ("float64", (3, 2), 3, (3, 5), {}), ("float64", (9, 4), 3, (1, 2), {}),
+    ("float32", (3, 2), 1, (4, 5), {"ignore_border": False}),
+    ("float32", (4, 9), 3, (3, 2), {"border_mode": (1, (0, 2)), "ignore_border": False})])
+def test_unfused_graph(dtype, window, channels, pooled, options):
     """Ties, zeros, infinities and NaN in any place do what they do in Theano's own ops.
 
     One channel stands for the first layer, whose images need no gradient.
     """
     rng = numpy.random.RandomState(2)
     images = channels > 1
-    with_ops = graph_function(dtype, window, images=images)
-    without = graph_function(dtype, window, exclude=True, images=images)
+    with_ops = graph_function(dtype, window, images=images, **options)
+    without = graph_function(dtype, window, exclude=True, images=images, **options)
     assert "ConvPool" in ops_of(with_ops) and "ConvPoolGrad" in ops_of(with_ops)
     assert not {"Pool", "MaxPoolGrad", "CorrMM"} & set(ops_of(with_ops))
     assert {"Pool", "MaxPoolGrad", "CorrMM"} <= set(ops_of(without))
     assert "ConvPool" not in ops_of(without)
     xs, ws = (19, channels, 13, 12), (7, channels, 4, 3)
     for case in range(24):
-        x, w, gz = draw_arguments(rng, xs, ws, window, dtype)
+        x, w, gz = [draw_distinct(rng, shape, dtype) for shape in (xs, ws, (19, 7, *pooled))]
         if case % 2:  # ties
             x *= rng.rand(*x.shape) > .8
         for array in (x, w, gz)[:case % 4]:
@@ -207,9 +218,9 @@ def test_wrong_types():
                  lambda: ConvPoolGrad((2, 2))(x, w, x, x)):
         with pytest.raises(TypeError):
             make()
-    for window in ((6, 6), (0, 2), (2,)):
+    for options in (((0, 2),), ((2,),), ((2, 2), True, "same")):
         with pytest.raises(ValueError):
-            ConvPool(window)
+            ConvPool(*options)
     with pytest.raises(ValueError):
         ConvPoolGrad((2, 2), wrt=("x",))
 
@@ -217,17 +228,22 @@ def test_wrong_types():
 def test_verify_grad():
     rng = numpy.random.RandomState(4)
     x, w = rng.rand(2, 2, 7, 6), rng.rand(3, 2, 3, 2)  # no ties, so that the slope exists
-    theano.tensor.verify_grad(ConvPool((2, 2)), [x, w], rng=rng, mode=theano.Mode("cvm", None))
+    for op in ConvPool((2, 2)), ConvPool((9, 4), True, "full", False):
+        theano.tensor.verify_grad(op, [x, w], rng=rng, mode=theano.Mode("cvm", None))
 
 
 def test_perform_is_the_kernel():
     rng = numpy.random.RandomState(5)
-    for wrt in (("filters", "images"), ("filters",), ("images",)):
+    for options, pooled, wrt in (
+            (((2, 3), False), (3, 2), ("filters", "images")),
+            (((5, 8), True, "half", False), (2, 2), ("filters",)),
+            (((2, 3), False, ((1, 0), (0, 2)), False), (4, 4), ("images",))):
         x, w, gz = types("float32", "x", "w", "gz")
-        z, record = ConvPool((2, 3), False, record=True)(x, w)
-        outputs = [z, record] + ConvPoolGrad((2, 3), False, wrt)(x, w, gz, record,
-                                                                 return_list=True)
-        values = draw_arguments(rng, (5, 3, 9, 11), (4, 3, 3, 4), (2, 3), "float32")
+        z, record = ConvPool(*options, record=True)(x, w)
+        outputs = [z, record] + ConvPoolGrad(*options, wrt=wrt)(
+            x, w, gz, record, return_list=True)
+        values = [draw_distinct(rng, shape, "float32")
+                  for shape in ((5, 3, 9, 11), (4, 3, 3, 4), (5, 4, *pooled))]
         results = [theano.function([x, w, gz], outputs, mode=theano.Mode(linker, None))(*values)
                    for linker in ("py", "cvm")]
         for found, expected in zip(*results):
@@ -237,10 +253,12 @@ def test_perform_is_the_kernel():
 
 def test_infer_shape():
     x, w = types("float32", "x", "w")
-    shape = theano.function([x, w], ConvPool((2, 3))(x, w).shape)
-    assert not {"ConvPool", "Pool", "CorrMM"} & set(ops_of(shape))
     values = numpy.zeros((4, 3, 9, 12), "float32"), numpy.zeros((5, 3, 2, 4), "float32")
-    assert list(shape(*values)) == [4, 5, 4, 3]
+    for op, expected in ((ConvPool((2, 3)), (4, 3)),
+                         (ConvPool((3, 4), True, "full", False), (4, 4))):
+        shape = theano.function([x, w], op(x, w).shape)
+        assert not {"ConvPool", "Pool", "CorrMM"} & set(ops_of(shape))
+        assert list(shape(*values)) == [4, 5, *expected]
 
 
 def test_two_functions_from_two_threads():

@@ -5,20 +5,23 @@ import pytest
 import theano
 import theano.tensor as T
 
-from lenet.ops.convpool import record_dtype
+from lenet.ops.convpool import record_dtype, record_words
 from lenet.ops.convpool_bias import ConvPoolBiasGrad
 
 
 @pytest.mark.parametrize("dtype, rtol", [("float32", 1e-5), ("float64", 1e-13)])
-@pytest.mark.parametrize("window", [(2, 2), (3, 3), (4, 8)])
+@pytest.mark.parametrize("window", [(2, 2), (3, 3), (4, 8), (8, 8)])
 @pytest.mark.parametrize("shape", [(3, 5, 4, 7), (1, 1, 1, 1), (0, 2, 3, 3), (2, 3, 0, 4)])
 @pytest.mark.parametrize("openmp", [False, True])
 def test_each_bit_counts(dtype, rtol, window, shape, openmp, rng):
     elements = window[0] * window[1]
     gz = rng.randn(*shape).astype(dtype)
-    record = rng.randint(0, 2 ** elements, shape).astype(record_dtype(window))
-    counts = numpy.array([bin(r).count("1") for r in record.ravel()]).reshape(shape)
-    expected = (gz.astype("float64") * counts).sum(axis=(0, 2, 3))
+    images, maps, *size = shape
+    bits = rng.randint(0, 2, (images, maps, record_words(window), min(32, elements), *size))
+    expected = (gz.astype("float64") * bits.sum(axis=(2, 3))).sum(axis=(0, 2, 3))
+    powers = 2 ** numpy.arange(bits.shape[3]).reshape(-1, 1, 1)
+    record = (bits * powers).sum(axis=3).astype(record_dtype(window))
+    record = record.reshape(images, maps * bits.shape[2], *size)
     inputs = T.TensorType(dtype, [False] * 4)(), T.TensorType(record.dtype, [False] * 4)()
     op = ConvPoolBiasGrad(window, openmp=openmp)
     for mode in (None, theano.Mode("py", None)):

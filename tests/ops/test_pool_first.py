@@ -27,9 +27,9 @@ ACTIVATIONS = {
 }
 
 
-def lasagne(x, w, b, function, **pool):
+def lasagne(x, w, b, function, border_mode="valid", **pool):
     """A layer as Lasagne writes it, also the texts that do not use the tutorial's layer."""
-    y = function(conv2d(x, w) + b.dimshuffle("x", 0, "x", "x"))
+    y = function(conv2d(x, w, border_mode=border_mode) + b.dimshuffle("x", 0, "x", "x"))
     return pool_2d(y, **dict({"ws": (2, 2), "ignore_border": True}, **pool))
 
 
@@ -79,6 +79,25 @@ def test_as_lasagne_writes_it(function, rng):
 @pytest.mark.parametrize("name", ["tanh", "relu", "maximum"])
 def test_as_keras_writes_it(name, rng):
     assert_same(*network(keras, ACTIVATIONS[name]), keras_values(*make_values(rng)))
+
+
+@pytest.mark.parametrize("border_mode", ["valid", "full"])
+def test_windows_that_are_not_full(border_mode, rng):
+    """As in Newmu's convolutional net: maps of 7 x 9 or 11 x 11, whose border is kept."""
+    def layer(*arguments):
+        return lasagne(*arguments, border_mode=border_mode, ignore_border=False)
+
+    assert_same(*network(layer, ACTIVATIONS["maximum"]), make_values(rng))
+
+
+def test_windows_over_whole_sentences(rng):
+    """As Kim writes it: images of 40 words x 7 numbers, the last of them padding."""
+    def layer(*arguments):
+        return lasagne(*arguments, ws=(38, 1))
+
+    x, w, b = [rng.randn(*shape).astype(FLOATX) for shape in ((5, 1, 40, 7), (4, 1, 3, 7), (4,))]
+    x[:, :, 30:] = 0
+    assert_same(*network(layer, ACTIVATIONS["maximum"]), (x, w, b), (x, w, abs(b)))
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
@@ -139,7 +158,6 @@ def test_rounding_that_makes_elements_equal(name):
     lambda x, w, b: lasagne(x, w, b, lambda y: T.tanh(y + T.arange(8.).astype(FLOATX))),
     lambda x, w, b: lasagne(x, w, b, T.tanh, stride=(1, 1)),
     lambda x, w, b: lasagne(x, w, b, T.tanh, mode="sum"),
-    lambda x, w, b: lasagne(x, w, b, T.tanh, ignore_border=False),
     lambda x, w, b: pool_2d(T.tanh(x), (2, 2), ignore_border=True) + w.sum() + b.sum()])
 def test_what_is_left(layer):
     inputs = T.tensor4(), T.tensor4(), T.vector()
