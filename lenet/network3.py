@@ -16,6 +16,7 @@ N. Srivastava et al., "Dropout: a simple way to prevent neural networks from ove
 import lenet  # noqa: F401  (first: Theano starts with its settings)
 
 # isort: split
+import itertools
 import math
 import operator
 
@@ -39,6 +40,8 @@ from lenet.training.loop import early_stopping
 from lenet.training.noise import MRG_RandomStreams, check_dropout, drop_units, make_streams
 from lenet.training.report import NetworkReport
 from lenet.training.watch import watch_training
+
+UNUSED_SEEDS = itertools.count()  # for each network of an ensemble another
 
 
 def linear(z):
@@ -65,13 +68,16 @@ class Network(Classifier):
         From the image to the classes; the last one is a SoftmaxLayer.
     mini_batch_size : int
         Examples per minibatch.
-    seed : int
-        Seed of the initial parameters, which are drawn layer by layer, and of the dropout masks.
+    seed : int, optional
+        Seed of the initial parameters, which are drawn layer by layer, and of the dropout masks. By
+        default, it is 0 for the first network of a process that has none of its own, then 1, 2, ...
     rng : numpy.random.RandomState, optional
         A generator to draw them from instead.
 
     Attributes
     ----------
+    seed : int or None
+        The seed, None with an ``rng``.
     params : list of shared variables
         All parameters, from the first layer to the last.
     x, y : matrix and vector expressions
@@ -86,14 +92,15 @@ class Network(Classifier):
         A layer does not fit the one before, or the size of the minibatches.
     """
 
-    def __init__(self, layers, mini_batch_size, seed=0, rng=None):
+    def __init__(self, layers, mini_batch_size, seed=None, rng=None):
         check_layers(layers, mini_batch_size)
         self.layers = layers
         self.mini_batch_size = mini_batch_size
         self.x = T.matrix("x")
         self.y = T.ivector("y")
 
-        rng = rng or numpy.random.RandomState(seed)
+        self.seed = next(UNUSED_SEEDS) if seed is None and rng is None else seed
+        rng = rng or numpy.random.RandomState(self.seed)
         for layer in layers:
             layer.initialize(rng)
         self.params = [param for layer in layers for param in layer.params]
@@ -364,7 +371,8 @@ def dropout_layer(layer, p_dropout, streams=None):
     return drop_units(layer, p_dropout, streams or MRG_RandomStreams())
 
 
-def conv_network(image_shape, conv_layers=1, p_dropout=0.0, mini_batch_size=10, seed=0, n_out=10):
+def conv_network(image_shape, conv_layers=1, p_dropout=0.0, mini_batch_size=10, seed=None,
+                 n_out=10):
     """The networks of the tutorial: one or two conv-pool layers, 100 fully connected units.
 
     Parameters

@@ -1,5 +1,6 @@
 """lenet.network3 against a few lines of NumPy."""
 
+import itertools
 import os
 import pickle
 
@@ -121,6 +122,22 @@ def test_parameters_are_drawn_layer_by_layer():
         numpy.testing.assert_array_equal(
             param.get_value(), rng.normal(0, scale, shape).astype("float32"))
     assert not net.params[4].get_value().any() and not net.params[5].get_value().any()
+
+
+def test_networks_of_an_ensemble_differ(monkeypatch):
+    """Those without a seed of their own have 0, 1, ..., whatever is built or refused in between."""
+    monkeypatch.setattr(network3, "UNUSED_SEEDS", itertools.count())
+    nets = [small_network(seed=seed) for seed in (None, 5, None)]
+    with pytest.raises(UsageError):
+        Network([], 5)
+    nets.append(Network(nets[0].layers, 5, rng=numpy.random.RandomState(3)))
+    nets.append(network3.conv_network((1, 6, 6)))
+    assert [net.seed for net in nets] == [0, 5, 1, None, 2]
+    expected = small_network(seed=1)
+    for found, param in zip(nets[2].params, expected.params):
+        numpy.testing.assert_array_equal(found.get_value(), param.get_value())
+    seeds_of_dropout = [net.layers[0].streams.rstate for net in (nets[2], expected)]
+    numpy.testing.assert_array_equal(*seeds_of_dropout)
 
 
 def test_an_activation_without_a_name_cannot_be_saved(tmp_path):

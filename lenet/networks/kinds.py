@@ -79,7 +79,7 @@ def build_network(rng, x, image_shape, n_out, layers=None, conv_layers=1, p_drop
     if layers is None:
         if conv_layers not in (1, 2):
             raise ValueError("expected 1 or 2 conv_layers")
-        return network3.conv_network(image_shape, conv_layers, p_dropout, n_out=n_out)
+        return network3.conv_network(image_shape, conv_layers, p_dropout, seed=0, n_out=n_out)
     network = network3.Network([build_layer(**layer) for layer in layers], 500, rng=rng)
     ends = prod(network.layers[0].in_shape), network.layers[-1].n_out
     if ends != (prod(image_shape), n_out):
