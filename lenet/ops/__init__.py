@@ -10,6 +10,7 @@ a graph that is compiled for the CPU with the ``fast_run`` optimisations (Theano
 * ``pool_first.py``, ``convpool_bias.py``: the same for graphs that pool after the activation;
 * ``convolution.py``, ``pool_sum.py``: convolutions without pooling, and pooling by sums or means;
 * ``activation.py``: tanh and sigmoid, with the bias before them and its gradient;
+* ``products.py``: how many threads a product of matrices gets;
 * ``rewrites.py``: the patterns, and how they enter Theano's optimisation database.
 
 In a graph that is compiled for a GPU, a convolution becomes one product for the whole minibatch:
@@ -27,8 +28,14 @@ import os
 __all__ = ["register"]
 
 
-def register():
+def register(small_products=False):
     """Put the rewrites into Theano's optimisation database; a second call does nothing.
+
+    Parameters
+    ----------
+    small_products : bool
+        Whether products of matrices get one thread where they are too small for more, too; it
+        changes their last digits.
 
     Returns
     -------
@@ -37,8 +44,10 @@ def register():
     """
     if os.environ.get("LENET_OPS", "") == "0":
         return False
-    from lenet.ops import rewrites
+    from lenet.ops import products, rewrites
     rewrites.register()
+    if small_products:
+        products.register()
     if uses_gpu():
         from lenet.ops import gpu_capture, gpu_rewrites  # need pygpu
         gpu_rewrites.register()
