@@ -11,7 +11,8 @@ for the trainings of this package, whose numbers are published.
 
 import hashlib
 
-from theano.tensor import blas, blas_c
+from theano.tensor import blas, blas_c, blas_headers
+from theano.tensor.nnet import corr, corr3d
 
 from lenet.ops.compiled import read_source
 
@@ -22,6 +23,7 @@ def register():
     """From now on, compile Theano's products with the header."""
     header = read_source("products.h")
     key = int(hashlib.sha1(header.encode("utf-8")).hexdigest()[:8], 16)
-    for module in blas, blas_c:
-        module.blas_header_text = lambda: TEXT() + header
+    for module in blas_headers, blas, blas_c, corr, corr3d:
+        # A module of C++ may have several operations with this text.
+        module.blas_header_text = lambda: f"#ifndef LENET_BLAS\n{TEXT()}\n{header}#endif\n"
         module.blas_header_version = lambda: (*VERSION(), key)  # in Theano's cache, not the plain

@@ -55,10 +55,11 @@ def test_small_products_have_one_thread(tmp_path):
 
 CHECK = """
 import numpy, theano, theano.tensor as T
-for dtype, rtol in ("float32", 1e-5), ("float64", 1e-13):
+for dtype, rtol, linker in ("float32", 1e-5, "c"), ("float64", 1e-13, "cvm"):
     a, b, u, v = inputs = [T.TensorType(dtype, [False] * n)() for n in (2, 2, 1, 1)]
     function = theano.function(inputs, [
-        T.dot(a, b), 2 * T.dot(b, a) + a, T.dot(a, u) + v, T.outer(u, v) + a])
+        T.dot(a, b), 2 * T.dot(b, a) + a, T.dot(a, u) + v, T.outer(u, v) + a],
+        mode=theano.Mode(linker, "fast_run"))
     products = [node.op for node in function.maker.fgraph.toposort()
                 if type(node.op).__name__ in ("Dot22", "Gemm", "CGemv", "CGer")]
     assert len(products) == 4
