@@ -9,7 +9,6 @@ import runpy
 import sys
 
 import lenet  # noqa: F401  (in FOLDER, lenet.py puts the package on the path)
-from lenet import ops
 
 
 def main():
@@ -19,7 +18,6 @@ def main():
         print(f"lenet: {problem}; usage: python -m lenet program.py [ARGUMENT ...]",
               file=sys.stderr)
         return 2
-    ops.register(small_products=True)
     del sys.argv[0]
     sys.path[0] = os.path.dirname(os.path.abspath(program))
     runpy.run_path(program, run_name="__main__")

@@ -28,14 +28,8 @@ import os
 __all__ = ["register"]
 
 
-def register(small_products=False):
+def register():
     """Put the rewrites into Theano's optimisation database; a second call does nothing.
-
-    Parameters
-    ----------
-    small_products : bool
-        Whether products of matrices get one thread where they are too small for more, too; it
-        changes their last digits.
 
     Returns
     -------
@@ -46,8 +40,7 @@ def register(small_products=False):
         return False
     from lenet.ops import products, rewrites
     rewrites.register()
-    if small_products:
-        products.register()
+    products.register()
     if uses_gpu():
         from lenet.ops import gpu_capture, gpu_rewrites  # need pygpu
         gpu_rewrites.register()

@@ -124,7 +124,8 @@ def adopt_theano(register_operations):
 
 
 def start_for_package():
-    """Start Theano for this package, whose float type is float32 unless the user names another.
+    """Start Theano for this package, whose float type is float32 unless somebody has chosen, and
+    whose products of matrices OpenBLAS divides among threads as it likes.
 
     Raises
     ------
@@ -138,6 +139,8 @@ def start_for_package():
         importlib.import_module("theano")
     from theano import config
 
+    if hasattr(config, "lenet"):  # with lenet.ops
+        config.lenet.small_products = False
     if settings.find_setting("floatX").is_default:
         config.floatX = "float32"
     elif config.floatX not in ("float32", "float64"):
