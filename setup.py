@@ -82,6 +82,7 @@ setup(
         "page": ["tornado>=6.3"],
         "notebook": ["jupyterlab>=3"],  # make notebook
         "test": ["pytest>=7", "pytest-xdist>=3", "tornado>=6.3"],
+        "export": ["onnx>=1.17", "onnxruntime>=1.19"],  # scripts/export.py to ONNX
         "bench": ["torch==2.13.0"],  # scripts/benchmark.py --peers; needs Python 3.10 or later
         "mpi": ["mpi4py>=4", "mpich>=4"],  # data-parallel training; or a cluster's own MPI
         "sweep": ["distributed>=2023.5"],  # scripts/sweep.py; its dashboard needs bokeh, too

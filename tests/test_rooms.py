@@ -12,7 +12,7 @@ ROOMS = (
     ("scripts",),
     ("commands",),
     ("page", "sweep", "notebook"),
-    ("reports",),
+    ("reports", "export"),
     ("predict",),
     ("runs",),
     ("networks",),

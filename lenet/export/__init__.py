@@ -1,0 +1,1 @@
+"""A network as other frameworks read it: ONNX, and PyTorch with safetensors."""
