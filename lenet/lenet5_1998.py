@@ -269,8 +269,10 @@ class RBFLayer(Classifier):
         self.output = ((input ** 2).sum(axis=1).dimshuffle(0, "x")
                        - T.dot(input, T.constant(2 * centres.T))
                        + T.constant((centres ** 2).sum(axis=1)))
-        # The discriminative loss is the negative logarithm of this, but for its rubbish class.
-        super().__init__(input, T.nnet.softmax(-self.output), y_pred=T.argmin(self.output, axis=1))
+        # The discriminative loss is the negative logarithm of this, but for its rubbish class. The
+        # sum of the squares themselves rounds less: no large numbers cancel.
+        distances = ((input.dimshuffle(0, "x", 1) - T.constant(centres)) ** 2).sum(axis=2)
+        super().__init__(input, T.nnet.softmax(-distances), y_pred=T.argmin(self.output, axis=1))
 
     def distance(self, y):
         """The mean distance to the picture of the right class (equation 8), a scalar."""
