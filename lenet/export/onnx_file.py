@@ -55,6 +55,13 @@ def add_units(graph, x, step):
     return graph.Gemm(x, step["weights"], step["bias"], transB=1)
 
 
+def add_distances(graph, x, step):
+    # (n, 1, units) - (classes, units), then the sum of the squares over the units
+    difference = graph.Sub(graph.Unsqueeze(x, [1]), f"{step['layer']}.centres")
+    distances = graph.ReduceSum(graph.Mul(difference, difference), [2], keepdims=0)
+    return graph.Softmax(graph.Neg(distances), axis=1)
+
+
 def add_normalization(graph, x, step):
     def local_mean(maps):
         return graph.Conv(graph.ReduceMean(maps, axes=[1]), f"{step['layer']}.gaussian",
@@ -91,7 +98,7 @@ STEPS = {
     "flatten": lambda graph, x, step: graph.Flatten(x),
     "units": add_units,
     "softmax": lambda graph, x, step: graph.Softmax(add_units(graph, x, step), axis=1),
-    "normalization": add_normalization,
+    "distances": add_distances, "normalization": add_normalization,
     # pooling by its mode
     "max": lambda graph, x, step: graph.MaxPool(x, kernel_shape=step["window"],
                                                 strides=step["stride"]),

@@ -50,6 +50,8 @@ STEPS = {
     "flatten": ["x = x.flatten(1)"],
     "units": ["x = self.{layer}(x)"],
     "softmax": ["x = torch.softmax(self.{layer}(x), dim=1)"],
+    "distances": ["distances = ((x[:, None] - self.{layer}_centres) ** 2).sum(dim=2)",
+                  "x = torch.softmax(-distances, dim=1)"],
     "normalization": [f"x = x - {MEAN.format('x')}", f"sigma = {MEAN.format('(x ** 2)')}",
                       "sigma = sigma.clamp(min=1e-12).sqrt()",
                       "x = x / torch.maximum(sigma, sigma.mean(dim=(1, 2, 3), keepdim=True))"],
@@ -70,7 +72,8 @@ ACTIVATIONS = {
     "squash": ["x = 1.7159 * torch.tanh(2 / 3 * x)"],
 }
 
-FIXED = ("mean", "deviation", "gaussian", "penalty")  # arrays that training leaves as they are
+# Arrays that training leaves as they are.
+FIXED = ("mean", "deviation", "gaussian", "penalty", "centres")
 
 
 def make_module(predictor, file):
