@@ -38,7 +38,8 @@ def convolution(x, w, border_mode, subsample):
 @pytest.mark.parametrize("subsample", [(1, 1), (2, 3)])
 @pytest.mark.parametrize("shapes", [
     {}, dict(image_shape=(2, 3, 9, 8), filter_shape=(4, 3, 3, 2)),
-    dict(image_shape=[None, 3, T.constant(9), 8], filter_shape=[None] * 4)])
+    dict(image_shape=[None, 3, T.constant(9), 8], filter_shape=[None] * 4),
+    dict(input_shape=(2, 3, 9, 8))])
 def test_conv2d(border_mode, subsample, shapes, rng):
     x, w = rng.rand(2, 3, 9, 8).astype("float32"), rng.rand(4, 3, 3, 2).astype("float32")
     expression = conv.conv2d(T.ftensor4("x"), T.ftensor4("w"), border_mode=border_mode,

@@ -8,7 +8,9 @@
     scan.py           the loop of theano.scan
     scipy_parts.py    SciPy's convolutions and statistics
     gpu_pool.py       the gradient of pooling by sums on a GPU
+    old_names.py      where the modules and names of Theano 0.6 to 0.9 are now
     old_interface.py  what the tutorials call under its old name
+    old_gpu.py        the same for Theano's first GPU back end
 
 Theano's files stay as they are, and the rest of the process sees the real NumPy and Python:
 ``view.py`` answers what Theano imports, and each mend is a function that is called with a module of
@@ -27,6 +29,7 @@ def apply():
         gpu_pool,
         numpy_names,
         old_interface,
+        old_names,
         python,
         scan,
         scipy_parts,
@@ -36,5 +39,6 @@ def apply():
     python.show()
     scipy_parts.show()
     scan.refuse_old_cython()
+    old_names.show()
     view.install(numpy_names.MENDS + dtypes.MENDS + generated.MENDS + gpu_pool.MENDS
-                 + old_interface.MENDS + scipy_parts.MENDS)
+                 + old_interface.MENDS + old_names.MENDS + scipy_parts.MENDS)

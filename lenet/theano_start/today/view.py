@@ -2,11 +2,12 @@
 
 An import statement calls the ``__import__`` of its module's built-in names. Theano's modules get
 built-in names of their own, whose ``__import__`` looks into ``REPLACED`` first; all other modules
-of the process keep Python's.
+of the process keep Python's, but for those that lenet/program/past.py gives a view of its own.
 """
 
 import builtins
 import collections
+import importlib.abc
 import importlib.machinery
 import sys
 import types
@@ -16,8 +17,10 @@ from lenet.installed import numpy_version
 
 # {name: the module that Theano gets for it}, including the packages that contain them
 REPLACED = {}
-# {name of a module of Theano: why it cannot be imported}
+# {name of a module of Theano: why it, and what is in it, cannot be imported}
 REFUSED = {}
+# The modules that Theano no longer has: mends fill them
+RESTORED = set()
 
 
 Mend = collections.namedtuple("Mend", "module change numpy", defaults=[(1,)])
@@ -43,18 +46,30 @@ def copy_module(original, **names):
     return view
 
 
-def import_for_theano(name, globals=None, locals=None, fromlist=(), level=0):
-    """The ``__import__`` of Theano's modules."""
-    package = name.partition(".")[0]
-    if level or package not in REPLACED:
-        return builtins.__import__(name, globals, locals, fromlist, level)
-    if name in REPLACED:
-        return REPLACED[name if fromlist else package]
-    module = builtins.__import__(name, globals, locals, fromlist, level)
-    return module if fromlist else REPLACED[package]
+def make_builtins(replaced, **names):
+    """Built-in names for modules whose import statements shall look into ``replaced`` first.
+
+    Parameters
+    ----------
+    replaced : mapping
+        {name: the module that an import gets for it}, including the packages that contain them.
+    **names
+        Other built-in names.
+    """
+
+    def import_module(name, globals=None, locals=None, fromlist=(), level=0):
+        package = name.partition(".")[0]
+        if level or package not in replaced:
+            return builtins.__import__(name, globals, locals, fromlist, level)
+        if name in replaced:
+            return replaced[name if fromlist else package]
+        module = builtins.__import__(name, globals, locals, fromlist, level)
+        return module if fromlist else replaced[package]
+
+    return dict(vars(builtins), __import__=import_module, **names)
 
 
-BUILTINS = dict(vars(builtins), __import__=import_for_theano)
+BUILTINS = make_builtins(REPLACED)
 
 
 class Loader(importlib.machinery.SourceFileLoader):
@@ -80,6 +95,23 @@ def mend(module):
             one.change(module)
 
 
+class Restored(importlib.abc.Loader):
+    """Makes a module that Theano no longer has; what is in it, the mends know."""
+
+    @staticmethod
+    def exec_module(module):
+        mend(module)
+
+
+def explain_refusal(name):
+    """Why a name of Theano's is refused, itself or with what contains it; None if it is not."""
+    while name:
+        if name in REFUSED:
+            return REFUSED[name]
+        name = name.rpartition(".")[0]
+    return None
+
+
 class Finder:
     """Finds Theano's modules where Python does, and has ``Loader`` load them."""
 
@@ -87,8 +119,11 @@ class Finder:
     def find_spec(name, path=None, target=None):
         if not name.startswith("theano."):  # which the start of Theano finds itself
             return None
-        if name in REFUSED:
-            raise ImportError(REFUSED[name])
+        if name in RESTORED:
+            return importlib.machinery.ModuleSpec(name, Restored(), is_package=True)
+        refusal = explain_refusal(name)
+        if refusal:
+            raise ImportError(f"{name}: {refusal}", name=name)
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
         if spec is not None and type(spec.loader) is importlib.machinery.SourceFileLoader:
             spec.loader = Loader(spec.loader.name, spec.loader.path)
