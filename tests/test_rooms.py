@@ -25,6 +25,7 @@ ROOMS = (
     ("figures", "images"),
     ("data",),
     ("finder",),
+    ("program",),
     ("ops",),
     ("theano_start",),
     ("gpu",),

@@ -1,0 +1,1 @@
+"""Other people's programs, run as they were written."""
