@@ -10,6 +10,7 @@ Each test that does not pass is a line with the reason that is known for it, or 
 these tests themselves want of NumPy's and nose's past is given to them here.
 """
 
+import collections
 import importlib
 import io
 import os
@@ -137,8 +138,9 @@ def run(module):
 
     Returns
     -------
-    (int, dict)
-        How many passed, and {name of a test that did not: the last line of its traceback}.
+    (int, dict, collections.Counter)
+        How many passed, {name of a test that did not: the last line of its traceback}, and how many
+        skipped themselves for each reason.
     """
     importlib.import_module(module)
     results = []
@@ -160,15 +162,18 @@ def run(module):
     result, = results
     failed = {str(test).split(" ")[0].rpartition(".")[2]: text.strip().splitlines()[-1]
               for test, text in result.failures + result.errors}
-    return result.testsRun - len(failed) - len(result.skipped), failed
+    skipped = collections.Counter(reason for _, reason in result.skipped)
+    return result.testsRun - len(failed) - len(result.skipped), failed, skipped
 
 
 def main():
     give_what_has_gone()
     unexpected = 0
     for module in sys.argv[1:]:
-        passed, failed = run(module)
-        print(f"{module}: {passed} passed, {len(failed)} failed")
+        passed, failed, skipped = run(module)
+        print(f"{module}: {passed} passed, {len(failed)} failed, {skipped.total()} skipped")
+        for reason, n_tests in skipped.items():
+            print(f"  {n_tests} skipped: {reason}")
         reasons = known_reasons(module)
         for name, line in sorted(failed.items()):
             # Without a generator's arguments; "" stands for all of a module.

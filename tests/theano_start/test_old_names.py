@@ -66,6 +66,8 @@ def test_a_line_says_what_takes_its_place(line, instead):
 def test_names_that_no_version_had():
     with pytest.raises(AttributeError, match="module 'theano' has no attribute 'nonsense'"):
         getattr(theano, "nonsense")  # noqa: B009
+    with pytest.raises(AttributeError, match="theano.printing"):
+        getattr(theano.printing, "nonsense")  # noqa: B009
     with pytest.raises(AttributeError, match="theano.gpuarray"):
         getattr(theano.sandbox.cuda, "GpuElemwise")  # noqa: B009
     with pytest.raises(ModuleNotFoundError):

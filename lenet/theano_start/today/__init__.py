@@ -11,6 +11,7 @@
     old_names.py      where the modules and names of Theano 0.6 to 0.9 are now
     old_interface.py  what the tutorials call under its old name
     old_gpu.py        the same for Theano's first GPU back end
+    old_pickles.py    graphs that Theano 0.7 to 0.9 pickled
 
 Theano's files stay as they are, and the rest of the process sees the real NumPy and Python:
 ``view.py`` answers what Theano imports, and each mend is a function that is called with a module of
@@ -30,6 +31,7 @@ def apply():
         numpy_names,
         old_interface,
         old_names,
+        old_pickles,
         python,
         scan,
         scipy_parts,
@@ -41,4 +43,5 @@ def apply():
     scan.refuse_old_cython()
     old_names.show()
     view.install(numpy_names.MENDS + dtypes.MENDS + generated.MENDS + gpu_pool.MENDS
-                 + old_interface.MENDS + old_names.MENDS + scipy_parts.MENDS)
+                 + old_interface.MENDS + old_names.MENDS + old_pickles.MENDS
+                 + scipy_parts.MENDS)

@@ -52,6 +52,9 @@ class OldArray(numpy.ndarray):
     def __getitem__(self, index):  # before NumPy 1.23, a list of slices worked like a tuple
         return super().__getitem__(tuple(index) if isinstance(index, list) else index)
 
+    def __setitem__(self, index, value):
+        super().__setitem__(tuple(index) if isinstance(index, list) else index, value)
+
 
 def digest_bytes(printing):
     """printing.py:1268: an array's method ``tostring``."""
@@ -73,8 +76,8 @@ def index_with_lists(sort):
 
 
 def pool_with_lists(pool):
-    """tensor/signal/pool.py:574 and 2179: lists of slices, of an image or of its copy with a border
-    (545 and 2150)."""
+    """tensor/signal/pool.py:574, 1511 and 2179: lists of slices, of an image or of its copy with a
+    border (545 and 2150)."""
 
     def give_old_arrays(perform):
         def perform_with_old_arrays(op, node, inputs, outputs, *params):

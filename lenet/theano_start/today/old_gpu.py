@@ -8,6 +8,7 @@ is the identity, and an op of the GPU the one of the CPU.
 import numpy
 import theano
 from theano import tensor
+from theano.compile.ops import ViewOp
 from theano.sandbox.rng_mrg import MRG_RandomStreams
 from theano.tensor import nnet
 from theano.tensor.extra_ops import cpu_contiguous
@@ -53,6 +54,16 @@ def as_cuda_ndarray_variable(x):
 
 
 gpu_from_host = host_from_gpu = as_cuda_ndarray_variable
+
+
+class HostFromGpu(ViewOp):
+    """The op of a transfer, in graphs that were pickled: what is on the host is there."""
+
+
+class GpuFromHost(ViewOp):
+    """The same in the other direction."""
+
+
 gpu_contiguous = cpu_contiguous
 gpu_alloc = tensor.alloc
 CURAND_RandomStreams = MRG_RandomStreams  # other numbers, with the same distribution

@@ -40,7 +40,7 @@ NAMES = {
     "theano.compat": "itertools",
     "theano.compile": "",
     "theano.gof": "theano.configdefaults",
-    "theano.printing": "theano.printing",
+    "theano.printing": "",
     "theano.sandbox": "",
     "theano.sandbox.conv": "theano.tensor.nnet.conv",
     "theano.sandbox.linalg": "theano.tensor.slinalg",
@@ -52,13 +52,13 @@ NAMES = {
     "theano.tensor.nnet": INTERFACE,
     "theano.tensor.opt": "theano.gof.opt",
     "theano.tensor.signal": "",
-    "theano.updates": "theano.updates",
+    "theano.updates": "",
 }
 PLACES = {**MODULES, **NAMES}
 RENAMED = {
-    "theano.printing.pydotprint_variables": "pydotprint",
-    "theano.tensor.signal.downsample.max_pool2D": "max_pool_2d",
-    "theano.updates.Updates": "OrderedUpdates",
+    "theano.printing.pydotprint_variables": "theano.printing.pydotprint",
+    "theano.tensor.signal.downsample.max_pool2D": "theano.tensor.signal.downsample.max_pool_2d",
+    "theano.updates.Updates": "theano.updates.OrderedUpdates",
 }
 
 PROFILE = "Theano profiles with the flag profile=True now"
@@ -93,9 +93,12 @@ def find(module, name):
     full = f"{module}.{name}"
     if full in PLACES:
         return importlib.import_module(full)
+    if full in RENAMED:
+        place, _, name = RENAMED[full].rpartition(".")
+        return getattr(importlib.import_module(place), name)
     for place in () if name.startswith("__") else PLACES[module].split():
         with contextlib.suppress(AttributeError):
-            return getattr(importlib.import_module(place), RENAMED.get(full, name))
+            return getattr(importlib.import_module(place), name)
     refusal = view.explain_refusal(full)
     raise AttributeError(f"{full}: {refusal}" if refusal else
                          f"module {module!r} has no attribute {name!r}")

@@ -22,7 +22,7 @@ def show():
         return
     REPLACED["scipy"] = copy_module(importlib.import_module("scipy"))
     REPLACED["scipy.stats"] = REPLACED["scipy"].stats = Later("scipy.stats")
-    stand_in("scipy.signal")
+    REPLACED["scipy.signal"] = REPLACED["scipy"].signal = Later("scipy.signal")
     # How borders are treated: the names of SciPy's functions today, once numbers.
     stand_in("scipy.signal.signaltools", convolve=convolve, _valfrommode=str, _bvalfromboundary=str)
     stand_in("scipy.signal.sigtools", _convolve2d=convolve_images)
