@@ -33,7 +33,6 @@ ALWAYS = {
     "test_DownsampleFactorMaxStride": LIST,
     "test_boolean": LIST,
     "test_list_slice": LIST,
-    "test_old_pool_interface": "the same on NumPy 1.23.5: a pickled function of an old Theano",
 }
 UNSIGNED = "the test itself makes an unsigned number of -1"
 INEXACT = "the test itself uses numpy.inexact as a type"

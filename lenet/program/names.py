@@ -49,8 +49,8 @@ NAMES = {
         **move("builtins.", "bool int float complex object str long=int unicode=str alen=len"),
         **move("numpy.", """
             alltrue=all sometrue=any product=prod cumproduct=cumprod trapz=trapezoid
-            row_stack=vstack round_=round mat=asmatrix float_=float64 complex_=complex128 cfloat=complex128
-            singlecomplex=complex64 longfloat=longdouble longcomplex=clongdouble
+            row_stack=vstack round_=round mat=asmatrix float_=float64 complex_=complex128
+            cfloat=complex128 singlecomplex=complex64 longfloat=longdouble longcomplex=clongdouble
             clongfloat=clongdouble string_=bytes_ unicode_=str_ bool8=bool_ int0=intp uint0=uintp
             object0=object_ bytes0=bytes_ str0=str_ void0=void Inf=inf Infinity=inf infty=inf
             PINF=inf NaN=nan NAN=nan rank=ndim typeDict=sctypeDict ndfromtxt=genfromtxt"""),

@@ -3,6 +3,8 @@ archives of them."""
 
 import pickle
 
+import numpy
+
 from lenet.theano_start.today.view import Mend, copy_module
 
 
@@ -30,12 +32,15 @@ def renew_argmax(node, state):
 def renew_pool(node, state):
     """tensor/signal/pool.py:397: windows, strides and borders were arguments of the op."""
     if "ds" in state:
-        node.op = type(node.op)(state["ignore_border"], state.get("mode", "max"), 2)
-        node.inputs = node.op.make_node(node.inputs[0], state["ds"], state["st"],
-                                        state["padding"]).inputs
+        from theano.tensor import as_tensor_variable
+
+        node.op.ndim = 2
+        node.inputs = [*node.inputs, *(as_tensor_variable(numpy.asarray(state[name], "int64"))
+                                       for name in ("ds", "st", "padding"))]
 
 
-RENEWED = {"MaxAndArgmax": renew_argmax, "Pool": renew_pool, "DownsampleFactorMax": renew_pool}
+RENEWED = {"MaxAndArgmax": renew_argmax, **dict.fromkeys(
+    ["Pool", "MaxPoolGrad", "AveragePoolGrad", "DownsampleFactorMaxGradGrad"], renew_pool)}
 
 
 def complete_convolutions(abstract_conv):
