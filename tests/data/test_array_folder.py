@@ -191,7 +191,7 @@ def mutate(content, rng):
 def limited_memory():
     """No more memory than that: a damaged pickle may ask for any amount."""
     if not sys.platform.startswith("linux"):
-        pytest.skip("needs /proc")
+        pytest.skip("needs Linux: its /proc, and a limit of memory that it keeps")
     limits = resource.getrlimit(resource.RLIMIT_AS)
     with open("/proc/self/statm") as file:
         taken = int(file.read().split()[0]) * resource.getpagesize()

@@ -149,7 +149,7 @@ def op_names(function):
     return [type(node.op).__name__ for node in function.maker.fgraph.toposort()]
 
 
-@pytest.mark.skipif(os.environ.get("LENET_OPS") == "0", reason="no rewrites")
+@pytest.mark.skipif(os.environ.get("LENET_OPS") == "0", reason="LENET_OPS=0 switches the ops off")
 @pytest.mark.parametrize("flip", [True, False])
 @pytest.mark.parametrize("layer, found", [
     ((6, 1, (32, 32), (5, 5)), {"Convolution": 3}),
@@ -170,7 +170,7 @@ def test_layers_of_lenet(layer, found, flip, rng):
             numpy.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5 * abs(b).max())
 
 
-@pytest.mark.skipif(os.environ.get("LENET_OPS") == "0", reason="no rewrites")
+@pytest.mark.skipif(os.environ.get("LENET_OPS") == "0", reason="LENET_OPS=0 switches the ops off")
 def test_sizes_may_be_constants_of_theano():
     size, three = (T.constant(12), 12), T.constant(3)
     inputs, outputs = convolve(three, 2, size, (three, 3))
@@ -189,7 +189,7 @@ def test_images_of_another_size_than_given(rng):
             function(x, w)
 
 
-@pytest.mark.skipif(os.environ.get("LENET_OPS") == "0", reason="no rewrites")
+@pytest.mark.skipif(os.environ.get("LENET_OPS") == "0", reason="LENET_OPS=0 switches the ops off")
 @pytest.mark.parametrize("layer, options", [
     ((17, 3, (14, 14), (5, 5)), {}),             # many maps: the matrix is soon written
     ((6, 3, (9, 9), (5, 5)), {}),                # most of each row would be of no use

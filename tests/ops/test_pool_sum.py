@@ -47,7 +47,7 @@ def test_what_does_not_fit():
             function(numpy.zeros((1, 2, 4, 4), "f"))
 
 
-@pytest.mark.skipif(os.environ.get("LENET_OPS") == "0", reason="no rewrites")
+@pytest.mark.skipif(os.environ.get("LENET_OPS") == "0", reason="LENET_OPS=0 switches the ops off")
 @pytest.mark.parametrize("mode", ["sum", "average_inc_pad", "average_exc_pad"])
 def test_in_the_place_of_theanos_ops(mode, rng):
     x = T.tensor4("x")

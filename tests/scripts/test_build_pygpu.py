@@ -44,7 +44,7 @@ def test_a_tool_that_is_missing(tmp_path):
     assert_stopped(process, "a C compiler is missing (cc not found)", "sudo apt-get install gcc")
 
 
-@pytest.mark.skipif(not IN_VENV or not HAS_CMAKE, reason="CMake is missing")
+@pytest.mark.skipif(not IN_VENV or not HAS_CMAKE, reason="needs a virtual environment, and CMake")
 def test_a_package_that_is_too_old(tmp_path):
     (tmp_path / "Cython.py").write_text("__version__ = '0.29.37'")
     process = build(PYTHONPATH=str(tmp_path))

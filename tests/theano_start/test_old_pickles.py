@@ -50,7 +50,8 @@ def test_a_model(pickled, rng):
     numpy.testing.assert_allclose(p, exp / exp.sum(axis=1, keepdims=True), rtol=1e-5)
     numpy.testing.assert_array_equal(y, exp.argmax(axis=1))
     model.W.set_value(0 * W)
-    assert theano.function([model.input], T.grad(model.p_y_given_x[0, 0], model.W))(x).shape == (4, 3)
+    gradient = T.grad(model.p_y_given_x[0, 0], model.W)
+    assert theano.function([model.input], gradient)(x).shape == (4, 3)
 
 
 def test_what_a_gpu_wrote_is_on_the_cpu(pickled, rng):
