@@ -21,8 +21,8 @@ NOT_STARRED = set(dir(builtins)) - {"all", "any", "divmod", "sum"} | {"long", "u
 CONTAIN = {"numpy.lib": "numpy", "scipy": "numpy"}
 
 # Packages of which some version starts on today's Python with this view only (docs/theano.md)
-PACKAGES = {"arviz", "blocks", "fuel", "keras", "keras_applications", "keras_preprocessing",
-            "lasagne", "nolearn", "pymc3"}
+PACKAGES = {"blocks", "fuel", "keras", "keras_applications", "keras_preprocessing", "nolearn",
+            "pymc3"}
 
 
 def resolve(path):

@@ -38,7 +38,8 @@ def compile_graph(home, processors=2, output="-x"):
     return values, [int(count) for count in counts.split()]
 
 
-@pytest.mark.skipif(processors.control_group_quota() is not None, reason="a control group limits the processors")
+@pytest.mark.skipif(processors.control_group_quota() is not None,
+                    reason="a control group limits the processors")
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="affinity is Linux's")
 def test_the_modules_are_those_of_theano_alone(tmp_path):
     homes = [make_home(tmp_path / name) for name in "12"]
