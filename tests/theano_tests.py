@@ -21,8 +21,9 @@ import unittest
 import nose
 import nose.tools
 import numpy
+import theano  # noqa: F401  (starts it)
 
-import lenet  # noqa: F401  (starts Theano)
+import lenet  # noqa: F401  (lets Theano start)
 from lenet.theano_start.today.view import REPLACED, copy_module, numpy_version
 
 OUR_OP = "looks for Theano's op by its name and finds the package's"
