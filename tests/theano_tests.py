@@ -171,7 +171,7 @@ def main():
     unexpected = 0
     for module in sys.argv[1:]:
         passed, failed, skipped = run(module)
-        print(f"{module}: {passed} passed, {len(failed)} failed, {skipped.total()} skipped")
+        print(f"{module}: {passed} passed, {len(failed)} failed, {sum(skipped.values())} skipped")
         for reason, n_tests in skipped.items():
             print(f"  {n_tests} skipped: {reason}")
         reasons = known_reasons(module)
