@@ -3,8 +3,8 @@
 import shlex
 
 from lenet import commands
+from lenet.data.pictures import COLOUR, GREY
 from lenet.images import image_folder
-from lenet.images.reading import COLOUR, GREY
 from lenet.installed import command_line
 
 

@@ -10,8 +10,8 @@ import theano
 import theano.tensor as T
 from theano.tensor.nnet import conv2d
 
+from lenet.data.pictures import read_photograph
 from lenet.figures import plots
-from lenet.images.reading import read_photograph
 
 
 def main():

@@ -8,8 +8,8 @@ from PIL import Image
 from scipy import ndimage
 
 from lenet.data.digit_format import BOX, SIZE, centre_of, is_in_format
+from lenet.data.pictures import GREY, turn_upright
 from lenet.errors import DataError
-from lenet.images.reading import GREY, turn_upright
 
 LARGEST = 200  # rows and columns: a larger picture is reduced to means of its pixels
 # As fractions of the darkest ink: anything fainter is paper; the darkness at the edge of a stroke.
@@ -23,7 +23,7 @@ Found = namedtuple("Found", "image box centre")
 
 def read_digit(path):
     """The digit in an image file, of a path or a binary file: uint8 of shape (1, 28, 28). Raises
-    what ``to_mnist`` and ``lenet.images.reading.read_picture`` raise."""
+    what ``to_mnist`` and ``lenet.data.pictures.read_picture`` raise."""
     with Image.open(path) as image:
         image.draft("L", (LARGEST, LARGEST))  # decodes a JPEG to about that
         return to_mnist(numpy.asarray(turn_upright(image, GREY)))[None]

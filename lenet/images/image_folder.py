@@ -27,11 +27,11 @@ from lenet.data import array_folder, plain_pickle
 from lenet.data.array_folder import ArrayWriter
 from lenet.data.checks import guess_preparation, number_classes
 from lenet.data.files import make_read_error, write_beside, write_folder_beside
+from lenet.data.pictures import COLOUR, GREY, read_picture, read_shape
 from lenet.data.pixels import BYTES
 from lenet.errors import DataError, UsageError, one_line
 from lenet.images.digit import SIZE as DIGIT_SIZE
 from lenet.images.digit import read_digit
-from lenet.images.reading import COLOUR, GREY, read_picture, read_shape
 
 VALIDATION_FRACTION = 0.1
 SAMPLE = 100  # images that decide on size and colours where no option does

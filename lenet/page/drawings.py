@@ -7,9 +7,9 @@ from collections import namedtuple
 import numpy
 from PIL import Image
 
+from lenet.data.pictures import refusal
 from lenet.errors import DataError
 from lenet.images import digit
-from lenet.images.reading import refusal
 from lenet.network3 import n_elements
 from lenet.predict.reader import Reader
 

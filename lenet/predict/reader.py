@@ -18,9 +18,9 @@ from concurrent.futures.process import BrokenProcessPool
 import numpy
 from PIL import Image
 
+from lenet.data.pictures import GREY, read_picture, refusal, turn_upright
 from lenet.errors import DataError
 from lenet.images import digit
-from lenet.images.reading import GREY, read_picture, refusal, turn_upright
 from lenet.processors import usable_processors
 from lenet.theano_start.threads import make_thread_safe
 

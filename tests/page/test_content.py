@@ -9,9 +9,9 @@ from served import trained_run  # noqa: F401
 
 from lenet import networks
 from lenet.data import open_arrays
+from lenet.data.pictures import read_picture
 from lenet.errors import DataError, UsageError
 from lenet.images import image_folder
-from lenet.images.reading import read_picture
 from lenet.page.content import open_page
 from lenet.page.drawings import Preparation, Prepared
 from lenet.reports.summary import build_by_name

@@ -14,8 +14,8 @@ import pytest
 from conftest import environment
 from PIL import Image
 
+from lenet.data.pictures import read_picture
 from lenet.errors import DataError
-from lenet.images.reading import read_picture
 from lenet.predict import reader as reading
 from lenet.predict.reader import Reader
 

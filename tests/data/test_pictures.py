@@ -1,11 +1,11 @@
-"""lenet.images.reading: image files of every kind, at a given size or as they are."""
+"""lenet.data.pictures: image files of every kind, at a given size or as they are."""
 
 import numpy
 import pytest
 from PIL import Image
 
+from lenet.data.pictures import read_photograph, read_picture, read_shape
 from lenet.errors import DataError
-from lenet.images.reading import read_photograph, read_picture, read_shape
 
 
 @pytest.fixture
