@@ -34,6 +34,7 @@ def read_picture(path, image_shape):
         The file cannot be read or holds no image: Pillow raises many kinds; see ``refusal``.
     """
     channels, height, width = image_shape
+    check_channels(channels)
     with Image.open(path) as image:
         if image.size != (width, height):
             # A JPEG decodes faster at a half or a quarter of its size; twice ours is enough.
@@ -44,6 +45,13 @@ def read_picture(path, image_shape):
             image = image.resize((width, height), Image.BILINEAR)
         pixels = numpy.asarray(image).reshape(height, width, channels)
     return pixels.transpose(2, 0, 1)
+
+
+def check_channels(channels):
+    """Raise a DataError unless a picture can have so many channels."""
+    if channels not in (GREY, COLOUR):
+        raise DataError(f"images of {channels} channels, where a picture has 1 or 3; give arrays "
+                        "to Predictor.probabilities")
 
 
 def read_photograph(path=None, least=1):

@@ -404,7 +404,7 @@ def draw_bars(axes, names, values, digits, color="0.6"):
 def reshape_image(pixels, image_shape):
     """One rasterized image as (height, width), or (height, width, 3) in colour."""
     image = pixels.reshape(image_shape)
-    return image[0] if image_shape[0] == 1 else image.transpose(1, 2, 0)
+    return image.transpose(1, 2, 0) if len(image) == 3 else image.mean(axis=0)
 
 
 def shorten_name(name, most=14):

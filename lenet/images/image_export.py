@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from lenet.data import SET_NAMES, array_folder, find_dataset, open_arrays
 from lenet.data.files import write_folder_beside
+from lenet.data.pictures import check_channels
 from lenet.errors import DataError
 
 FORMATS = ("png", "bmp")
@@ -39,6 +40,7 @@ def export(dataset, output, format="png"):
     """
     path = find_dataset(dataset)
     datasets = open_arrays(path)
+    check_channels(datasets.image_shape[0])
     for name in datasets.class_names:
         if "/" in name or "\\" in name or name.startswith("."):
             raise DataError(f"{path}: class {name!r} cannot be the name of a folder")

@@ -7,7 +7,7 @@ from collections import namedtuple
 import numpy
 from PIL import Image
 
-from lenet.data.pictures import refusal
+from lenet.data.pictures import check_channels, refusal
 from lenet.errors import DataError
 from lenet.images import digit
 from lenet.network3 import n_elements
@@ -42,6 +42,7 @@ class Preparation:
         self.image_shape = tuple(image_shape)
         self.reader = Reader(image_shape, preparation)
         channels, height, width = image_shape
+        check_channels(channels)
         # A drawing of a digit is as large as to_mnist takes it, others are about as large.
         scale = min(digit.LARGEST / max(height, width),
                     (MAX_DRAWING_BYTES / (channels * height * width)) ** 0.5)

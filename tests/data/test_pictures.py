@@ -153,3 +153,9 @@ def test_photographs_that_are_refused(tmp_path):
         read_photograph(str(tmp_path / "half.png"))
     with pytest.raises(DataError, match="an image of 64 x 64 pixels; expected at least 65 x 65"):
         read_photograph(path, least=65)
+
+
+def test_a_picture_has_one_channel_or_three(tmp_path):
+    Image.new("LA", (4, 4)).save(tmp_path / "grey.png")
+    with pytest.raises(DataError, match="images of 2 channels, where a picture has 1 or 3"):
+        read_picture(str(tmp_path / "grey.png"), (2, 4, 4))
