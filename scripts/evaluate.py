@@ -40,7 +40,7 @@ def main():
     arguments = parse_arguments()
     predictor, failed = Predictor(arguments.model), []
     if arguments.folder is None:
-        datasets = open_arrays(arguments.dataset or dataset_of(arguments.model))
+        datasets = open_arrays(dataset_of(arguments.model, arguments.dataset))
         evaluation = evaluate_test_set(predictor, datasets)
     else:
         results = classify_folder(predictor, arguments.folder, arguments.center)

@@ -3,9 +3,11 @@
 import shlex
 
 from lenet import commands
+from lenet.data.class_folder import join_names
 from lenet.data.pictures import COLOUR, GREY
 from lenet.images import image_folder
 from lenet.installed import command_line
+from lenet.training.advice import FEW, explain_few
 
 
 def say_median(report):
@@ -22,9 +24,10 @@ def main():
     parser.add_argument("source", help="the folder; its subfolders become the classes")
     parser.add_argument("output", help="a file .pkl.gz, or for large sets a folder")
     parser.add_argument("--validation", metavar="FOLDER",
-                        help="images of the validation set; by default a tenth of SOURCE")
+                        help="images of the validation set; by default some of SOURCE")
     parser.add_argument("--test", metavar="FOLDER",
-                        help="images of the test set; by default the validation set")
+                        help="images of the test set; by default others of SOURCE")
+    parser.add_fractions()
     parser.add_argument("--size", type=int, nargs=2, metavar=("H", "W"),
                         help="height and width of the images; by default those of most of them, "
                              "with at most 32 pixels for the longer side")
@@ -49,12 +52,12 @@ def main():
 
     channels, height, width = report.image_shape
     n_training, n_validation, n_test = report.n_images
-    print(f"{len(report.class_names)} classes: {image_folder.join_names(report.class_names)}")
+    print(f"{len(report.class_names)} classes: {join_names(report.class_names)}")
     print(f"images of {height} x {width} pixels, {'grey' if channels == GREY else 'colour'}"
           + say_median(report))
     print(f"{n_training} for training, {n_validation} for validation, {n_test} for testing")
-    if arguments.test is None:
-        print("the test set is the validation set; --test gives it images of its own")
+    if n_test < FEW:
+        print(explain_few(n_test))
     print(f"written: {arguments.output}")
     if report.skipped:
         print("skipped:")

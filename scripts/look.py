@@ -19,7 +19,7 @@ def main():
     which.add_argument("--index", type=int, default=0, metavar="N",
                        help="or the number of an image of the test set, from 0")
     arguments = parser.parse_args()
-    dataset = arguments.dataset or dataset_of(arguments.model)
+    dataset = dataset_of(arguments.model, arguments.dataset)
     if arguments.interactive is not None:
         from lenet.page.single_file import write_page
 

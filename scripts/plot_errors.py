@@ -20,7 +20,7 @@ def main():
     arguments = parser.parse_args()
 
     saved = load_model(arguments.model)
-    test_data = load_datasets(saved, arguments.dataset or dataset_of(arguments.model))[2]
+    test_data = load_datasets(saved, dataset_of(arguments.model, arguments.dataset))[2]
     error_locations, erroneous_predictions = get_error_locations(saved.model, test_data)
     images = test_data.x.get_value(borrow=True)
     n_errors, n_images = len(error_locations), len(images)

@@ -75,7 +75,7 @@ def main():
     else:
         distance = threshold = None
         if arguments.reject is not None or arguments.unknown is not None:
-            dataset = arguments.dataset or dataset_of(arguments.model)
+            dataset = dataset_of(arguments.model, arguments.dataset)
             distance = Distance(predictor, open_arrays(dataset))
             threshold = (distance.threshold(arguments.reject) if arguments.unknown is None
                          else choose_threshold(distance, arguments.unknown, arguments.center))

@@ -24,7 +24,7 @@ def main():
     plots.check_output(arguments.output)
 
     predictor = Predictor(arguments.model)
-    datasets = open_arrays(arguments.dataset or dataset_of(arguments.model))
+    datasets = open_arrays(dataset_of(arguments.model, arguments.dataset))
     panels = rejection_curves(predictor, datasets, arguments.unknown, commands.warn)
     for title, curves in panels.items():
         print(title + ", by")

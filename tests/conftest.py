@@ -10,8 +10,10 @@ import http.server
 import importlib
 import json
 import os
+import resource
 import runpy
 import shutil
+import struct
 import subprocess
 import sys
 import threading
@@ -127,6 +129,47 @@ def array_set(tmp_path, rng):
     sets = [(rng.randint(0, 256, (n, 3, 2, 4)).astype("uint8"), numpy.arange(n) % 3)
             for n in (53, 17, 11)]
     return write_arrays(tmp_path / "arrays", sets, ["a", "b", "c"]), sets
+
+
+def idx_of(array):
+    """The contents of an IDX file, as MNIST's, that holds this array of bytes."""
+    header = struct.pack(">HBB", 0, 8, array.ndim) + struct.pack(">%dI" % array.ndim, *array.shape)
+    return header + array.astype("uint8").tobytes()
+
+
+def mutate(content, rng):
+    """Bytes changed, removed, doubled, or cut off."""
+    content = bytearray(content)
+    kind = rng.randint(6)
+    if kind == 0:
+        return bytes(content[:rng.randint(len(content))])
+    if kind == 1:
+        start, length = rng.randint(len(content)), rng.randint(1, 9)
+        del content[start:start + length]
+        return bytes(content)
+    if kind == 2:
+        start, length = rng.randint(len(content)), rng.randint(1, 9)
+        content[start:start] = content[start:start + length]
+        return bytes(content)
+    for _ in range(rng.randint(1, 4)):
+        # The beginning, where the header of an array is, as often as all the rest.
+        position = rng.randint(min(128, len(content)) if rng.randint(2) else len(content))
+        content[position] = (rng.randint(256) if kind < 5
+                             else content[position] ^ 1 << rng.randint(8))
+    return bytes(content)
+
+
+@pytest.fixture
+def limited_memory():
+    """No more memory than that: a damaged pickle may ask for any amount."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("needs Linux: its /proc, and a limit of memory that it keeps")
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    with open("/proc/self/statm") as file:
+        taken = int(file.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (taken + 2 ** 28, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, limits)
 
 
 @contextlib.contextmanager

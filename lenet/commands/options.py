@@ -4,6 +4,7 @@ import argparse
 import inspect
 
 from lenet.commands.ending import WRONG_USAGE
+from lenet.data.arrays import FRACTION
 from lenet.installed import command_line
 from lenet.parallel.ranks import TIMEOUT
 
@@ -77,6 +78,13 @@ class Parser(argparse.ArgumentParser):
                           default=None if of_run else "mnist.pkl.gz",
                           help="path of a dataset, or a name looked up here and in data/"
                                + ("; by default that of the run" if of_run else ""))
+
+    def add_fractions(self):
+        """Add the options of what is held back where a dataset has no other sets."""
+        for name, purpose in (("validation", "validation"), ("test", "testing")):
+            self.add_argument(f"--{name}-fraction", type=float, default=FRACTION, metavar="F",
+                              help=f"of the training images of each class, held back for {purpose} "
+                                   "where the dataset has none for it")
 
     def add_sgd(self, seed="seed of the initial parameters",
                 learning_rate="factor of the gradient in each step"):
@@ -162,6 +170,7 @@ class Parser(argparse.ArgumentParser):
     def add_source(self):
         """Add the options of the dataset, and of the processes that share it."""
         self.add_dataset()
+        self.add_fractions()
         self.add_argument("--shuffle", action="store_true",
                           help="train in another order in each epoch, which the seed decides")
         self.add_argument("--keep-last", action="store_true",

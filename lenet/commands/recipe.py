@@ -5,6 +5,7 @@ docs/images.md.
 """
 
 from lenet.data import open_arrays
+from lenet.data.loading import split_as
 from lenet.errors import UsageError
 from lenet.installed import option_name
 from lenet.training.functions import check_batch_size
@@ -42,7 +43,7 @@ def apply_recipe(options, fixed):
     fixed : set of str
         The names of those that stay as they are; what makes the rate stays together.
     """
-    (_, training_labels), (_, validation_labels), _ = open_arrays(options["dataset"])
+    (_, training_labels), (_, validation_labels), _ = open_arrays(split_as(options))
     chosen = choose_settings(len(training_labels), len(validation_labels),
                              options["n_epochs"] if "n_epochs" in fixed else None)
     if fixed & OF_RATE:

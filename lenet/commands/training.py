@@ -9,6 +9,7 @@ import json
 
 from lenet.commands.recipe import RecipeHint, apply_recipe, describe_settings
 from lenet.data import ChunkedDataset, ShuffledDataset, StandardizedDataset, open_arrays
+from lenet.data.loading import split_as
 from lenet.errors import DataError, UsageError
 from lenet.installed import option_name
 from lenet.parallel import ranks
@@ -169,6 +170,9 @@ def make_arguments(options, run=None, is_resumed=False, pixels=None, world=None)
 
         observers.append(RankCoordinator(world))
 
+    arguments["dataset"] = split_as(arguments)
+    for name in ("validation_fraction", "test_fraction"):
+        arguments.pop(name, None)
     if "momentum" in arguments:  # and the others of Parser.add_hidden
         make_rate(arguments, observers)
         make_functions(arguments)

@@ -12,11 +12,10 @@ import os
 
 import numpy
 
+from lenet.data.arrays import PARTS
 from lenet.data.files import make_read_error
 from lenet.errors import DataError, one_line
-from lenet.installed import command_line
 
-PARTS = ("train", "valid", "test")
 DESCRIPTION = "dataset.json"
 FILES = [DESCRIPTION] + [f"{part}_{what}.npy" for part in PARTS for what in "xy"]
 
@@ -59,10 +58,6 @@ def read_description(folder):
     try:
         with open(path, encoding="utf-8") as file:
             return json.load(file)
-    except FileNotFoundError:
-        maker = command_line("python scripts/images_to_pkl.py")
-        raise DataError(f"{folder}: cannot be read as a dataset, since it has no {DESCRIPTION}; "
-                        f"make one with `{maker}`") from None
     except OSError as error:
         raise make_read_error(path, error) from None
     except ValueError as error:

@@ -6,7 +6,8 @@ import numpy
 import theano
 
 from lenet.data import digit_format
-from lenet.data.pixels import BYTES, as_bytes, guess_pixels, read_pixels
+from lenet.data.lazy import LazyImages
+from lenet.data.pixels import as_bytes, guess_pixels, read_pixels
 from lenet.data.plain_pickle import NUMBER_KINDS
 from lenet.errors import DataError, one_line
 
@@ -19,9 +20,9 @@ def check_dataset(sets, set_names, path):
     Parameters
     ----------
     sets : object
-        Three pairs (x, y); after them, unless it is a plain pickle, a dict of ``image_shape``,
-        ``class_names`` and ``preparation``, and ``pixels`` where they are not byte / 256. See
-        ``lenet.data.sets.Datasets``.
+        Three pairs (x, y); after them, unless it is a plain pickle, a dict of any of
+        ``image_shape``, ``class_names``, ``preparation`` and ``pixels``; see
+        ``lenet.data.sets.Datasets``. What it does not say is worked out as for a plain pickle.
     set_names : three str
     path : str
         Named in the errors, as ``set_names`` are.
@@ -44,7 +45,7 @@ def check_dataset(sets, set_names, path):
             and all(isinstance(pair, (tuple, list)) and len(pair) == 2 for pair in sets[:3])):
         raise DataError(f"{path}: found no three pairs of images and labels; expected "
                         "((train_x, train_y), (valid_x, valid_y), (test_x, test_y))")
-    pairs, is_plain = sets[:3], len(sets) == 3
+    pairs, described = sets[:3], sets[3] if len(sets) == 4 else {}
     places = [f"{path}: {name}" for name in set_names]
     all_x = [check_images(x, where) for (x, _), where in zip(pairs, places)]
     n_training, n_pixels = all_x[0].shape
@@ -52,16 +53,11 @@ def check_dataset(sets, set_names, path):
         widths = "{}, {} and {}".format(*(x.shape[1] for x in all_x))
         raise DataError(f"{path}: images of {widths} pixels in the training, validation and test "
                         "sets; expected one size")
-    if is_plain:
+    image_shape, class_names, preparation = check_description(described, n_pixels, n_training, path)
+    if class_names is None:
         n_classes = max(10, n_training)  # ten digits, even where a small set lacks some
         why = f"as a class needs at least one of the {n_training} training images"
     else:
-        image_shape, class_names, preparation = check_description(
-            sets[3], n_pixels, n_training, path)
-        try:
-            pixels = read_pixels(sets[3].get("pixels"), n_pixels)
-        except ValueError as error:
-            raise DataError(f"{path}: pixels {quote(sets[3]['pixels'])}; {error}") from None
         n_classes, why = len(class_names), "one for each of its class_names"
     all_y = []
     for (_, y), x, where in zip(pairs, all_x, places):
@@ -69,22 +65,25 @@ def check_dataset(sets, set_names, path):
         if len(x) != len(y):
             raise DataError(f"{where}: {len(x)} images but {len(y)} labels; expected one label "
                             "for each image")
-        if is_plain and not all_y:
+        if class_names is None and not all_y:
             n_classes, why = max(10, 1 + int(y.max())), "the classes of the training images"
         all_y.append(y)
-    if is_plain:
-        image_shape = guess_image_shape(n_pixels)
-        class_names = number_classes(1 + max(int(y.max()) for y in all_y))
-    if is_plain or "pixels" not in sets[3]:
-        pixels = BYTES if all_x[0].dtype == numpy.uint8 else guess_pixels(all_x[0])
-    if is_plain:
+    class_names = class_names or number_classes(1 + max(int(y.max()) for y in all_y))
+    try:
+        pixels = read_pixels(described.get("pixels"), n_pixels)
+    except ValueError as error:
+        raise DataError(f"{path}: pixels {quote(described['pixels'])}; {error}") from None
+    if "pixels" not in described and all_x[0].dtype != numpy.uint8:
+        pixels = guess_pixels(all_x[0])
+    image_shape = image_shape or guess_image_shape(n_pixels)
+    if preparation is None:
         preparation = guess_preparation(as_bytes(all_x[0][:200], pixels), image_shape)
     return list(zip(all_x, all_y)), image_shape, class_names, preparation, pixels
 
 
 def check_images(x, where):
     """Check images; return an array of floatX, or of bytes on the disk, one image a row."""
-    x = check_numbers(x, where, "images")
+    x = check_numbers(x, where, "images", theano.config.floatX)
     if x.ndim != 2 or x.shape[1] == 0:
         raise DataError(f"{where}: images of shape {x.shape}; expected (number of images, pixels)")
     if len(x) == 0:
@@ -110,11 +109,14 @@ def check_labels(y, where, n_classes, why):
     return y.astype("int64")
 
 
-def check_numbers(values, where, what):
-    """Check numbers; return an array. Lists need items of the same length."""
+def check_numbers(values, where, what, dtype="float64"):
+    """Check numbers; return an array, of a list one of this dtype. Lists need items of the same
+    length."""
+    if isinstance(values, LazyImages):
+        return values
     try:
         if not isinstance(values, numpy.ndarray):
-            values = numpy.asarray(values, dtype="float64")
+            values = numpy.asarray(values, dtype=dtype)
     except (TypeError, ValueError, OverflowError):
         raise DataError(f"{where}: {what} that are no array; expected equally long rows of "
                         "numbers") from None
@@ -124,31 +126,34 @@ def check_numbers(values, where, what):
 
 
 def check_description(description, n_pixels, n_training, path):
-    """Check a dict; return its ``image_shape``, ``class_names`` and ``preparation``."""
+    """Check a dict; return its ``image_shape``, ``class_names`` and ``preparation``, or None in the
+    place of what it does not say."""
     if not isinstance(description, dict):
         raise DataError(f"{path}: {quote(description)}, where a dict of image_shape, class_names "
                         "and preparation was expected")
-    shape = description.get("image_shape")
-    if not (isinstance(shape, (tuple, list)) and len(shape) == 3
-            and all(type(n) is int and n > 0 for n in shape) and shape[0] in (1, 3)):
-        raise DataError(f"{path}: image_shape {quote(shape)}; expected (1 or 3 channels, height, "
-                        f"width) of images of {n_pixels} pixels")
-    if math.prod(shape) != n_pixels:
+    shape, names, preparation = (description.get(key) for key in
+                                 ("image_shape", "class_names", "preparation"))
+    if "image_shape" in description and not (
+            isinstance(shape, (tuple, list)) and len(shape) == 3
+            and all(type(n) is int and n > 0 for n in shape)):
+        raise DataError(f"{path}: image_shape {quote(shape)}; expected (channels, height, width) "
+                        f"of images of {n_pixels} pixels")
+    if shape is not None and math.prod(shape) != n_pixels:
         raise DataError(f"{path}: image_shape {tuple(shape)}, but images of {n_pixels} pixels; "
                         f"expected {math.prod(shape)}")
-    names = description.get("class_names")
-    if not (isinstance(names, (tuple, list)) and names
+    if "class_names" in description and not (
+            isinstance(names, (tuple, list)) and names
             and all(isinstance(name, str) and name and name.isprintable() for name in names)
             and len(set(names)) == len(names)):
         raise DataError(f"{path}: class_names {quote(names)}; expected a list of different names")
-    if len(names) > n_training:
+    if names is not None and len(names) > n_training:
         raise DataError(f"{path}: {len(names)} class_names; expected at most {n_training}, as a "
                         "class needs at least one of the training images")
-    preparation = description.get("preparation")
-    if not (isinstance(preparation, str) and preparation in PREPARATIONS):
+    if "preparation" in description and not (
+            isinstance(preparation, str) and preparation in PREPARATIONS):
         raise DataError(f"{path}: preparation {quote(preparation)}; expected one of "
                         + ", ".join(PREPARATIONS))
-    return tuple(shape), list(names), preparation
+    return shape and tuple(shape), names and list(names), preparation
 
 
 def quote(value):
@@ -160,9 +165,13 @@ def quote(value):
 
 
 def guess_image_shape(n_pixels):
-    """(channels, height, width): square grey images if they can be, otherwise one row each."""
-    side = math.isqrt(n_pixels)
-    return (1, side, side) if side * side == n_pixels else (1, 1, n_pixels)
+    """(channels, height, width): square images if they can be, grey or of three colours,
+    otherwise one row each."""
+    for channels in (1, 3):
+        side = math.isqrt(n_pixels // channels)
+        if channels * side * side == n_pixels:
+            return channels, side, side
+    return 1, 1, n_pixels
 
 
 def number_classes(n_classes):

@@ -16,6 +16,7 @@ import theano
 import theano.tensor as T
 
 from lenet.data.files import make_read_error
+from lenet.data.lazy import LazyImages
 from lenet.data.pixels import BYTES, as_floats
 from lenet.data.sets import SharedSet
 from lenet.errors import DataError, UsageError
@@ -117,7 +118,7 @@ class ChunkedSet(SharedSet):
     Parameters
     ----------
     images : array of shape (n, n_pixels)
-        floatX, or bytes, which may be memory-mapped.
+        floatX, or bytes, which may be memory-mapped, or LazyImages.
     labels : array of shape (n,)
     window : Window
     selection : lenet.parallel.shards.Shards, optional
@@ -136,13 +137,17 @@ class ChunkedSet(SharedSet):
         self.selection, self.pixels = selection, pixels
         if selection is not None:
             self.all_labels = selection.select_rows(labels)
-            if not isinstance(images, numpy.memmap):
+            if not self.on_disk(images):
                 self.images = selection.select_rows(images)
         self.n_examples, self.n_pixels = len(self.all_labels), images.shape[1]
         # Reading instead of mapping: a mapped page past the end of a truncated file kills the
         # process, and mapped pages fill the memory.
         self.file = (open(images.filename, "rb", 0) if isinstance(images, numpy.memmap)
                      else None)
+
+    @staticmethod
+    def on_disk(images):
+        return isinstance(images, (numpy.memmap, LazyImages))
 
     # Sets of one window have the same variables and are different sets.
     __eq__, __ne__, __hash__ = object.__eq__, object.__ne__, object.__hash__
@@ -184,7 +189,7 @@ class ChunkedSet(SharedSet):
         n = min(size, self.n_examples - start)
         x, y = self.split_buffer(buffer, n)
         y[...] = self.all_labels[start:start + n]
-        if self.file is None:
+        if not self.on_disk(self.images):
             x[...] = as_floats(self.images[start:start + n], self.pixels)
         else:
             done = 0
@@ -201,7 +206,7 @@ class ChunkedSet(SharedSet):
         return buffer[:end].reshape(n, self.n_pixels), buffer[end:end + n]
 
     def read_bytes(self, rows, x):
-        """Fill ``x`` with these rows of the file, a range or an array of their numbers, about a
+        """Fill ``x`` with these images on the disk, a range or an array of their numbers, about a
         megabyte at a time."""
         n_rows = max(1, MEGABYTE // self.n_pixels)
         content = numpy.empty((min(n_rows, len(x)), self.n_pixels), "uint8")
@@ -211,7 +216,10 @@ class ChunkedSet(SharedSet):
             self.pixels.from_bytes(content[:len(part)], part)
 
     def read_content(self, rows, content):
-        """Fill ``content``, uint8 of shape (n, n_pixels), with neighbouring rows of the file."""
+        """Fill ``content``, uint8 of shape (n, n_pixels), with neighbouring images."""
+        if self.file is None:
+            content[...] = self.images[rows]
+            return
         path, offset = self.images.filename, self.images.offset
         try:
             self.file.seek(offset + int(rows[0]) * self.n_pixels)

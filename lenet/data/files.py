@@ -5,17 +5,27 @@ the new one whole, under other names.
 """
 
 import contextlib
+import gzip
 import os
 import shutil
 import tempfile
 
 from lenet.errors import DataError, one_line
 
+GZIP = b"\x1f\x8b"  # the first bytes of a compressed file
+
 
 def make_read_error(path, error, expected=None):
     """The DataError that says in one line why a file cannot be read."""
     reason = getattr(error, "strerror", None) or one_line(error)
     return DataError(f"{path}: cannot be read ({reason})" + (f"; {expected}" if expected else ""))
+
+
+def open_unpacked(path):
+    """Open a file for reading, or what is compressed in it with gzip, whatever its name is."""
+    with open(path, "rb") as file:
+        is_compressed = file.read(2) == GZIP
+    return (gzip.open if is_compressed else open)(path, "rb")
 
 
 def make_folder(path, advice="name another folder"):

@@ -3,26 +3,25 @@
 A dataset is what the tutorial calls ``mnist.pkl.gz``: a gzip'ed pickle of three pairs
 ``((train_x, train_y), (valid_x, valid_y), (test_x, test_y))``; each x holds one image per
 row, each y one label per image. If the images are not grey and square, or the classes have names,
-a fourth element describes them in a dict: see ``lenet.data.sets.Datasets``. A dataset may
-also be a folder of arrays: see ``lenet.data.array_folder``.
+a fourth element describes them in a dict: see ``lenet.data.sets.Datasets``. What else may be
+a dataset is in ``lenet.data.formats``.
 """
 
-import gzip
 import math
 import os
-import pickle
 import zlib
 
 import numpy
 import theano
 
-from lenet.data import array_folder, gpu_memory, mnist, plain_pickle
+from lenet.data import formats, gpu_memory, mnist
+from lenet.data.arrays import FRACTION, SEED, Found, arrange_sets
 from lenet.data.checks import check_dataset
 from lenet.data.chunks import MEGABYTE, ChunkedSet, Window, check_megabytes
-from lenet.data.files import make_folder, make_read_error
+from lenet.data.files import make_folder
 from lenet.data.pixels import as_floats
 from lenet.data.sets import SET_NAMES, Datasets, shared_dataset
-from lenet.errors import DataError, UsageError, one_line
+from lenet.errors import DataError, UsageError
 from lenet.installed import find_resources
 
 REPOSITORY_DATA = os.path.join(find_resources(), "data")
@@ -77,6 +76,39 @@ class DatasetSource:
 
     def load(self):
         return self.place(self.open())
+
+
+class SplitDataset(DatasetSource):
+    """A dataset of whose training images parts are held back where it has no other sets.
+
+    Parameters
+    ----------
+    dataset : str
+        See ``load_data``.
+    validation, test : float
+        Fractions of each class that are held back if there is no such set.
+    seed : int
+        Decides which images these are.
+    """
+
+    def __init__(self, dataset, validation=FRACTION, test=FRACTION, seed=SEED):
+        super().__init__(dataset)
+        self.fractions, self.seed = (validation, test), seed
+
+    def open(self):
+        path = find_dataset(self.dataset)
+        sets = formats.read(path)
+        if isinstance(sets, Found):
+            sets = arrange_sets(sets, path, self.fractions, self.seed)
+        return Datasets(*check_dataset(sets, SET_NAMES, path))
+
+
+def split_as(options, dataset=None):
+    """What to load of the dataset in a command's options, a dict by name, or of another one: held
+    back as these say."""
+    dataset = dataset or options["dataset"]
+    fractions = [options.get(f"{part}_fraction", FRACTION) for part in ("validation", "test")]
+    return dataset if fractions == [FRACTION] * 2 else SplitDataset(dataset, *fractions)
 
 
 class ChunkedDataset(DatasetSource):
@@ -202,9 +234,7 @@ def open_arrays(dataset="mnist.pkl.gz"):
     """
     if hasattr(dataset, "open"):
         return dataset.open()
-    path = find_dataset(dataset)
-    sets = array_folder.read(path) if os.path.isdir(path) else read_pickle(path)
-    return Datasets(*check_dataset(sets, SET_NAMES, path))
+    return SplitDataset(dataset).open()
 
 
 def find_dataset(dataset):
@@ -227,29 +257,3 @@ def find_dataset(dataset):
     make_folder(cache, "name a dataset by its path")
     mnist.fetch(path)
     return path
-
-
-def read_pickle(path):
-    """The object in a pickle, which is gzip'ed unless its name ends in ``.pkl``.
-
-    See ``lenet.data.plain_pickle`` for what it may hold.
-    """
-    try:
-        with open(path, "rb") if path.endswith(".pkl") else gzip.open(path) as file:
-            value = plain_pickle.load(file)
-            # The end of the file holds the checksum, which is compared when it is reached.
-            if file.read(1):
-                raise pickle.UnpicklingError("something follows the pickle")
-            return value
-    except FileNotFoundError:
-        raise DataError(f"{path}: not found; give the path of a dataset such as data/mnist.pkl.gz"
-                        ) from None
-    except EOFError:
-        raise DataError(f"{path}: truncated; copy or download it again") from None
-    except gzip.BadGzipFile as error:
-        raise make_read_error(path, error, "expected a gzip'ed pickle") from None
-    except OSError as error:
-        raise make_read_error(path, error) from None
-    except (zlib.error, MemoryError, pickle.UnpicklingError) as error:
-        raise DataError(f"{path}: refused: {one_line(error)}; expected a pickle of arrays of "
-                        "numbers only") from None

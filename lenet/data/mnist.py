@@ -1,8 +1,6 @@
 """From the four original files of MNIST to the tutorial's ``mnist.pkl.gz``.
 
 MNIST: Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten digits".
-The file format (IDX) is described there: two zero bytes, a type (8 for unsigned bytes), the
-number of dimensions, each dimension as a big-endian 32-bit integer, the bytes.
 """
 
 import gzip
@@ -13,8 +11,8 @@ import zlib
 
 import numpy
 
-from lenet.data import plain_pickle
-from lenet.data.files import make_read_error, write_beside
+from lenet.data import idx, plain_pickle
+from lenet.data.files import make_read_error, open_unpacked, write_beside
 from lenet.data.pixels import BYTES
 from lenet.errors import DataError
 
@@ -39,9 +37,6 @@ MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
 
-# As in the tutorial, the last 10,000 of the 60,000 training images are the validation set.
-N_VALIDATION = 10000
-
 
 def build(folder, output):
     """Write ``mnist.pkl.gz`` from a folder with the four original files.
@@ -60,13 +55,13 @@ def build(folder, output):
     DataError
         A file is missing or is not the original one.
     """
-    train_x, test_x = (read_idx(folder, name) for name in ("train-images-idx3-ubyte",
+    train_x, test_x = (read_original(folder, name) for name in ("train-images-idx3-ubyte",
                                                            "t10k-images-idx3-ubyte"))
-    train_y, test_y = (read_idx(folder, name) for name in ("train-labels-idx1-ubyte",
+    train_y, test_y = (read_original(folder, name) for name in ("train-labels-idx1-ubyte",
                                                            "t10k-labels-idx1-ubyte"))
     sets = (
-        make_pair(train_x[:-N_VALIDATION], train_y[:-N_VALIDATION]),
-        make_pair(train_x[-N_VALIDATION:], train_y[-N_VALIDATION:]),
+        make_pair(train_x[:-idx.N_VALIDATION], train_y[:-idx.N_VALIDATION]),
+        make_pair(train_x[-idx.N_VALIDATION:], train_y[-idx.N_VALIDATION:]),
         make_pair(test_x, test_y),
     )
     with write_beside(output) as file:
@@ -81,18 +76,12 @@ def make_pair(images, labels):
     return BYTES.from_bytes(x, numpy.empty(x.shape, "float32")), labels.astype("int64")
 
 
-def read_idx(folder, name):
-    """Read one of the four original files and check that it is that file.
-
-    Returns
-    -------
-    numpy.ndarray of uint8
-        Of shape (n, 28, 28) for images, (n,) for labels.
-    """
+def read_original(folder, name):
+    """Read one of the four original files and check that it is that file: an array, uint8 of shape
+    (n, 28, 28) for images, (n,) for labels."""
     path = os.path.join(folder, name)
-    compressed = path + ".gz"
     try:
-        with gzip.open(compressed) if os.path.exists(compressed) else open(path, "rb") as file:
+        with open_unpacked(path + ".gz" if os.path.exists(path + ".gz") else path) as file:
             content = file.read()
     except (OSError, EOFError, zlib.error) as error:
         raise make_read_error(path, error, "expected the original file of MNIST there") from None
@@ -100,9 +89,7 @@ def read_idx(folder, name):
     if found != expected:
         raise DataError(f"{path}: not the original file of MNIST (SHA-256 {found[:12]}..., "
                         f"expected {expected[:12]}...)")
-    n_dimensions = content[3]
-    shape = numpy.frombuffer(content, ">i4", n_dimensions, offset=4)
-    return numpy.frombuffer(content, "uint8", offset=4 + 4 * n_dimensions).reshape(shape)
+    return idx.parse(content, path, n_dimensions=3 if "images" in name else 1)
 
 
 def fetch(output):

@@ -165,7 +165,7 @@ def as_floats(x, pixels=BYTES):
 
 def as_bytes(x, pixels=BYTES):
     """Images as bytes, uint8 of shape (n, n_pixels)."""
-    return x if x.dtype == numpy.uint8 else pixels.to_bytes(x)
+    return numpy.asarray(x) if x.dtype == numpy.uint8 else pixels.to_bytes(x)
 
 
 def guess_pixels(x):

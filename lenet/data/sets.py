@@ -6,6 +6,8 @@ import numpy
 import theano
 import theano.tensor as T
 
+from lenet.data.arrays import FRACTION, SEED, Found, arrange_sets
+from lenet.data.checks import check_dataset
 from lenet.data.pixels import BYTES
 from lenet.errors import DataError
 
@@ -21,7 +23,8 @@ class Datasets(list):
         Images, one per row, and labels, one per image.
     image_shape : (int, int, int)
         Channels, height and width of every image, so a row of x is channels * height * width
-        long. Rows of a plain pickle are grey square images, or else images of one row of pixels.
+        long. Rows of a plain pickle are square images, grey or of three colours, or else images of
+        one row of pixels.
     class_names : list of str
         What the labels 0, 1, ... stand for; its length is the number of outputs of a network.
     preparation : str
@@ -42,6 +45,45 @@ class Datasets(list):
         self.preparation = preparation
         self.pixels = pixels
         self.fingerprint = fingerprint
+
+    @classmethod
+    def from_arrays(cls, x, y, validation=None, test=None, class_names=None, image_shape=None,
+                    validation_fraction=FRACTION, test_fraction=FRACTION, seed=SEED):
+        """Datasets of arrays, for ``dataset=`` of whatever trains.
+
+        Parameters
+        ----------
+        x : array of n images
+            Of shape (n, height, width), (n, height, width, channels), (n, channels, height, width)
+            or (n, pixels), the pixels channel by channel; bytes, or numbers such as byte / 255.
+        y : array of n labels
+            Whole numbers or words, of shape (n,) or (n, 1), or rows with a one for the class.
+        validation, test : pair of such arrays, optional
+            By default, parts of x and y are held back.
+        class_names : list of str, optional
+        image_shape : (int, int, int), optional
+            (channels, height, width), for rows that are neither square nor of three square
+            colours, or where the shape of x leaves it open.
+        validation_fraction, test_fraction : float
+            How much of each class is held back.
+        seed : int
+            Decides which images these are.
+
+        Raises
+        ------
+        DataError, UsageError
+            The arrays are something else, or too few.
+        """
+        parts = {"train": (x, y), "valid": validation, "test": test}
+        found = Found({part: pair for part, pair in parts.items() if pair is not None},
+                      class_names, image_shape and tuple(image_shape))
+        fractions = validation_fraction, test_fraction
+        return cls(*check_dataset(arrange_sets(found, "the arrays", fractions, seed), SET_NAMES,
+                                  "the arrays"))
+
+    def open(self):
+        """The sets themselves: as a data source, see ``lenet.data.loading.DatasetSource``."""
+        return self
 
     def with_sets(self, sets, fingerprint=None, pixels=None):
         """Other sets of the same kind of images, by default in the same numbers."""
@@ -155,7 +197,8 @@ def image_shape_of(datasets, least=1):
     channels, height, width = datasets.image_shape
     if height == 1 and width > 1:
         raise DataError(f"the dataset has images of {width} pixels; expected square ones, such as "
-                        "28 x 28")
+                        "28 x 28, or a dict of their image_shape, (channels, height, width), after "
+                        "the three sets; Datasets.from_arrays takes image_shape, too")
     if min(height, width) < least:
         raise DataError(f"the dataset has images of {height} x {width} pixels; this network needs "
                         f"at least {least} x {least}")

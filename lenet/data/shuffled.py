@@ -59,12 +59,13 @@ class ShuffledChunks(ChunkedSet):
         rows = self.order[start:start + size]
         x, y = self.split_buffer(buffer, len(rows))
         y[...] = self.all_labels[rows]
-        if self.file is None:
+        if not self.on_disk(self.images):
             x[...] = as_floats(self.images[rows], self.pixels)
         else:
             self.read_bytes(rows, x)
         return x, y
 
     def read_content(self, rows, content):
-        for i in range(len(rows)):
-            super().read_content(rows[i:i + 1], content[i:i + 1])
+        step = len(rows) if self.file is None else 1  # only neighbours are read from a file at once
+        for i in range(0, len(rows), step):
+            super().read_content(rows[i:i + step], content[i:i + step])

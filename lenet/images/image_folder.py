@@ -11,12 +11,8 @@ import gzip
 import math
 import mmap
 import os
-import re
-import shutil
-import statistics
 import sys
 import tempfile
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy
@@ -25,18 +21,23 @@ from tqdm import tqdm
 
 from lenet.data import array_folder, plain_pickle
 from lenet.data.array_folder import ArrayWriter
+from lenet.data.arrays import FRACTION, SEED, check_fractions, draw_parts
 from lenet.data.checks import guess_preparation, number_classes
-from lenet.data.files import make_read_error, write_beside, write_folder_beside
-from lenet.data.pictures import COLOUR, GREY, read_picture, read_shape
+from lenet.data.class_folder import (
+    N_THREADS,
+    Listing,
+    find_parts,
+    list_classes,
+    reduce_size,
+    refuse_bombs,
+)
+from lenet.data.files import write_beside, write_folder_beside
+from lenet.data.pictures import COLOUR, GREY, read_picture
 from lenet.data.pixels import BYTES
 from lenet.errors import DataError, UsageError, one_line
 from lenet.images.digit import SIZE as DIGIT_SIZE
 from lenet.images.digit import read_digit
 
-VALIDATION_FRACTION = 0.1
-SAMPLE = 100  # images that decide on size and colours where no option does
-LONGEST, SHORTEST = 32, 16  # pixels of a side of reduced images; LeNet-5 needs 16
-N_THREADS = min(4, os.cpu_count() or 1)  # decoding an image leaves Python to the other threads
 IMAGES_AT_ONCE = 256
 MEGABYTE = 2 ** 20
 
@@ -64,21 +65,25 @@ class Report:
 
 
 def build(source, output, validation=None, test=None, size=None, channels=None, digit=False,
-          limit=None, order="shuffled", seed=23455, strict=False):
+          limit=None, order="shuffled", seed=SEED, strict=False, validation_fraction=FRACTION,
+          test_fraction=FRACTION):
     """Make a dataset from a folder of images.
 
     Parameters
     ----------
     source : str
         A folder with one subfolder per class; their names, sorted, numbers as numbers, become the
-        names of the classes. Every file in them should be an image.
+        names of the classes. Every file in them should be an image. Or a folder of such folders
+        that are named train, valid or test.
     output : str
         The dataset: a pickle if it ends in ``.pkl.gz`` or ``.pkl`` (not compressed), otherwise a
         folder of arrays.
     validation : str, optional
-        A folder of the same kind for the validation set; by default a tenth of every class.
+        A folder of the same kind for the validation set; by default a part of every class.
     test : str, optional
-        A folder of the same kind for the test set; by default that is the validation set.
+        A folder of the same kind for the test set; by default another part of every class.
+    validation_fraction, test_fraction : float
+        These parts.
     size : (int, int), optional
         Height and width of the images, which are resized; by default the medians of up to a
         hundred of them, reduced until the longer side has no more than 32 pixels.
@@ -109,32 +114,34 @@ def build(source, output, validation=None, test=None, size=None, channels=None, 
         cannot be written. What was at ``output`` stays.
     """
     check_options(size, channels, digit, limit, order)
+    check_fractions((validation_fraction, test_fraction))
     rng = numpy.random.RandomState(seed)
     as_pickle = output.endswith((".pkl.gz", ".pkl"))
     if as_pickle and os.path.isdir(output):
         raise DataError(f"{output}: a folder; expected the name of a file")
-    class_names = list_classes(source)
-    listings = [Listing(source, class_names, limit, rng)]
-    for folder in (validation, test):
-        if folder is not None:
-            listings.append(Listing(folder, class_names, limit, rng))
-    check_apart(output, [listing.folder for listing in listings])
+    folders = dict(find_parts(source))
+    folders.update((part, folder) for part, folder in (("valid", validation), ("test", test))
+                   if folder is not None)
+    check_apart(output, folders.values())
+    class_names = list_classes(folders["train"])
+    listings = {part: Listing(folders[part], class_names, limit, rng)
+                for part in array_folder.PARTS if part in folders}
+    training = listings["train"]
 
     if digit:
         channels, size = GREY, (DIGIT_SIZE, DIGIT_SIZE)
     median_shape = (None if size is not None and channels is not None
-                    else listings[0].measure_images())
+                    else training.measure_images())
     image_shape = (channels or median_shape[0],) + tuple(size or reduce_size(*median_shape[1:]))
     report = Report(image_shape, class_names, None if size else median_shape[1:])
     read = read_digit if digit else functools.partial(read_picture, image_shape=image_shape)
-    training = listings.pop(0)
     rows = training.order_rows(order, rng)
-    if validation is None:
-        chosen = training.draw_validation_rows(rng)
-        plans = [(training, rows[~chosen[rows]]), (training, rows[chosen[rows]])]
-    else:
-        plans = [(training, rows)]
-    plans += [(listing, listing.order_rows(order, rng)) for listing in listings]
+    numbers = draw_parts(training.labels, class_names, (validation_fraction, test_fraction),
+                         [part not in listings for part in array_folder.PARTS[1:]], rng,
+                         training.folder)
+    plans = [(training, rows[numbers[rows] == number]) if listings.get(part, training) is training
+             else (listings[part], listings[part].order_rows(order, rng))
+             for number, part in enumerate(array_folder.PARTS)]
 
     with contextlib.ExitStack() as stack:
         if as_pickle:
@@ -149,11 +156,6 @@ def build(source, output, validation=None, test=None, size=None, channels=None, 
                   dynamic_ncols=True, leave=False) as bar:
             for part, (listing, rows) in zip(array_folder.PARTS, plans):
                 write_set(folder, part, listing, rows, read, report, strict, as_pickle, bar)
-        if test is None:
-            for what in "xy":
-                shutil.copyfile(os.path.join(folder, f"valid_{what}.npy"),
-                                os.path.join(folder, f"test_{what}.npy"))
-            report.n_images.append(report.n_images[1])
         training_images = array_folder.map_array(os.path.join(folder, "train_x.npy"))
         guessed = guess_preparation(training_images, image_shape)
         description = image_shape, class_names, "digit" if digit else guessed
@@ -185,137 +187,12 @@ def check_options(size, channels, digit, limit, order):
         raise UsageError(f"order {order}; expected shuffled or name")
 
 
-def reduce_size(height, width):
-    """A size for images of such a height and width: in proportion, quick to train on."""
-    factor = LONGEST / max(height, width)
-    if factor >= 1:
-        return height, width
-    return tuple(max(SHORTEST, round(factor * side)) for side in (height, width))
-
-
 def check_apart(output, folders):
     """Raise a DataError if the dataset would become one of the classes."""
     for folder in folders:
         if os.path.realpath(output).startswith(os.path.join(os.path.realpath(folder), "")):
             raise DataError(f"{output}: lies in {folder}, where it would become a class; name "
                             "another place")
-
-
-# --- what there is --------------------------------------------------------------------------
-
-
-def list_classes(folder):
-    """The names of the subfolders, sorted, numbers as numbers."""
-    try:
-        with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries
-                     if entry.is_dir() and not entry.name.startswith(".")]
-    except OSError as error:
-        raise make_read_error(
-            folder, error, "expected a folder with one subfolder per class") from None
-    if not names:
-        raise DataError(f"{folder}: no subfolders; expected one for each class, with its images")
-    for name in names:
-        if not name.isprintable():
-            raise DataError(f"{folder}: a subfolder named {name!a}; rename it to something "
-                            "printable")
-    return sorted(names, key=lambda name: (pad_numbers(name), name))
-
-
-def pad_numbers(name):
-    """A name with its numbers as long as any other, so that "9" comes before "10"."""
-    return re.sub(r"[0-9]+", lambda number: number.group().zfill(12), name)
-
-
-class Listing:
-    """The files of a folder, class by class, sorted by name.
-
-    Parameters
-    ----------
-    folder : str
-        Has no subfolders other than ``class_names``.
-    class_names : list of str
-    limit : int or None
-        Take at most this number of files of each class.
-    rng : numpy.random.RandomState
-        Chooses them.
-    """
-
-    def __init__(self, folder, class_names, limit, rng):
-        self.folder, self.class_names = folder, class_names
-        here = list_classes(folder)
-        unknown = [name for name in here if name not in class_names]
-        if unknown:
-            raise DataError(f"{folder}: class {unknown[0]}, which the training folder lacks; "
-                            f"expected {join_names(class_names)}")
-        if len(class_names) < 2:
-            raise DataError(f"{folder}: one class only, {class_names[0]}; expected a subfolder for "
-                            "each of at least two")
-        # Arrays of bytes take a tenth of the memory of as many strings.
-        self.names, self.labels = [], []
-        for label, class_name in enumerate(class_names):
-            names = self.list_files(class_name) if class_name in here else []
-            if limit is not None and len(names) > limit:
-                names = names[numpy.sort(rng.permutation(len(names))[:limit])]
-            if len(names):
-                self.names.append(names)
-                self.labels.append(numpy.full(len(names), label, "int32"))
-        if not self.names:
-            raise DataError(f"{folder}: no files in its subfolders; expected images")
-        self.names, self.labels = numpy.concatenate(self.names), numpy.concatenate(self.labels)
-
-    def list_files(self, class_name):
-        """The names of the files of a class, sorted, as an array of bytes."""
-        folder = os.path.join(self.folder, class_name)
-        try:
-            names = [name for name in os.listdir(folder) if not name.startswith(".")]
-        except OSError as error:
-            raise make_read_error(folder, error) from None
-        names.sort(key=pad_numbers)
-        return numpy.array([os.fsencode(name) for name in names], "S") if names else names
-
-    def path(self, row):
-        """The path of file number ``row``."""
-        return os.path.join(self.folder, self.class_names[self.labels[row]],
-                            os.fsdecode(self.names[row]))
-
-    def order_rows(self, order, rng):
-        """The numbers of all files, in the order of the dataset."""
-        if order == "shuffled":
-            return rng.permutation(len(self.names))
-        keys = numpy.array([pad_numbers(os.fsdecode(name)).encode("utf-8", "surrogateescape")
-                            for name in self.names])
-        return numpy.argsort(keys, kind="stable")
-
-    def draw_validation_rows(self, rng):
-        """Which files are for validation, as an array of booleans."""
-        chosen = numpy.zeros(len(self.names), bool)
-        for label, class_name in enumerate(self.class_names):
-            rows = numpy.flatnonzero(self.labels == label)
-            if len(rows) < 2:
-                raise DataError(f"{os.path.join(self.folder, class_name)}: {len(rows)} files; "
-                                "expected at least 2, one for training and one for validation")
-            n_chosen = max(1, round(VALIDATION_FRACTION * len(rows)))
-            chosen[rng.permutation(rows)[:n_chosen]] = True
-        return chosen
-
-    def measure_images(self):
-        """(channels, height, width) of most images: the medians of a sample."""
-        shapes = []
-        for row in numpy.unique(numpy.linspace(0, len(self.names) - 1, SAMPLE).astype(int)):
-            with contextlib.suppress(Exception):  # Pillow says in many ways that there is none
-                shapes.append(read_shape(self.path(row)))
-        if not shapes:
-            raise DataError(f"{self.folder}: no image among its {len(self.names)} files; expected "
-                            "images of a format that Pillow reads")
-        channels, heights, widths = zip(*shapes)
-        return (statistics.median_high(channels), statistics.median_low(heights),
-                statistics.median_low(widths))
-
-
-def join_names(names):
-    """The names, at most ten of them, in one line."""
-    return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
 
 
 # --- what is written ------------------------------------------------------------------------
@@ -363,9 +240,7 @@ def decode_images(listing, rows, read):
         except Exception as error:  # Pillow says in many ways that a file is damaged
             return error
 
-    with ThreadPoolExecutor(N_THREADS) as pool, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+    with ThreadPoolExecutor(N_THREADS) as pool, refuse_bombs():
         following = []
         for start in range(0, len(rows) + IMAGES_AT_ONCE, IMAGES_AT_ONCE):
             # While one batch is written the next one is read.

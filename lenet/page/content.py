@@ -225,7 +225,7 @@ def open_page(paths, dataset=None, keep="drawings"):
         if found[0] != found[-1]:
             raise UsageError(f"{paths[1]}: {what} {found[1]!s:.80}, but {paths[0]} has "
                              f"{found[0]!s:.80}; compare networks for the same images and classes")
-    page = Page(eyes[0].saved, dataset or dataset_of(paths[0]), keep)
+    page = Page(eyes[0].saved, dataset_of(paths[0], dataset), keep)
     page.eyes, page.names = eyes, shorten_paths(paths)
     page.watchers = [Watcher(path, eye) for path, eye in zip(paths, eyes)]
     return page

@@ -58,7 +58,7 @@ def compare(paths, output, dataset=None):
     runs = [open_run(path, name) for path, name in zip(paths, shorten_paths(paths))]
     for path, run in zip(paths[1:], runs[1:]):
         check_comparable(paths[0], runs[0], path, run)
-    datasets = open_arrays(dataset or dataset_of(paths[0]))
+    datasets = open_arrays(dataset_of(paths[0], dataset))
     networks.check_images(runs[0].predictor, datasets)
     if runs[0].trained_on[1] not in (None, compute_fingerprint(datasets)):
         raise DataError(f"{paths[0]}: trained on other examples than this dataset has; name the "

@@ -6,8 +6,8 @@ from collections import namedtuple
 import numpy
 
 from lenet import networks
+from lenet.data.class_folder import join_names, list_classes
 from lenet.errors import DataError
-from lenet.images.image_folder import join_names, list_classes
 from lenet.predict.finding import images_in
 
 # What a network says of labelled images.

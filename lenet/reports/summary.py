@@ -110,7 +110,7 @@ def summarize_part(part):
 
 def find_image_shape(input, output):
     """(channels, height, width) of the images that a graph begins with; a row of n pixels is taken
-    for a square grey image if n is a square."""
+    for a square image, grey or of three colours, if n allows it."""
     for node in io_toposort([input], [output]):
         if isinstance(node.op, T.Reshape) and node.inputs[0] is input and node.op.ndim == 4:
             return tuple(int(T.get_scalar_constant_value(length))

@@ -21,6 +21,7 @@ from collections import namedtuple
 
 from lenet import kernel, networks
 from lenet.data.files import write_beside
+from lenet.data.loading import split_as
 from lenet.data.pixels import read_pixels
 from lenet.errors import DataError, UsageError
 from lenet.networks import parameters
@@ -290,14 +291,16 @@ def check_result(values):
             raise ValueError(f"{name} {value!s:.60}")
 
 
-def dataset_of(path):
-    """The dataset that a run was trained on, as it was last named there: the path is the folder of
-    the run, or a file in it. mnist.pkl.gz if there is no run, or if it does not say."""
+def dataset_of(path, dataset=None):
+    """The dataset that a run was trained on, as it was last named there, or another name of it,
+    with the images held back that were held back then: the path is the folder of the run, or a file
+    in it. mnist.pkl.gz if there is no run, or if it does not say."""
     folder = path if os.path.isdir(path) else os.path.dirname(path)
     try:
-        return str(read_state(folder).settings.get("dataset", "mnist.pkl.gz"))
+        settings = read_state(folder).settings
     except DataError:
-        return "mnist.pkl.gz"
+        settings = {}
+    return split_as({"dataset": "mnist.pkl.gz", **settings}, dataset)
 
 
 def list_others(folder):

@@ -4,14 +4,12 @@ import gzip
 import json
 import os
 import pickle
-import resource
 import shutil
-import sys
 
 import numpy
 import pytest
 import theano
-from conftest import write_arrays
+from conftest import mutate, write_arrays
 
 from lenet.data import loading
 from lenet.data.array_folder import FILES, ArrayWriter
@@ -163,41 +161,6 @@ def test_descriptions_that_do_not_fit(folder, text, words):
 
 
 # --- mutated files --------------------------------------------------------------------------
-
-
-def mutate(content, rng):
-    """Bytes changed, removed, doubled, or cut off."""
-    content = bytearray(content)
-    kind = rng.randint(6)
-    if kind == 0:
-        return bytes(content[:rng.randint(len(content))])
-    if kind == 1:
-        start, length = rng.randint(len(content)), rng.randint(1, 9)
-        del content[start:start + length]
-        return bytes(content)
-    if kind == 2:
-        start, length = rng.randint(len(content)), rng.randint(1, 9)
-        content[start:start] = content[start:start + length]
-        return bytes(content)
-    for _ in range(rng.randint(1, 4)):
-        # The beginning, where the header of an array is, as often as all the rest.
-        position = rng.randint(min(128, len(content)) if rng.randint(2) else len(content))
-        content[position] = (rng.randint(256) if kind < 5
-                             else content[position] ^ 1 << rng.randint(8))
-    return bytes(content)
-
-
-@pytest.fixture
-def limited_memory():
-    """No more memory than that: a damaged pickle may ask for any amount."""
-    if not sys.platform.startswith("linux"):
-        pytest.skip("needs Linux: its /proc, and a limit of memory that it keeps")
-    limits = resource.getrlimit(resource.RLIMIT_AS)
-    with open("/proc/self/statm") as file:
-        taken = int(file.read().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (taken + 2 ** 28, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_AS, limits)
 
 
 def test_two_thousand_mutated_files_are_refused_or_read(folder, sets, tmp_path, rng,

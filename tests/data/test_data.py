@@ -110,7 +110,6 @@ def test_a_pickle_of_colour_images_with_names(tmp_path):
     [
         ({"image_shape": None}, ["image_shape None"]),
         ({"image_shape": (3, 2, 5)}, ["image_shape (3, 2, 5)", "24 pixels; expected 30"]),
-        ({"image_shape": (2, 3, 4)}, ["image_shape (2, 3, 4)", "1 or 3 channels"]),
         ({"image_shape": (1, 24)}, ["image_shape (1, 24)"]),
         ({"image_shape": (1, -4, -6)}, ["image_shape (1, -4, -6)"]),
         ({"image_shape": (True, 4, 6)}, ["image_shape (True, 4, 6)"]),
@@ -195,10 +194,10 @@ def test_a_folder(tmp_path):
     check_refusal(tmp_path, "cannot be read")
 
 
-def test_not_gzip(tmp_path, small_sets):
+def test_what_a_pickle_is_named_does_not_matter(tmp_path, small_sets):
     path = tmp_path / "plain.pkl.gz"
     path.write_bytes(pickle.dumps(small_sets))
-    check_refusal(path, "gzip")
+    numpy.testing.assert_array_equal(loading.load_arrays(str(path))[2][0], small_sets[2][0])
 
 
 @pytest.mark.parametrize("kept", [0, 5, 100, -1, -9])
@@ -341,7 +340,7 @@ def test_the_size_of_the_images(small_dataset, tmp_path):
     assert image_shape_of(sets) == (1, 28, 28)
     with pytest.raises(DataError, match="28 x 28 pixels; this network needs at least 32 x 32"):
         image_shape_of(sets, least=32)
-    x, y = numpy.zeros((1, 12), "float32"), numpy.zeros(1, "int64")
+    x, y = numpy.zeros((1, 14), "float32"), numpy.zeros(1, "int64")
     oblong = loading.load_data(write_dataset(tmp_path / "oblong.pkl.gz", [(x, y)] * 3))
-    with pytest.raises(DataError, match="12 pixels; expected square ones"):
+    with pytest.raises(DataError, match="14 pixels; expected square ones.* image_shape"):
         image_shape_of(oblong)

@@ -4,20 +4,13 @@ import gzip
 import hashlib
 import os
 import resource
-import struct
 
 import numpy
 import pytest
-from conftest import assert_refused, serve_folder
+from conftest import assert_refused, idx_of, serve_folder
 
-from lenet.data import loading, mnist
+from lenet.data import formats, idx, loading, mnist
 from lenet.errors import DataError
-
-
-def idx(array):
-    """The contents of an original file that holds this array of bytes."""
-    header = struct.pack(">HBB", 0, 8, array.ndim) + struct.pack(">%dI" % array.ndim, *array.shape)
-    return header + array.astype("uint8").tobytes()
 
 
 def images(x):
@@ -36,12 +29,12 @@ def test_the_repositorys_mnist_is_the_original(mnist_arrays):
         "t10k-labels-idx1-ubyte": test_y,
     }
     for name, array in originals.items():
-        assert hashlib.sha256(idx(array)).hexdigest() == mnist.FILES[name][0]
+        assert hashlib.sha256(idx_of(array)).hexdigest() == mnist.FILES[name][0]
     assert train_y[8] == 1  # the digit that the tutorials draw
 
 
 def test_the_repositorys_mnist_has_the_types_that_we_write():
-    for x, y in loading.read_pickle(loading.find_dataset("mnist.pkl.gz")):
+    for x, y in formats.read_pickle(loading.find_dataset("mnist.pkl.gz")):
         assert (x.dtype, y.dtype) == ("float32", "int64")
 
 
@@ -51,11 +44,11 @@ def originals(tmp_path, monkeypatch, rng):
     folder = tmp_path / "original"
     folder.mkdir()
     files = {}
-    monkeypatch.setattr(mnist, "N_VALIDATION", 2)
+    monkeypatch.setattr(idx, "N_VALIDATION", 2)
     for name in mnist.FILES:
         n = 6 if name.startswith("train") else 3
         shape = (n, 28, 28) if "images" in name else (n,)
-        content = idx(rng.randint(0, 256 if "images" in name else 10, shape))
+        content = idx_of(rng.randint(0, 256 if "images" in name else 10, shape))
         compressed = gzip.compress(content)
         (folder / (name + ".gz")).write_bytes(compressed)
         files[name] = (hashlib.sha256(content).hexdigest(), hashlib.md5(compressed).hexdigest())
@@ -69,7 +62,7 @@ def test_build(originals, tmp_path):
         mnist.build(str(originals), output)
     with open(outputs[0], "rb") as a, open(outputs[1], "rb") as b:
         assert a.read() == b.read()
-    sets = loading.read_pickle(outputs[0])
+    sets = formats.read_pickle(outputs[0])
     assert [x.shape for x, _ in sets] == [(4, 784), (2, 784), (3, 784)]
     assert {(str(x.dtype), str(y.dtype)) for x, y in sets} == {("float32", "int64")}
     with gzip.open(originals / "train-images-idx3-ubyte.gz") as file:
@@ -90,7 +83,7 @@ def test_build_from_files_that_are_not_compressed(originals, tmp_path):
 def test_build_refuses_another_file_and_a_missing_one(originals, tmp_path):
     output = tmp_path / "out.pkl.gz"
     path = originals / "t10k-labels-idx1-ubyte.gz"
-    path.write_bytes(gzip.compress(idx(numpy.zeros(3))))
+    path.write_bytes(gzip.compress(idx_of(numpy.zeros(3))))
     with pytest.raises(DataError, match="not the original file"):
         mnist.build(str(originals), str(output))
     path.unlink()

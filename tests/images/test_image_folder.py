@@ -49,19 +49,19 @@ def label_of(number):
 
 
 @pytest.mark.parametrize("output", ["out.pkl.gz", "out.pkl", "out"])
-def test_a_tenth_of_each_class_is_for_validation(digits, tmp_path, output):
+def test_a_tenth_of_each_class_is_for_validation_and_another_for_testing(digits, tmp_path, output):
     output = str(tmp_path / output)
     report = build(digits, output)
     assert report.class_names == ["2", "10", "ten"]  # numbers as numbers, then words
     assert report.image_shape == (1, 4, 4)
-    assert report.n_images == [54, 6, 6] and report.skipped == []
+    assert report.n_images == [48, 6, 6] and report.skipped == []
     sets = load_arrays(output)
     assert sets.class_names == ["2", "10", "ten"]
     assert (sets.image_shape, sets.preparation) == ((1, 4, 4), "resize")
     training, validation, test = (read_numbers(a_set) for a_set in sets)
-    assert sorted(training + validation) == list(range(60))
-    assert sorted(map(label_of, validation)) == [0, 0, 0, 1, 1, 2]
-    assert test == validation
+    assert sorted(training + validation + test) == list(range(60))
+    for held_back in validation, test:
+        assert sorted(map(label_of, held_back)) == [0, 0, 0, 1, 1, 2]
     for x, y in sets:
         assert y.tolist() == [label_of(number) for number in read_numbers((x, y))]
     # Mixed: the classes of neighbours differ more often than twice.
@@ -111,13 +111,13 @@ def test_the_order_of_the_names_goes_through_all_classes(tmp_path):
         os.makedirs(tmp_path / "images" / name, exist_ok=True)
         Image.new("L", (3, 3), number).save(tmp_path / "images" / name / (file + ".png"))
     images = str(tmp_path / "images")
-    build(images, str(tmp_path / "out"), validation=images, order="name")
+    build(images, str(tmp_path / "out"), validation=images, test=images, order="name")
     for a_set in load_arrays(str(tmp_path / "out")):
         assert read_numbers(a_set) == [0, 1, 2, 3] and a_set[1].tolist() == [0, 1, 0, 1]
 
 
 def test_numbered_classes_of_grey_squares_are_the_tutorials_pickle(tmp_path):
-    images = write_images(tmp_path / "images", {str(i): 2 for i in range(11)}, size=(28, 28))
+    images = write_images(tmp_path / "images", {str(i): 3 for i in range(11)}, size=(28, 28))
     build(images, str(tmp_path / "out.pkl.gz"))
     with gzip.open(tmp_path / "out.pkl.gz") as file:
         train_set, valid_set, test_set = pickle.load(file)
@@ -148,7 +148,7 @@ def test_new_pictures_are_centred_as_digits_if_the_dataset_holds_such(
 
 @pytest.mark.parametrize("output", ["out.pkl.gz", "out"])
 def test_colour_rectangles(tmp_path, output):
-    images = write_images(tmp_path / "images", {"näh": 3, "fern": 3}, size=(2, 5), colour=True)
+    images = write_images(tmp_path / "images", {"näh": 4, "fern": 4}, size=(2, 5), colour=True)
     build(images, str(tmp_path / output))
     sets = load_arrays(str(tmp_path / output))
     assert sets.image_shape == (3, 2, 5) and sets.class_names == ["fern", "näh"]
@@ -157,7 +157,7 @@ def test_colour_rectangles(tmp_path, output):
     for row, label in zip(x.reshape(4, 3, 10) * 256, y):
         number = row[0, 0]
         assert (row == [[number], [255 - number], [7]]).all()
-        assert label == int(number < 3)
+        assert label == int(number < 4)
 
 
 def test_size_and_colour_can_be_chosen(tmp_path):
@@ -179,7 +179,7 @@ def test_size_and_colour_can_be_chosen(tmp_path):
 ])
 def test_the_size_is_that_of_most_images_reduced(tmp_path, sizes, expected):
     for number, size in enumerate(sizes):
-        write_images(tmp_path / "images", {f"{number}": 2}, size=size, first=2 * number)
+        write_images(tmp_path / "images", {f"{number}": 3}, size=size, first=3 * number)
     report = build(str(tmp_path / "images"), str(tmp_path / "out"))
     assert report.image_shape == (1,) + expected
     assert report.median_size == sorted(sizes)[2 if sizes[0] == (146, 122) else 1]
@@ -189,7 +189,7 @@ def test_the_size_is_that_of_most_images_reduced(tmp_path, sizes, expected):
 @pytest.mark.parametrize("n_colour, channels", [(1, 1), (2, 3), (4, 3)])
 def test_most_images_decide_on_the_colours(tmp_path, n_colour, channels):
     for number in range(4):
-        write_images(tmp_path / "images", {f"{number}": 2}, colour=number < n_colour)
+        write_images(tmp_path / "images", {f"{number}": 3}, colour=number < n_colour)
     assert build(str(tmp_path / "images"), str(tmp_path / "out")).image_shape[0] == channels
 
 
@@ -209,7 +209,7 @@ def test_characters_are_brought_into_the_format_of_mnist(tmp_path, output):
     sets = open_arrays(str(tmp_path / output))
     assert (sets.image_shape, sets.preparation) == ((1, 28, 28), "digit")
     x = load_arrays(str(tmp_path / output))[0][0].reshape(-1, 28, 28)
-    assert len(x) == 6
+    assert len(x) == 4
     for image in x:
         inked = numpy.argwhere(image > 0)
         assert max(inked.max(axis=0) - inked.min(axis=0)) + 1 == 20  # light ink in a box
@@ -242,7 +242,7 @@ def test_files_that_are_no_images_are_skipped_and_told(digits, tmp_path, monkeyp
         return read(path, image_shape)
 
     monkeypatch.setattr(image_folder, "read_picture", read_or_lose)
-    report = build(digits, str(tmp_path / "out"), validation=digits)
+    report = build(digits, str(tmp_path / "out"), validation=digits, test=digits)
     skipped = dict(report.skipped)
     assert set(skipped) == {text, cut, gone, nest}
     assert skipped[text] == "no image that Pillow can read"
@@ -327,12 +327,12 @@ def test_folders_that_make_no_dataset(tmp_path, output):
     for name in "ab":
         (images / name / "text").write_text("no image")
     check_refusal(images, output, "no image among its 2 files")
-    check_refusal(images, output, "expected at least 2", size=(2, 2), channels=1)
+    check_refusal(images, output, "expected at least 3", size=(2, 2), channels=1)
     write_images(images, {"a": 3})
-    check_refusal(images, output, "b: 1 files; expected at least 2")
+    check_refusal(images, output, "class b: 1 images; expected at least 3")
     (images / "b" / "more").write_text("no image")
     check_refusal(images, output, "b: no image that can be read for training",
-                  validation=str(images))
+                  validation=str(images), test=str(images))
     write_images(images, {"b": 3})
     strange = write_images(tmp_path / "strange", {"a": 1, "c": 1})
     check_refusal(images, output, "strange: class c, which the training folder lacks", test=strange)

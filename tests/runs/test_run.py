@@ -100,8 +100,20 @@ def test_the_dataset_of_a_run(kept_run, small_dataset, tmp_path):
     train_network(small_dataset, Run.create(folder, {"dataset": small_dataset}), epochs=1)
     for path in (folder, os.path.join(folder, "model.safetensors")):
         assert runs.dataset_of(path) == small_dataset
+        assert runs.dataset_of(path, "typed") == "typed"
     for path in (str(tmp_path), str(tmp_path / "none")):
         assert runs.dataset_of(path) == "mnist.pkl.gz"
+
+
+def test_what_a_run_held_back_is_held_back_again(small_dataset, tmp_path):
+    """Whatever the dataset is called now, no image that the run was trained on is a test image."""
+    folder = str(tmp_path / "run")
+    train_network(small_dataset, Run.create(
+        folder, {"dataset": small_dataset, "validation_fraction": 0.1, "test_fraction": 0.5}),
+        epochs=1)
+    for dataset in (None, "moved"):
+        source = runs.dataset_of(folder, dataset)
+        assert (source.dataset, source.fractions) == (dataset or small_dataset, (0.1, 0.5))
 
 
 def test_the_log_has_a_row_for_each_validation(kept_run):

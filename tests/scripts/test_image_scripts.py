@@ -73,8 +73,8 @@ def test_photographs(script, tmp_path, rng, monkeypatch):
     assert process.stdout.splitlines() == [
         "2 classes: cat, dog",
         "images of 20 x 16 pixels, colour",
-        "8 for training, 2 for validation, 2 for testing",
-        "the test set is the validation set; --test gives it images of its own",
+        "6 for training, 2 for validation, 2 for testing",
+        "the test set is small: one of its 2 images is 50 %",
         "written: set",
         "skipped:",
         "  pets/cat/notes.txt: no image that Pillow can read",

@@ -127,3 +127,17 @@ def test_balanced_classes_weigh_the_same_in_the_cost(script, small_sets, tmp_pat
     cost, p = seen["cost"](images, labels)
     of_each_class = [-numpy.log(p[labels == label, label]).mean() for label in (0, 1)]
     assert cost == pytest.approx(numpy.mean(of_each_class), rel=1e-5)
+
+
+def test_what_is_held_back_of_images_of_ones_own(script, small_sets, tmp_path):
+    x, y = small_sets[0]
+    source, run = tmp_path / "set.npz", tmp_path / "run"
+    numpy.savez(source, images=(x * 256).astype("uint8").reshape(-1, 28, 28), labels=y)
+    options = [*LENET, "--dataset", source, "--own-images", "--n-epochs", 1]
+    assert_refused(script(*options, "--test-fraction", 1), 2, "fractions 0.1 and 1.0", "below 1")
+    process = script(*options, "--output", run, "--test-fraction", 0.4)
+    assert process.returncode == 0, process.stderr
+    n_test = sum(max(1, round(0.4 * n)) for n in numpy.bincount(y))
+    evaluated = script("evaluate.py", run)
+    assert f" of {n_test} images" in evaluated.stdout.splitlines()[0]
+    assert script(*options[:-2], "--resume", run, "--test-fraction", 0.4).returncode == 0

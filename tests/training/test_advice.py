@@ -10,11 +10,12 @@ from lenet.training.advice import Advice
 from lenet.training.loop import Functions, early_stopping
 
 
-def train(errors, labels, capsys):
+def train(errors, labels, capsys, n_test=100):
     """What is printed after a training with these validation errors, of 3 minibatches an epoch."""
     labelled = SimpleNamespace(labels=lambda: numpy.array(labels))
+    tested = SimpleNamespace(n_examples=n_test)
     advice = Advice("--n-epochs 9", "try another --learning-rate")
-    advice.model_built(None, Datasets([None, labelled, None], (1, 28, 28), ["cat", "dog"],
+    advice.model_built(None, Datasets([None, labelled, tested], (1, 28, 28), ["cat", "dog"],
                                       "resize"))
     following = iter(errors)
     functions = Functions(lambda index: 1.0, lambda: next(following), lambda: 0.5, 3)
@@ -37,6 +38,11 @@ def test_what_is_said(errors, words, capsys):
     assert len(printed.splitlines()) == bool(words)
     for word in words:
         assert word in printed
+
+
+def test_few_test_images_mean_little(capsys):
+    assert train([0.4, 0.1, 0.2], LABELS, capsys, n_test=20) == (
+        "the test set is small: one of its 20 images is 5 %\n")
 
 
 def test_nothing_is_said_of_a_training_that_did_not_end(capsys):
