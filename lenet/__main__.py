@@ -1,11 +1,10 @@
 """Run a program that was written for Theano: ``python -m lenet program.py [ARGUMENT ...]``.
 
-Theano has been started when the program imports it, as after ``import lenet``. Where the package is
-not installed, ``python FOLDER/lenet program.py`` does the same from any folder.
+It may be of Python 2 (``lenet.program``). Where the package is not installed, ``python FOLDER/lenet
+program.py`` does the same from any folder.
 """
 
 import os
-import runpy
 import sys
 
 import lenet  # noqa: F401  (in FOLDER, lenet.py puts the package on the path)
@@ -18,10 +17,10 @@ def main():
         print(f"lenet: {problem}; usage: python -m lenet program.py [ARGUMENT ...]",
               file=sys.stderr)
         return 2
+    from lenet.program import running
+
     del sys.argv[0]
-    sys.path[0] = os.path.dirname(os.path.abspath(program))
-    runpy.run_path(program, run_name="__main__")
-    return 0
+    return running.run(program)
 
 
 if __name__ == "__main__":

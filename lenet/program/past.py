@@ -90,7 +90,8 @@ class View(types.ModuleType):
         return list(names)
 
     def __setattr__(self, name, value):
-        vars(self)[name] = value
+        if self._original is not sys:
+            vars(self)[name] = value
         if self._original is not None:
             setattr(self._original, name, value)
 
@@ -123,7 +124,7 @@ class Past:
         try:
             return View(name, importlib.import_module(name))
         except ModuleNotFoundError as error:
-            if error.name != name or not NAMES[name]:
+            if error.name != name or name == "numpy" or not NAMES[name]:
                 raise
             return View(name)
 

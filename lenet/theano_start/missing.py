@@ -18,6 +18,7 @@ REQUIRED = {
     "scipy_openblas32": "scipy-openblas32",
     "PIL": "pillow",
     "matplotlib": "matplotlib",
+    "fissix": "fissix",
     "pooch": "pooch",
     "safetensors": "safetensors",
     "tqdm": "tqdm",
