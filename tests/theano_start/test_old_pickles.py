@@ -92,3 +92,9 @@ def test_todays_pickles_stay(rng):
     numpy.testing.assert_array_equal(
         theano.function([copied_x], copy)(value),
         value.reshape(2, 3, 2, 2, 2, 2).max(axis=(3, 5)).argmax(axis=1))
+
+
+def test_the_unpickler_of_other_programs_stays_as_it_is():
+    number = pickle.REDUCE[0]
+    assert pickle._Unpickler.dispatch[number] is pickle._Unpickler.load_reduce
+    assert pkl_utils.CompatUnpickler.dispatch[number] is pkl_utils.load_reduce

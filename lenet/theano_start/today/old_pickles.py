@@ -61,7 +61,14 @@ def subclass_picklers(pkl_utils):
     pkl_utils.pickle = copy_module(pickle, Pickler=Pickler, Unpickler=Unpickler)
 
 
+def change_own_unpickler(pkl_utils):
+    """misc/pkl_utils.py:140: a method that it gives to all unpicklers of the process."""
+    pkl_utils.CompatUnpickler.dispatch = dict(pickle._Unpickler.dispatch)
+    pickle._Unpickler.dispatch[pickle.REDUCE[0]] = pickle._Unpickler.load_reduce
+
+
 MENDS = [
+    Mend("theano.misc.pkl_utils", change_own_unpickler),
     Mend("theano.misc.pkl_utils", subclass_picklers),
     Mend("theano.gof.graph", renew_nodes),
     Mend("theano.tensor.nnet.abstract_conv", complete_convolutions),
