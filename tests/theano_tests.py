@@ -18,12 +18,14 @@ import sys
 import types
 import unittest
 
+import lenet  # noqa: F401  (first: Theano starts with its settings)
+
+# isort: split
 import nose
 import nose.tools
 import numpy
 import theano  # noqa: F401  (starts it)
 
-import lenet  # noqa: F401  (lets Theano start)
 from lenet.theano_start.today.view import REPLACED, copy_module, numpy_version
 
 OUR_OP = "looks for Theano's op by its name and finds the package's"
