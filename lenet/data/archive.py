@@ -35,6 +35,8 @@ def open_member(archive, info, path):
         shape, is_fortran, dtype = (numpy.lib.format.read_array_header_1_0 if version == (1, 0)
                                     else numpy.lib.format.read_array_header_2_0)(file)
         start = file.tell()
+    if dtype.hasobject:
+        raise DataError(f"{path}: {info.filename} is an array of objects; expected numbers")
     if info.compress_type != zipfile.ZIP_STORED or dtype != numpy.uint8 or not shape:
         with archive.open(info) as file:
             return numpy.lib.format.read_array(file, allow_pickle=False)

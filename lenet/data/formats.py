@@ -147,5 +147,5 @@ def read_pickle(path):
     except OSError as error:
         raise make_read_error(path, error) from None
     except (zlib.error, MemoryError, pickle.UnpicklingError) as error:
-        raise DataError(f"{path}: refused: {one_line(error)}; expected a pickle of arrays of "
-                        "numbers only") from None
+        raise DataError(f"{path}: refused: {one_line(error)}; expected one of the formats in "
+                        "docs/images.md, such as a pickle of arrays of numbers only") from None

@@ -40,7 +40,8 @@ def compile_program(source, path):
             from lenet.program.translation import compile_python2
 
             return compile_python2(source, path), True
-        except (SyntaxError, ValueError):
+        except (SyntaxError, ValueError) as error_then:
+            say(f"{os.path.relpath(path)} is no Python 2 either: {error_then}")
             raise error from None
 
 

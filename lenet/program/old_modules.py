@@ -74,6 +74,19 @@ def make_types():
         XRangeType=range)
 
 
+def make_random():
+    """``random``, whose whole numbers came from those between 0 and 1."""
+    import random
+
+    class Random(random.Random):
+        def _randbelow(self, n):  # what randint, choice, shuffle and sample call
+            return int(self.random() * n)
+
+    shared = Random()
+    return copy_module(random, **{name: getattr(shared, name) for name in random.__all__
+                                  if hasattr(shared, name)}, Random=Random)
+
+
 def make_operator():
     import operator
 
@@ -104,6 +117,7 @@ CHANGED = {
     "cStringIO": make_string_io,
     "operator": make_operator,
     "pickle": make_pickle,
+    "random": make_random,
     "types": make_types,
     "urllib": make_urllib,
     "urllib2": functools.partial(make_urllib, "urllib2"),

@@ -67,9 +67,7 @@ def print_values(*values, file=None, end="\n"):
     file = file or sys.stdout
     space = getattr(file, "softspace", False)
     for value in values:
-        text = f"{value:.12g}" if isinstance(value, float) else str(value)
-        if isinstance(value, float) and text.lstrip("-").isdigit():
-            text += ".0"
+        text = format_float(value) if isinstance(value, float) else str(value)
         file.write(" " * bool(space) + text)
         space = not text[-1:].isspace() or text.endswith(" ")
     if end == "\n":
@@ -79,6 +77,15 @@ def print_values(*values, file=None, end="\n"):
         file.softspace = space
     except AttributeError:
         pass
+
+
+def format_float(value):
+    """A float with 12 digits: from 1e11 on with an exponent, below with a fraction."""
+    text = f"{value:.12g}"
+    if len(text.partition(".")[0].lstrip("-")) == 12:
+        digits, exponent = f"{value:.11e}".split("e")
+        return f"{digits.rstrip('0').rstrip('.')}e{exponent}"
+    return text + ".0" if text.lstrip("-").isdigit() else text
 
 
 def compile_string(source):
@@ -309,7 +316,19 @@ def import_then(name, globals=None, locals=None, fromlist=(), level=0):
     module = None if level else old_modules.find(name)
     if module is not None:
         return module
-    return past.BUILTINS["__import__"](name, globals, locals, fromlist, level)
+    module = past.BUILTINS["__import__"](name, globals, locals, fromlist, level)
+    if name.partition(".")[0] == "numpy":
+        print_as_then()
+    return module
+
+
+@functools.lru_cache(None)
+def print_as_then():
+    """Let arrays and NumPy's numbers look as they did before NumPy 1.14: [0.5], not
+    [np.float64(0.5)]."""
+    import numpy
+
+    numpy.set_printoptions(legacy="1.13")
 
 
 BUILTINS_NOW = dict(past.BUILTINS, open=open_today)

@@ -42,7 +42,10 @@ def compile_python2(source, path, mode="exec"):
     tool = RefactoringTool([f"fissix.fixes.fix_{name}" for name in FIXERS])
     try:
         tree = tool.refactor_string(text + "\n", path)
-    except (parse.ParseError, tokenize.TokenError, AssertionError) as error:
+    except parse.ParseError as error:
+        line, _ = error.context[1]
+        raise SyntaxError(f"line {line}: unexpected {error.value!r}") from None
+    except (tokenize.TokenError, AssertionError) as error:
         raise SyntaxError(str(error)) from None
     adapt_tokens(tree)
     with warnings.catch_warnings():

@@ -40,7 +40,7 @@ class Advice(Observer):
             return
         if self.n_test < FEW:
             print(explain_few(self.n_test), file=sys.stderr)
-        if self.best_error >= self.least_error:
+        if self.best_error > self.least_error - 1e-9:  # equal, but for rounding
             print(f"nothing has been learned: always answering {self.most_frequent} has a "
                   f"validation error of {self.least_error * 100:.2f} %; {self.other_settings}",
                   file=sys.stderr)
@@ -51,4 +51,4 @@ class Advice(Observer):
 
 def explain_few(n_images):
     """How little the percentages of so few images mean."""
-    return f"the test set is small: one of its {n_images} images is {100 / n_images:.2g} %"
+    return f"the test set is small: one of its {n_images} images is {100 / n_images:.3g} %"

@@ -64,7 +64,8 @@ def test_a_program_of_neither_python(tmp_path):
     (tmp_path / "program.py").write_text("print 'a'\nprint(1, file=x) 2\n")
     process = run_python("-m", "lenet", tmp_path / "program.py", PYTHONPATH=REPOSITORY)
     lines = process.stderr.splitlines()
-    assert process.returncode == 1 and "program.py\", line 1" in lines[0]
+    assert process.returncode == 1 and "program.py\", line 1" in lines[1]
+    assert "program.py is no Python 2 either: line 2: unexpected '='" in lines[0]
     assert lines[-1].startswith("SyntaxError: Missing parentheses")
     assert "Traceback" not in process.stderr
 

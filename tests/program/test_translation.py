@@ -157,6 +157,24 @@ def test_the_encoding_that_a_program_declares(source, text, capsys):
     assert capsys.readouterr().out == text + "\n"
 
 
+def test_numbers_as_python_2_drew_and_printed_them(capsys):
+    """As Python 2.7.18 gave them, with NumPy 1.13's way of printing."""
+    run("""
+        import random, numpy
+        random.seed(1)
+        print random.randint(0, 100), random.choice(range(10)), random.sample(range(10), 3)
+        x = range(5)
+        random.shuffle(x)
+        print x, random.randrange(5, 50, 5), random.Random(3).randint(1, 6)
+        print 1e11, 123456789012., -1e11, 99999999999.0, 12345678901.5, 0.1 + 0.2
+        print [numpy.float64(0.5)], numpy.array([0.5, 1])
+        """)
+    assert capsys.readouterr().out.splitlines() == [
+        "13 8 [7, 2, 3]", "[1, 0, 3, 4, 2] 5 2",
+        "1e+11 1.23456789012e+11 -1e+11 99999999999.0 12345678901.5 0.3", "[0.5] [ 0.5  1. ]"]
+    numpy.set_printoptions(legacy=False)
+
+
 @pytest.mark.parametrize("source", ["print 'a' 1 +", "def f(:", "x = 'open", "  x = 1\n y", "print"
                                     " 1; print(1, file=x)"])
 def test_neither_python(source):
