@@ -6,18 +6,26 @@ from setuptools.command.build_py import build_py
 # What Python executes when it starts (lenet-theano.pth): `import theano` is to start Theano in
 # programs that do not import lenet as well. Until then nothing is imported.
 AT_START = """
+import os, sys
+
 if os.environ.get("LENET_THEANO") != "0":
+    from _frozen_importlib_external import PathFinder, SourceFileLoader
+
+    class TheanoLoader(SourceFileLoader):
+        def exec_module(self, module):
+            try:
+                from lenet.finder import TheanoLoader
+            except ImportError:
+                return super().exec_module(module)
+            TheanoLoader.exec_module(self, module)
+
     class TheanoFinder:
-        @classmethod
-        def find_spec(cls, name, path=None, target=None):
-            if name == "theano":
-                import sys
-                sys.meta_path.remove(cls)
-                try:
-                    from lenet.finder import find_theano
-                except ImportError:
-                    return None
-                return find_theano()
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            spec = PathFinder.find_spec(name) if name == "theano" else None
+            if spec is not None and type(spec.loader) is SourceFileLoader:
+                spec.loader = TheanoLoader(name, spec.origin)
+            return spec
 
     sys.meta_path.insert(0, TheanoFinder)
 """
@@ -37,7 +45,7 @@ class Build(build_py):
         folder = self.get_finalized_command("install").install_lib if editable else self.build_lib
         os.makedirs(folder, exist_ok=True)
         with open(os.path.join(folder, "lenet-theano.pth"), "w") as file:
-            file.write(f"import os, sys; exec({AT_START!r})\n")
+            file.write(f"import sys; exec({AT_START!r}, {{}})\n")
 
 
 # What scripts/build_pygpu.sh builds pygpu with, and what pygpu imports.

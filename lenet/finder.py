@@ -17,7 +17,9 @@ SHORT_NAMES = {"logistic_sgd", "mlp", "convolutional_mlp", "network3"}
 
 
 def register():
-    """From now on, find what is ours."""
+    """From now on, find what is ours; a second call, as of ``importlib.reload``, does nothing."""
+    if Finder in sys.meta_path:
+        return
     sys.meta_path.insert(0, Finder)
     if hasattr(sys.modules.get("theano"), "function"):
         from lenet.theano_start import start
@@ -32,35 +34,52 @@ def register_operations():
 
 
 class Finder:
-    """A finder of ``sys.meta_path`` for what this module's docstring names."""
+    """A finder of ``sys.meta_path`` for what this module's docstring names.
+
+    While it looks for a module no other thread can import any, so it must not import one itself:
+    that is up to the loaders.
+    """
 
     @staticmethod
     def find_spec(name, path=None, target=None):
-        if name == "theano":
-            return find_theano()
         if name in SHORT_NAMES:
             return find_short_name(name)
-        if name.startswith("lenet."):
-            prepare_own(name)
+        if name == "theano":
+            return find_theano()
+        if name.startswith("lenet.") and name.split(".")[1] not in WITHOUT_THEANO:
+            return find(name, path, OwnLoader)
         return None
 
 
 def find_theano():
-    """Theano's spec as Python finds it, but with a loader that starts it."""
-    spec = importlib.machinery.PathFinder.find_spec("theano")
-    if spec is not None and type(spec.loader) is importlib.machinery.SourceFileLoader:
-        from lenet.theano_start import start
+    return find("theano", None, TheanoLoader)
 
-        spec.loader = start.Starter(spec.loader, register_operations)
+
+def find(name, path, loader):
+    """A module's spec as Python finds it, but with a loader of ours."""
+    spec = importlib.machinery.PathFinder.find_spec(name, path)
+    if spec is not None and type(spec.loader) is importlib.machinery.SourceFileLoader:
+        spec.loader = loader(name, spec.origin)
     return spec
 
 
-def prepare_own(name):
-    """Start Theano for a module of ours that needs it; Python is to find the module."""
-    if name.split(".")[1] not in WITHOUT_THEANO:
+class TheanoLoader(importlib.machinery.SourceFileLoader):
+    """Starts Theano where its first module is executed."""
+
+    def exec_module(self, module):
+        from lenet.theano_start import start
+
+        start.start_theano(module, register_operations)
+
+
+class OwnLoader(importlib.machinery.SourceFileLoader):
+    """Starts Theano before a module of ours is executed, also by ``python -m``."""
+
+    def get_code(self, name):
         from lenet.theano_start import start
 
         start.start_for_package()
+        return super().get_code(name)
 
 
 def find_short_name(name):

@@ -12,10 +12,19 @@ def check(code, expected, **changes):
     assert (process.stdout, process.stderr) == (expected, ""), process.stderr
 
 
-def test_the_package_alone_starts_nothing():
+def test_finding_imports_nothing():
+    """Python holds a lock meanwhile: a thread that imports something would wait for ever."""
     check("import sys, lenet, importlib.util\n"
-          "importlib.util.find_spec('theano')\n"
-          "print([name for name in ('numpy', 'theano') if name in sys.modules])", "[]\n")
+          "before = set(sys.modules)\n"
+          "for name in 'theano', 'lenet.mlp', 'mlp':\n"
+          "    importlib.util.find_spec(name)\n"
+          "print(set(sys.modules) - before)\n", "set()\n")
+
+
+def test_modules_are_reloaded():
+    check("import lenet, importlib, theano\n"
+          "for module in theano, lenet, theano:\n"
+          "    importlib.reload(module)" + DOT, "[6. 6.] float64\n")
 
 
 @pytest.mark.parametrize("variable", ["THEANO_FLAGS", "THEANORC"])
@@ -87,9 +96,7 @@ def test_what_python_executes_when_it_starts(wanted):
 import os, sys
 os.environ["LENET_THEANO"] = {wanted!r}
 before = set(sys.modules)
-def start():  # as site.py does, in a function
-    exec({read_startup_line()!r})
-start()
+exec({read_startup_line()!r}, {{}})
 print(set(sys.modules) - before, "TheanoFinder" in str(sys.meta_path))
 if {wanted} == 1:
     import theano.tensor
@@ -100,7 +107,7 @@ if {wanted} == 1:
 
 
 def test_without_the_package_the_line_does_nothing(bare_python):
-    code = (f"import os, sys; exec({read_startup_line()!r})\n"
+    code = (f"exec({read_startup_line()!r}, {{}})\n"
             "try:\n    import theano\nexcept ImportError as error:\n    print(error)")
     process = run_python("-I", "-c", code, python=bare_python)
     assert (process.stdout, process.stderr) == ("No module named 'theano'\n", "")

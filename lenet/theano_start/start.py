@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import importlib.machinery
 import sys
 import textwrap
 import warnings
@@ -11,63 +12,58 @@ from lenet.theano_start import compiler, device, missing, settings, supported
 from lenet.theano_start.refusal import SetupError, SetupInterrupted
 
 
-class Starter:
-    """The loader of Theano's first module, and of what comes before and after it.
+def start_theano(module, register_operations):
+    """Execute Theano's first module, and do what comes before and after it.
 
     The user's settings hold, with ours underneath, none of which changes a result. If this is not
     the Theano that we know, or if that cannot work with this Python or NumPy, it is left alone.
 
     Parameters
     ----------
-    loader : importlib.machinery.SourceFileLoader
-        The module's own loader.
+    module : module
+        Theano, not executed yet, or again (``importlib.reload``).
     register_operations : function
         What to call at the end.
+
+    Raises
+    ------
+    SetupError
+        Theano cannot work: unreadable settings, a GPU that is required but missing. Uncaught, it
+        ends the process with one line instead of a traceback.
     """
+    is_started = hasattr(module, "function")
+    try:
+        supported.check()
+    except SetupError:
+        execute(module, importlib.machinery.SourceFileLoader)
+        return
+    from lenet.theano_start import today  # needs NumPy
 
-    def __init__(self, loader, register_operations):
-        self.loader, self.register_operations = loader, register_operations
-
-    def create_module(self, spec):
-        return None  # an ordinary one
-
-    def exec_module(self, module):
-        """Start Theano.
-
-        Raises
-        ------
-        SetupError
-            Theano cannot work: unreadable settings, a GPU that is required but missing. Uncaught,
-            it ends the process with one line instead of a traceback.
-        """
-        try:
-            supported.check()
-        except SetupError:
-            module.__loader__ = module.__spec__.loader = self.loader
-            self.loader.exec_module(module)
-            return
-        # A failed import removes the package again, but not the modules that it reached.
-        if any(name.startswith("theano.") for name in sys.modules):
-            raise SetupError("an earlier `import theano` failed; start Python again")
-        supported.mention_untested()
-        user = settings.UserSettings.read()
-        compiler.check(user)
-        device.choose(user)
-        from lenet.theano_start import today  # needs NumPy
-
-        today.apply()
-        loader = today.view.Loader(self.loader.name, self.loader.path)
-        module.__loader__ = module.__spec__.loader = loader
-        with settings.put_defaults_under(user), device.shorten_gpu_failures(user):
-            execute_theano(module)
-        finish(self.register_operations)
-
-    def __getattr__(self, name):
-        return getattr(self.loader, name)
+    if is_started:
+        execute(module, today.view.Loader)
+        return
+    # A failed import removes the package again, but not the modules that it reached.
+    if any(name.startswith("theano.") for name in sys.modules):
+        raise SetupError("an earlier `import theano` failed; start Python again")
+    supported.mention_untested()
+    user = settings.UserSettings.read()
+    compiler.check(user)
+    device.choose(user)
+    today.apply()
+    with settings.put_defaults_under(user), device.shorten_gpu_failures(user):
+        execute_theano(module, today.view.Loader)
+    finish(register_operations)
 
 
-def execute_theano(module):
-    """Execute Theano; whatever stops it becomes one line."""
+def execute(module, loader):
+    """Execute a module with a loader of this class."""
+    spec = module.__spec__
+    module.__loader__ = spec.loader = loader(spec.name, spec.origin)
+    spec.loader.exec_module(module)
+
+
+def execute_theano(module, loader):
+    """Execute Theano for the first time; whatever stops it becomes one line."""
     if sys.flags.optimize > 1:
         raise SetupError("Theano needs docstrings, which Python leaves out with -OO and "
                          "PYTHONOPTIMIZE=2; start Python without them")
@@ -76,7 +72,7 @@ def execute_theano(module):
             # Theano 1.0.5 uses parts of NumPy and distutils that later versions deprecate.
             warnings.simplefilter("ignore")
             with hide_mpi():
-                module.__loader__.exec_module(module)
+                execute(module, loader)
     except ModuleNotFoundError as error:
         raise missing.make_error(error.name) from None
     except KeyboardInterrupt:
@@ -130,7 +126,7 @@ def start_for_package():
     Raises
     ------
     SetupError
-        As for ``Starter``; and Theano is missing, another version, without a compiler, or set
+        As for ``start_theano``; and Theano is missing, another version, without a compiler, or set
         to numbers that it cannot train with.
     """
     if not hasattr(sys.modules.get("theano"), "function"):
