@@ -65,7 +65,8 @@ def find_parts(folder):
     in it."""
     parts = {PART_NAMES[name.lower()]: os.path.join(folder, name) for name in list_classes(folder)
              if name.lower() in PART_NAMES}
-    return parts if "train" in parts else {"train": folder}
+    # Pictures of trains may be a class.
+    return parts if "train" in parts and list_names(parts["train"])[0] else {"train": folder}
 
 
 def is_picture(name):
