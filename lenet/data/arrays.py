@@ -58,10 +58,10 @@ def arrange_sets(found, path, fractions=(FRACTION, FRACTION), seed=SEED):
     labels, names = arrange_labels(
         {part: flatten_labels(y, f"{path}: {part}") for part, (_, y) in found.parts.items()},
         found.class_names, path)
-    sets, shapes = {}, {}
+    images, shapes = {}, {}
     for part, (x, _) in found.parts.items():
         x, shapes[part] = arrange_images(x, found.image_shape, f"{path}: {part}")
-        sets[part] = x, labels[part]
+        images[part] = x
         if len(x) != len(labels[part]):
             raise DataError(f"{path}: {part}: {len(x)} images but {len(labels[part])} labels; "
                             "expected one label for each image")
@@ -69,6 +69,7 @@ def arrange_sets(found, path, fractions=(FRACTION, FRACTION), seed=SEED):
     if set(shapes.values()) != {shape}:
         raise DataError(f"{path}: images of shapes {' and '.join(map(str, shapes.values()))} in "
                         f"{join_parts(shapes)}; expected one shape")
+    sets = {part: (x, labels[part]) for part, x in unify_numbers(images, path).items()}
     missing = [part not in sets for part in PARTS[1:]]
     if any(missing):
         x, y = sets["train"]
@@ -150,9 +151,9 @@ def arrange_images(x, image_shape, where):
     shape = x.shape[1:] if x.ndim == 4 else image_shape
     if image_shape is not None and shape != image_shape:
         raise DataError(f"{where}: images of shape {shape}; expected image_shape {image_shape}")
-    if isinstance(x, numpy.memmap):
+    if isinstance(x, numpy.memmap) and x.dtype == numpy.uint8:
         return LazyImages(x.__getitem__, prod(x.shape[1:]), numpy.arange(len(x))), shape
-    return as_bytes_if_whole(x).reshape(len(x), -1) if len(x) else x.reshape(0, 1), shape
+    return x.reshape(len(x), -1) if len(x) else x.reshape(0, 1), shape
 
 
 def as_array(x, where):
@@ -164,13 +165,24 @@ def as_array(x, where):
                         ) from None
 
 
-def as_bytes_if_whole(x):
-    """Whole numbers of another type that fit into bytes as these; others as they are."""
-    if x.dtype.kind == "b":
-        return x * numpy.uint8(255)
-    if x.dtype.kind in "iu" and x.dtype != numpy.uint8 and 0 <= x.min() and x.max() <= 255:
-        return x.astype("uint8")
-    return x
+def unify_numbers(images, path):
+    """The images of the parts, a dict, in numbers of one kind: bytes, if whole numbers of all of
+    them fit; 0 and 255 for 0 and 1, or False and True, alone; fractions as they are."""
+    whole = [part for part, x in images.items() if x.dtype.kind in "biu"]
+    if not whole:
+        return images
+    if len(whole) < len(images):
+        types = (f"{x.dtype} in {part}" for part, x in images.items())
+        raise DataError(f"{path}: images of type {' and '.join(types)}; expected whole numbers in "
+                        "all parts, or fractions in all")
+    ends = [(0, 255) if isinstance(x, LazyImages) else (x.min(), x.max())
+            for x in images.values() if len(x)]
+    low, high = min(low for low, _ in ends), max(high for _, high in ends)
+    if low < 0 or high > 255:
+        return {part: numpy.asarray(x).astype("float32") for part, x in images.items()}
+    factor = numpy.uint8(1 if high > 1 else 255)
+    return {part: x if x.dtype == numpy.uint8 and factor == 1 else x.astype("uint8") * factor
+            for part, x in images.items()}
 
 
 # --- labels ---------------------------------------------------------------------------------
@@ -200,15 +212,21 @@ def arrange_labels(labels, class_names, path):
     """The labels of each part counted from 0, and the names of the classes. Classes that do not
     begin at 0 are named after their labels."""
     values = numpy.unique(labels["train"])
-    if len(values) == 0:
-        raise DataError(f"{path}: train: empty; expected at least one image")
+    if len(values) < 2:
+        raise DataError(f"{path}: train: one class only, {quote(values.tolist()[0])}; expected at "
+                        "least two" if len(values) else
+                        f"{path}: train: empty; expected at least one image")
     if values.dtype.kind != "U" and values[0] == 0:
         return labels, class_names or number_classes(
             min(int(values[-1]), len(labels["train"])) + 1)
     if class_names is not None and values.dtype.kind == "U":
         values = numpy.array(class_names)
-    elif class_names is not None and len(class_names) >= values[-1] and values[0] > 0:
+    elif class_names is not None and len(class_names) == values[-1] and values[0] > 0:
         values = numpy.arange(1, len(class_names) + 1)
+    elif class_names is not None and len(class_names) != len(values):
+        raise DataError(f"{path}: labels from {values[0]} to {values[-1]} and {len(class_names)} "
+                        f"class_names, where labels may count from 0 or from 1; expected the names "
+                        f"of these {len(values)} classes")
     order = numpy.argsort(values)
     found = {}
     for part, y in labels.items():

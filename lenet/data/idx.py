@@ -68,8 +68,10 @@ def read(folder, names):
     first = next(iter(names.values()))
     classes = None
     if first.startswith("emnist-"):
-        classes = EMNIST_CLASSES.get(first.split("-")[1])
-        parts = {part: (x.transpose(0, 2, 1), y) for part, (x, y) in parts.items()}
+        kind = first.split("-")[1]
+        classes = EMNIST_CLASSES.get(kind)
+        parts = {part: (x.transpose(0, 2, 1), y - (kind == "letters"))  # these count from 1
+                 for part, (x, y) in parts.items()}
     x, y = parts.get("train", ((), ()))
     if len(x) == len(y) == N_TRAINING:
         parts.update(train=(x[:-N_VALIDATION], y[:-N_VALIDATION]),

@@ -39,6 +39,25 @@ def test_fractions_of_255(images):
     assert sets.pixels == Pixels(0.0, 255 / 256)
 
 
+@pytest.mark.parametrize("x, expected", [
+    (numpy.array([[False], [True]] * 5), [0, 255]),
+    (numpy.array([[0], [1]] * 5), [0, 255]),
+    (numpy.array([[0], [300]] * 5), [0, 300]),
+    (numpy.array([[-1], [1]] * 5, "int8"), [-1, 1]),
+])
+def test_whole_numbers_are_one_kind_in_all_sets(x, expected):
+    sets = Datasets.from_arrays(x, [0, 1] * 5, (x[:1], [0]), (x[:2], [0, 1]))
+    assert len({found.dtype for found, _ in sets}) == 1
+    assert sets[2][0][:, 0].tolist() == expected
+
+
+def test_numbers_on_the_disk(tmp_path):
+    numpy.save(tmp_path / "x.npy", numpy.arange(60).reshape(60, 1) / 64)
+    x = numpy.load(tmp_path / "x.npy", mmap_mode="r")
+    sets = Datasets.from_arrays(x, numpy.arange(60) % 2)
+    assert sets[0][0].dtype.kind == "f" and sets[0][0].max() > 0.5
+
+
 @pytest.mark.parametrize("label, names, expected", [
     (lambda y: numpy.eye(3)[y], None, ["0", "1", "2"]),
     (lambda y: y[:, None], ["a", "b", "c"], ["a", "b", "c"]),
@@ -94,11 +113,14 @@ def test_arrays_are_trained_on(images):
     ({"x": numpy.array(["a"] * 60)}, "of shape (60,)"),
     ({"y": numpy.zeros((60, 3))}, "labels of shape (60, 3); expected one class for each image"),
     ({"y": [0.5] * 60}, "no whole numbers, such as 0.5"),
+    ({"y": [7] * 60}, "one class only, 7"),
+    ({"y": [3, 5] * 30, "class_names": list("abcdef")}, "may count from 0 or from 1"),
+    ({"test": (numpy.zeros((1, 3, 4, 5)), [0])}, "uint8 in train and float64 in test"),
     ({"y": [None] * 60}, "labels of type object"),
-    ({"y": [0] * 59}, "60 images but 59 labels"),
+    ({"y": [0] * 58 + [1]}, "60 images but 59 labels"),
     ({"y": [0] * 58 + [1] * 2}, "class 1: 2 images; expected at least 3"),
-    ({"test": (numpy.zeros((1, 3, 4, 5)), [7])}, "label 7"),
-    ({"test": (numpy.zeros((1, 3, 4, 5)), ["cat"]), "y": ["dog"] * 60}, "label 'cat'"),
+    ({"test": (numpy.zeros((1, 3, 4, 5), int), [7])}, "label 7"),
+    ({"test": (numpy.zeros((1, 3, 4, 5)), ["cat"]), "y": ["dog", "emu"] * 30}, "label 'cat'"),
     ({"test": (numpy.zeros((1, 3, 4, 5)), ["cat"]), "y": [1, 2, 3] * 20}, "labels of type <U3"),
     ({"y": [["a", "b"]] * 60}, "labels of type <U1 and shape (60, 2)"),
     ({"test": (numpy.zeros((1, 4, 5)), [0])}, "images of shapes (3, 4, 5) and (1, 4, 5)"),
