@@ -19,13 +19,13 @@ def main():
     which.add_argument("--index", type=int, default=0, metavar="N",
                        help="or the number of an image of the test set, from 0")
     arguments = parser.parse_args()
-    dataset = dataset_of(arguments.model, arguments.dataset)
     if arguments.interactive is not None:
         from lenet.page.single_file import write_page
 
-        write_page(arguments.interactive, arguments.model, dataset)
+        write_page(arguments.interactive, arguments.model, arguments.dataset)
         print(arguments.interactive)
         return
+    dataset = dataset_of(arguments.model, arguments.dataset)
     written = look(arguments.model, arguments.output, dataset, arguments.image, arguments.index,
                    warn_of_missing if arguments.dataset is None else None)
     for path in written:

@@ -21,7 +21,7 @@ from collections import namedtuple
 
 from lenet import kernel, networks
 from lenet.data.files import write_beside
-from lenet.data.loading import split_as
+from lenet.data.loading import DatasetSource, compute_fingerprint, split_as
 from lenet.data.pixels import read_pixels
 from lenet.errors import DataError, UsageError
 from lenet.networks import parameters
@@ -297,10 +297,27 @@ def dataset_of(path, dataset=None):
     in it. mnist.pkl.gz if there is no run, or if it does not say."""
     folder = path if os.path.isdir(path) else os.path.dirname(path)
     try:
-        settings = read_state(folder).settings
+        state = read_state(folder)
     except DataError:
-        settings = {}
-    return split_as({"dataset": "mnist.pkl.gz", **settings}, dataset)
+        return split_as({"dataset": "mnist.pkl.gz"}, dataset)
+    found = split_as({"dataset": "mnist.pkl.gz", **state.settings}, dataset)
+    return found if dataset or state.fingerprint is None else RunDataset(found, folder, state)
+
+
+class RunDataset(DatasetSource):
+    """The dataset of a run, refused where it has changed: images to test on may be among those that
+    the run was trained on."""
+
+    def __init__(self, dataset, folder, state):
+        super().__init__(dataset)
+        self.folder, self.fingerprint = folder, state.fingerprint
+
+    def open(self):
+        stored = super().open()
+        if compute_fingerprint(stored) != self.fingerprint:
+            raise DataError(f"{self.folder}: trained on other examples than its dataset has now; "
+                            "name a dataset with --dataset")
+        return stored
 
 
 def list_others(folder):

@@ -95,14 +95,17 @@ def test_what_a_run_holds(kept_run):
 
 
 def test_the_dataset_of_a_run(kept_run, small_dataset, tmp_path):
-    assert runs.dataset_of(kept_run[0]) == "mnist.pkl.gz"  # begun without a command
+    assert runs.dataset_of(kept_run[0]).dataset == "mnist.pkl.gz"  # begun without a command
     folder = str(tmp_path / "run")
     train_network(small_dataset, Run.create(folder, {"dataset": small_dataset}), epochs=1)
     for path in (folder, os.path.join(folder, "model.safetensors")):
-        assert runs.dataset_of(path) == small_dataset
+        assert runs.dataset_of(path).dataset == small_dataset
         assert runs.dataset_of(path, "typed") == "typed"
     for path in (str(tmp_path), str(tmp_path / "none")):
         assert runs.dataset_of(path) == "mnist.pkl.gz"
+    assert runs.dataset_of(folder).open().fingerprint is None
+    with pytest.raises(DataError, match="other examples than its dataset has now"):
+        runs.dataset_of(kept_run[0]).open()  # all of MNIST
 
 
 def test_what_a_run_held_back_is_held_back_again(small_dataset, tmp_path):
@@ -113,6 +116,7 @@ def test_what_a_run_held_back_is_held_back_again(small_dataset, tmp_path):
         epochs=1)
     for dataset in (None, "moved"):
         source = runs.dataset_of(folder, dataset)
+        source = source if dataset else source.dataset
         assert (source.dataset, source.fractions) == (dataset or small_dataset, (0.1, 0.5))
 
 

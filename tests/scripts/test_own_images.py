@@ -140,4 +140,7 @@ def test_what_is_held_back_of_images_of_ones_own(script, small_sets, tmp_path):
     n_test = sum(max(1, round(0.4 * n)) for n in numpy.bincount(y))
     evaluated = script("evaluate.py", run)
     assert f" of {n_test} images" in evaluated.stdout.splitlines()[0]
+    assert script("look.py", run, "--interactive", tmp_path / "page.html").returncode == 0
     assert script(*options[:-2], "--resume", run, "--test-fraction", 0.4).returncode == 0
+    numpy.savez(source, images=(x[::-1] * 256).astype("uint8").reshape(-1, 28, 28), labels=y[::-1])
+    assert_refused(script("evaluate.py", run), 1, "trained on other examples than its dataset has")
