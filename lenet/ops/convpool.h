@@ -60,11 +60,12 @@ bool convpool_backward(const Shape &s, const T *x, const T *w, bool flip, const 
 
 // options: whether filters are turned; rows and columns of a window; whether the last windows are
 // left out if they are not full; zeros above, below, left and right of the images, which may be -1,
-// half a filter, or -2, a filter but for one.  In the shape, zeros fill the last windows as well.
+// half a filter, or -2, a filter but for one.  In the shape, zeros fill the last windows as well, and
+// the only window of a smaller map is as large as that; its record has as many words all the same.
 inline bool read_shape(PyArrayObject *x, PyArrayObject *w, const npy_int64 *options, Shape *s,
                        long *top, long *left) {
   const npy_intp *xd = PyArray_DIMS(x), *wd = PyArray_DIMS(w);
-  long zeros[4], maps[2], pooled[2], size[2];
+  long zeros[4], maps[2], window[2], pooled[2], size[2];
   for (int i = 0; i < 4; i++) {
     const long filter = wd[2 + i / 2], given = options[4 + i];
     zeros[i] = given == -1 ? filter / 2 : given == -2 ? filter - 1 : given;
@@ -72,7 +73,8 @@ inline bool read_shape(PyArrayObject *x, PyArrayObject *w, const npy_int64 *opti
   for (int i = 0; i < 2; i++) {
     size[i] = xd[2 + i] + zeros[2 * i] + zeros[2 * i + 1];
     maps[i] = size[i] - wd[2 + i] + 1;
-    pooled[i] = options[3] ? maps[i] / options[1 + i] : divide_up(maps[i], options[1 + i]);
+    window[i] = options[3] ? options[1 + i] : smaller(options[1 + i], larger(maps[i], 1));
+    pooled[i] = options[3] ? maps[i] / window[i] : divide_up(maps[i], window[i]);
   }
   if (xd[1] != wd[1]) {
     PyErr_Format(PyExc_ValueError, "ConvPool: images have %ld channels, filters have %ld",
@@ -85,10 +87,10 @@ inline bool read_shape(PyArrayObject *x, PyArrayObject *w, const npy_int64 *opti
     return false;
   }
   for (int i = 0; i < 2; i++)
-    size[i] = larger(size[i], pooled[i] * options[1 + i] + wd[2 + i] - 1);
-  const Shape shape = {xd[0], xd[1], size[0], size[1], wd[0], wd[2], wd[3], options[1], options[2],
+    size[i] = larger(size[i], pooled[i] * window[i] + wd[2 + i] - 1);
+  const Shape shape = {xd[0], xd[1], size[0], size[1], wd[0], wd[2], wd[3], window[0], window[1],
                        size[0] - wd[2] + 1, size[1] - wd[3] + 1, pooled[0], pooled[1],
-                       maps[0], maps[1]};
+                       maps[0], maps[1], divide_up(options[1] * options[2], 32)};
   *s = shape;
   *top = zeros[0];
   *left = zeros[2];
@@ -140,7 +142,7 @@ bool convpool(PyArrayObject *x, PyArrayObject *w, const npy_int64 *options, PyAr
   long top, left;
   if (!read_shape(x, w, options, &s, &top, &left)) return false;
   const npy_intp dims[4] = {s.images, s.maps, s.ph, s.pw};
-  const npy_intp record_dims[4] = {s.images, s.maps * s.words(), s.ph, s.pw};
+  const npy_intp record_dims[4] = {s.images, s.maps * s.words, s.ph, s.pw};
   const int unsigned_type = sizeof(R) == 1 ? NPY_UINT8 : sizeof(R) == 2 ? NPY_UINT16 : NPY_UINT32;
   if (!allocate(z, 4, dims, PyArray_TYPE(x))) return false;
   if (record && !allocate(record, 4, record_dims, unsigned_type)) return false;
@@ -163,7 +165,7 @@ bool convpool_grad(PyArrayObject *x, PyArrayObject *w, PyArrayObject *gz, PyArra
   long top, left;
   if (!read_shape(x, w, options, &s, &top, &left)) return false;
   const npy_intp dims[4] = {s.images, s.maps, s.ph, s.pw};
-  const npy_intp record_dims[4] = {s.images, s.maps * s.words(), s.ph, s.pw};
+  const npy_intp record_dims[4] = {s.images, s.maps * s.words, s.ph, s.pw};
   if (!PyArray_CompareLists(PyArray_DIMS(gz), dims, 4) ||
       !PyArray_CompareLists(PyArray_DIMS(record), record_dims, 4)) {
     PyErr_Format(PyExc_ValueError,

@@ -40,7 +40,7 @@ void correlate(const T *d, long map, const T *x, long row, long n, T *sums, long
 // record has several words.
 template <typename T> int gradient_points(const Shape &s) {
   const long N = Simd<T>::N, vectors = s.fh * divide_up(s.fw * s.channels, N);
-  if (s.maps * s.channels * s.fh > 1024 || s.words() > 1) return 1;
+  if (s.maps * s.channels * s.fh > 1024 || s.words > 1) return 1;
   return cheapest_points(s, s.ph * s.pw * N * (8 + 2 * vectors), 0);
 }
 

@@ -33,8 +33,7 @@ struct Shape {
   long oh, ow;                           // unpooled map: oh = height - fh + 1
   long ph, pw;                           // pooled map: ph = oh / wh
   long rows, columns;                    // of an unpooled map: windows end where they do
-  // 32-bit words of a window's record
-  long words() const { return divide_up(wh * ww, 32); }
+  long words;                            // of 32 bits, of a window's record
 };
 
 // ---------------------------------------------------------------- images <-> lanes of a vector
@@ -155,14 +154,15 @@ void multiply_tile(long maps, const T *x0, const T *x1, const long *tap, long ta
 // The largest of a window's values, and bit e set where value e equals it, for some maps.  As in
 // Theano's Pool, a NaN stays if it comes first and is passed over if it comes later.  Value e is at
 // value[at[e]][map]; ELEMENTS, if it is not 0, is their number.  The elements that a window at the
-// border lacks are at the first one's place, and their bits remain 0.
+// border lacks are at the first one's place, and their bits remain 0, as those of words without
+// elements.
 template <typename T, int ELEMENTS>
-void pool(const T *value, const long *at, long elements, T scale, long maps, T *z,
+void pool(const T *value, const long *at, long elements, long words, T scale, long maps, T *z,
           typename Simd<T>::Int *record, long z_map) {
   typedef typename Simd<T>::Vec V;
   typedef typename Simd<T>::IntVec I;
   const int N = Simd<T>::N;
-  if (ELEMENTS) elements = ELEMENTS;
+  if (ELEMENTS) elements = ELEMENTS, words = 1;
   for (long m = 0; m < maps; m++, value += N) {
     V best = load<V>(value);
     LENET_UNROLL for (long e = 1; e < elements; e++) {
@@ -170,7 +170,7 @@ void pool(const T *value, const long *at, long elements, T scale, long maps, T *
       best = v > best ? v : best;
     }
     store(z + m * z_map, best * scale);
-    for (long first = 0; record && first < elements; first += 32, record += z_map) {
+    for (long first = 0; record && first < 32 * words; first += 32, record += z_map) {
       I mask = I();
       LENET_UNROLL for (long e = first; e < smaller(elements, first + 32); e++) {
         const uint32_t bit = e == 0 || at[e] ? uint32_t(1) << (e - first) : 0;
@@ -275,7 +275,7 @@ template <typename T, typename R> struct Forward {
   // Lanes are images image ...; maps are those of tiles from ... to - 1.  False if there is not
   // enough memory, or if an image is not finite, which a transform would spread.
   bool run(const T *x, T *z, R *record, long image, long from, long to) const {
-    const long lanes = smaller(N, s.images - image), size = band * s.pw, words = s.words();
+    const long lanes = smaller(N, s.images - image), size = band * s.pw, words = s.words;
     const long P = transform.points, values_size = positions * LENET_TILE * N;
     T *rows, *points, *products, *sums, *pooled;
     Int *masks;
@@ -304,9 +304,9 @@ template <typename T, typename R> struct Forward {
             transform.out(products, positions * maps * N, positions, maps, transform.outputs, sums);
           const T *const values = P == 1 ? products : sums;
           for (long px = 0; px < s.pw; px++)
-            (s.wh * s.ww == 4 ? pool<T, 4> : pool<T, 0>)(
+            (s.wh * s.ww == 4 && words == 1 ? pool<T, 4> : pool<T, 0>)(
                 values + px * s.ww * maps * N,
-                element[y0 + i / s.pw == s.ph - 1][px == s.pw - 1], s.wh * s.ww,
+                element[y0 + i / s.pw == s.ph - 1][px == s.pw - 1], s.wh * s.ww, words,
                 1 / transform.scale, maps, pooled + (i + px) * N,
                 record ? masks + (i + px) * N : 0, size * N);
         }

@@ -113,7 +113,7 @@ template <typename T, typename R> struct ByHits {
     const long filter = padded, pixel = BY_MAP ? s.channels : 1;
     const long row = BY_MAP ? s.width * pixel : s.ow;
     for (long e = 0; e < s.wh * s.ww; e++) element[e] = e / s.ww * row + e % s.ww * pixel;
-    const long words = s.words(), area = s.ph * s.pw;
+    const long words = s.words, area = s.ph * s.pw;
     for (long m = 0; m < s.maps; m++)
       for (long py = 0; py < s.ph; py++)
         for (long px = 0; px < s.pw; px++) {
@@ -164,7 +164,7 @@ template <typename T, typename R> struct ByHits {
         if (y >= s.rows || p % s.ow >= s.columns) continue;  // in no window and under no filter
         const long at_z = y / s.wh * s.pw + px, area = s.ph * s.pw;
         const T g = y / s.wh < s.ph && px < s.pw &&
-                            record[(m * s.words() + e / 32) * area + at_z] >> e % 32 & 1
+                            record[(m * s.words + e / 32) * area + at_z] >> e % 32 & 1
                         ? gz[m * area + at_z]
                         : T(0);
         for (long ky = 0; ky < s.fh; ky++) {
@@ -202,7 +202,7 @@ template <typename T, typename R> struct ByHits {
       for (long i = first; i < smaller(to, first + together); i++) {
         T *const image = images + (i - first) * size;
         const T *const own_gz = gz + i * pooled;
-        const R *const own_record = record + i * pooled * s.words();
+        const R *const own_record = record + i * pooled * s.words;
         const bool exactly = !all_finite(own_gz, pooled) || (gx && !finite) ||
                              (gw && !all_finite(x + i * size, size));
         const long side = smaller(pixels, s.channels);

@@ -44,7 +44,7 @@ template <typename T>
 Results<T> kernels(const Shape &s, const vector<T> &x, const vector<T> &w, const vector<T> &gz,
                    bool flip, int threads) {
   Results<T> r;
-  vector<uint32_t> record(gz.size() * s.words());
+  vector<uint32_t> record(gz.size() * s.words);
   r.z.resize(gz.size());
   r.gw = r.only_gw = vector<T>(w.size());
   r.gx = r.only_gx = vector<T>(x.size());
@@ -120,6 +120,7 @@ template <typename T> bool check_convpool(double tolerance) {
     s.rows = random_int(kept ? 1 : s.wh, s.wh + 9), s.columns = random_int(kept ? 1 : s.ww, 12);
     s.ph = (s.rows + kept * (s.wh - 1)) / s.wh, s.pw = (s.columns + kept * (s.ww - 1)) / s.ww;
     s.oh = lenet::larger(s.rows, s.ph * s.wh), s.ow = lenet::larger(s.columns, s.pw * s.ww);
+    s.words = lenet::divide_up(s.wh * s.ww, 32) + kept;
     s.height = s.oh + s.fh - 1, s.width = s.ow + s.fw - 1;
     const vector<T> x = random_values<T>(s.images * s.channels * s.height * s.width);
     const vector<T> w = random_values<T>(s.maps * s.channels * s.fh * s.fw);

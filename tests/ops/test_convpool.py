@@ -110,7 +110,7 @@ def draw_arguments(rng, xs, ws, window, dtype, kept=False):
     return [draw_distinct(rng, shape, dtype) for shape in (xs, ws, zs)]
 
 
-WINDOWS = {"float32": [(r, c) for r in range(1, 5) for c in range(1, 5)] + [(5, 7)],
+WINDOWS = {"float32": [(r, c) for r in range(1, 5) for c in range(1, 5)] + [(5, 7), (50, 3)],
            "float64": [(r, c) for r in range(1, 5) for c in range(1, 5) if r * c <= 8]}
 
 
