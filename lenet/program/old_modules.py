@@ -103,11 +103,16 @@ def make_string_io():
 
 
 def make_builtin():
-    import builtins
-
     from lenet.program import python2
 
-    return copy_module(builtins, **python2.BUILTINS)
+    class Module(types.ModuleType):
+        def __setattr__(self, name, value):  # a name for all modules of the program
+            super().__setattr__(name, value)
+            python2.BUILTINS[name] = value
+
+    module = Module("__builtin__")
+    vars(module).update(python2.BUILTINS)
+    return module
 
 
 CHANGED = {

@@ -75,6 +75,7 @@ def run(source, path="program.py"):
      "print cPickle.loads('I3\\n.'), StringIO.StringIO('text').read(), urllib.quote('a b'),\n"
      "print ConfigParser.__name__ != '', urllib2.URLError.__name__, __builtin__.xrange(2)[1]",
      "3 text a%20b True URLError 1\n"),
+    ("import __builtin__\n__builtin__.new = 5\nprint new", "5\n"),
     ("import sys\nreload(sys)\nsys.setdefaultencoding('utf-8')\nprint sys.maxint > 0", "True\n"),
     ("import types\nprint type('a') == types.StringType, isinstance(1, types.IntType)",
      "True True\n"),
