@@ -56,7 +56,8 @@ NAMES = {
             PINF=inf NaN=nan NAN=nan rank=ndim typeDict=sctypeDict ndfromtxt=genfromtxt"""),
         **move(OLD_NUMPY, """
             array asarray asanyarray vstack hstack dstack column_stack concatenate
-            asscalar asfarray cast deprecate disp fastCopyAndTranspose find_common_type in1d
+            asscalar asfarray cast deprecate disp fastCopyAndTranspose find_common_type
+            fromstring in1d
             issctype issubclass_ issubsctype maximum_sctype msort nbytes obj2sctype recfromcsv
             recfromtxt sctype2char sctypes MachAr MAXDIMS NINF NZERO PZERO"""),
         **move("numpy.exceptions.", "AxisError ComplexWarning RankWarning TooHardError "

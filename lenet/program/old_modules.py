@@ -5,6 +5,8 @@ import importlib.util
 import io
 import types
 
+from lenet.program import binary
+
 
 def copy_module(original, **names):
     """A copy of a module with other values for some of its names."""
@@ -36,6 +38,9 @@ def make_pickle():
         def __init__(self, file, **options):
             super().__init__(as_bytes(file), **dict({"encoding": "latin1"}, **options))
 
+        def load(self):
+            return super().load()  # the caller of the file's methods is not the program
+
     def loads(data, **options):
         data = data.encode("latin1") if isinstance(data, str) else data
         return Unpickler(io.BytesIO(data), **options).load()
@@ -52,6 +57,17 @@ def make_pickle():
 def as_bytes(file):
     """The binary file below a text file."""
     return file.buffer if isinstance(file, io.TextIOWrapper) else file
+
+
+def make_csv():
+    """``csv``, which also reads files that were opened as binary."""
+    import csv
+
+    def take_bytes(read):
+        return lambda lines, *arguments, **options: read(
+            map(binary.as_text, lines), *arguments, **options)
+
+    return copy_module(csv, reader=take_bytes(csv.reader), DictReader=take_bytes(csv.DictReader))
 
 
 def make_urllib(name="urllib"):
@@ -120,6 +136,7 @@ CHANGED = {
     "StringIO": make_string_io,
     "cPickle": make_pickle,
     "cStringIO": make_string_io,
+    "csv": make_csv,
     "operator": make_operator,
     "pickle": make_pickle,
     "random": make_random,

@@ -73,6 +73,14 @@ def fastCopyAndTranspose(a):
     return numpy.asarray(a).T.copy()
 
 
+def fromstring(string, dtype=float, count=-1, sep="", **options):
+    """An array from bytes, or from a text with separators."""
+    if sep:
+        return numpy.fromstring(string, dtype, count, sep=sep, **options)
+    data = string.encode("latin1") if isinstance(string, str) else string
+    return numpy.frombuffer(data, dtype, count, **options).copy()
+
+
 def in1d(ar1, ar2, *args, **options):
     """For each element of ``ar1``, in a vector, whether it is in ``ar2``."""
     return numpy.isin(numpy.ravel(ar1), ar2, *args, **options)

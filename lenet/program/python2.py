@@ -13,7 +13,7 @@ import itertools
 import os
 import sys
 
-from lenet.program import old_modules, past
+from lenet.program import binary, old_modules, past
 
 # --- operators and statements ---------------------------------------------------------------
 
@@ -152,6 +152,7 @@ ATTRIBUTES = {
     "next": (collections.abc.Iterator, False, lambda owner: owner.__next__),
     "translate": (str, True, lambda owner: functools.partial(translate, owner)),
     "decode": (str, False, lambda owner: lambda *encoding: owner),
+    "join": (str, True, lambda owner: lambda values: owner.join(map(binary.as_text, values))),
     "message": (BaseException, False,
                 lambda owner: owner.args[0] if len(owner.args) == 1 else ""),
 }
@@ -218,7 +219,7 @@ def open_then(name, mode="r", *arguments, **options):
     """Python 2's ``open``: a text may have any bytes, and a file that is no text is binary."""
     mode = mode.replace("U", "") or "r"
     if "b" in mode or mode[0] == "r" and is_binary(name):
-        return open(name, mode.replace("b", "") + "b", *arguments, **options)
+        return binary.open_binary(name, mode.replace("b", "") + "b", *arguments, **options)
     return open(name, mode, *arguments, **dict({"errors": "surrogateescape"}, **options))
 
 

@@ -199,3 +199,33 @@ def test_files_that_are_no_text(tmp_path):
     assert list(numpy.load(names["binary"])) == list(array)
     assert names["text"].read().startswith("caf") and names["is_file"]
     assert names["loaded"] == [1, "a"] and names["python2"] == "é"
+
+
+def test_binary_files_hold_strings(tmp_path, capsys):
+    (tmp_path / "x.bin").write_bytes(b"2 vectors\nab " + numpy.float32([1, 2]).tobytes())
+    run(f"""
+        import cPickle, csv, numpy, os, struct
+        os.chdir({str(tmp_path)!r})
+        with open('lines', 'wb') as f:
+            f.write('a, 1\\n')
+            print >>f, 'b c,', 2
+        for line in open('lines', 'rb'): print line.split(',')[1].strip(), len(line)
+        print [row[1] for row in csv.reader(open('lines', 'rb'))]
+        print ' '.join(open('lines', 'rb').readlines()[1:]),
+        f = open('x.bin', 'rb')
+        print map(len, f.readline().split()),
+        word = []
+        while True:
+            one = f.read(1)
+            if one == ' ': break
+            word.append(one)
+        data = f.read()
+        print {{'ab': 'found'}}[''.join(word)], numpy.fromstring(data, 'float32'),
+        print struct.unpack('<2f', data), ord(data[3]), data.find('@'), data == data[:4] + data[4:]
+        print '%s' % open('lines', 'rb').read(3).upper(), 'a' in open('lines', 'rb').read()
+        cPickle.dump({{'a': 1}}, open('x.pkl', 'wb'))
+        print cPickle.Unpickler(open('x.pkl', 'rb')).load()
+        """)
+    assert capsys.readouterr().out == (
+        "1 5\n2 7\n[' 1', ' 2']\nb c, 2\n[1, 7] found [1. 2.] (1.0, 2.0) 63 7 True\n"
+        "A,  True\n{'a': 1}\n")
