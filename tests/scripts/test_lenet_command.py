@@ -107,7 +107,7 @@ def test_a_wheel_holds_what_a_clone_holds(wheel):
                 if not file.endswith((".pyc", ".png")) and not path.startswith(FOR_A_CLONE):
                     assert (inside / path).exists(), path
     assert not (wheel / "tests").exists()
-    assert (wheel / "lenet-theano.pth").read_text().startswith("import os, sys; exec(")
+    assert (wheel / "lenet-theano.pth").read_text().startswith("import sys; exec(")
 
 
 @needs_setuptools
