@@ -82,7 +82,7 @@ setup(
         # Earlier versions rotate a TIFF as its tag says, but keep the tag.
         "pillow>=10.1",
         "matplotlib>=3.5",
-        "fissix>=24.4",
+        "fissix>=24.4.24",
         "pooch>=1.6",
         "safetensors>=0.4",
         "tqdm>=4.66",
