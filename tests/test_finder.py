@@ -21,6 +21,13 @@ def test_finding_imports_nothing():
           "print(set(sys.modules) - before)\n", "set()\n")
 
 
+def test_a_training_imports_what_it_needs():
+    check("import sys, lenet.convolutional_mlp\n"
+          "print([name for name in ('PIL', 'fissix', 'matplotlib', 'pygpu', 'scipy.signal',\n"
+          "                         'scipy.stats', 'tarfile', 'theano.gpuarray')\n"
+          "       if name in sys.modules])", "[]\n")
+
+
 def test_modules_are_reloaded():
     check("import lenet, importlib, theano\n"
           "for module in theano, lenet, theano:\n"

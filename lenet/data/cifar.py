@@ -8,7 +8,6 @@ or two (CIFAR-100: the superclass first) come before it.
 import io
 import os
 import re
-import tarfile
 
 import numpy
 
@@ -44,6 +43,8 @@ def read_folder(folder, names):
 
 def read_tar(path):
     """The set in an archive, which is not unpacked."""
+    import tarfile  # slow to import
+
     contents = {}
     with refuse_damage(path), tarfile.open(path) as archive:
         for member in archive:

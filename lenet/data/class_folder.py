@@ -14,7 +14,7 @@ import numpy
 from PIL import Image
 
 from lenet.data.arrays import SEED, Found
-from lenet.data.files import make_read_error
+from lenet.data.files import list_names
 from lenet.data.lazy import LazyImages
 from lenet.data.pictures import read_picture, read_shape, refusal
 from lenet.errors import DataError
@@ -127,21 +127,6 @@ def list_classes(folder):
             raise DataError(f"{folder}: a subfolder named {name!a}; rename it to something "
                             "printable")
     return sorted(names, key=lambda name: (pad_numbers(name), name))
-
-
-def list_names(folder):
-    """The names of the subfolders and of the files in a folder, but for those that are hidden, that
-    macOS adds to archives, or that are empty files."""
-    try:
-        with os.scandir(folder) as entries:
-            entries = [entry for entry in entries
-                       if not entry.name.startswith(".") and entry.name != "__MACOSX"]
-            return ([entry.name for entry in entries if entry.is_dir()],
-                    [entry.name for entry in entries if not entry.is_dir()
-                     and (entry.is_symlink() or entry.stat().st_size)])
-    except OSError as error:
-        raise make_read_error(
-            folder, error, "expected a folder with one subfolder per class") from None
 
 
 def pad_numbers(name):

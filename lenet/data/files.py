@@ -1,4 +1,5 @@
-"""Write files so that a crash at any instant leaves the old or the new one, never half of one.
+"""List and open files, and write them so that a crash at any instant leaves the old or the new one,
+never half of one.
 
 A folder cannot be replaced in one step: a crash between the two that it takes leaves the old and
 the new one whole, under other names.
@@ -26,6 +27,21 @@ def open_unpacked(path):
     with open(path, "rb") as file:
         is_compressed = file.read(2) == GZIP
     return (gzip.open if is_compressed else open)(path, "rb")
+
+
+def list_names(folder):
+    """The names of the subfolders and of the files in a folder, but for those that are hidden, that
+    macOS adds to archives, or that are empty files."""
+    try:
+        with os.scandir(folder) as entries:
+            entries = [entry for entry in entries
+                       if not entry.name.startswith(".") and entry.name != "__MACOSX"]
+            return ([entry.name for entry in entries if entry.is_dir()],
+                    [entry.name for entry in entries if not entry.is_dir()
+                     and (entry.is_symlink() or entry.stat().st_size)])
+    except OSError as error:
+        raise make_read_error(
+            folder, error, "expected a folder with one subfolder per class") from None
 
 
 def make_folder(path, advice="name another folder"):

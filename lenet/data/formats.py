@@ -8,18 +8,9 @@ import os
 import pickle
 import zlib
 
-from lenet.data import (
-    archive,
-    array_folder,
-    cifar,
-    class_folder,
-    idx,
-    plain_pickle,
-    table,
-)
+from lenet.data import archive, array_folder, cifar, idx, plain_pickle, table
 from lenet.data.arrays import PARTS, Found, part_of
-from lenet.data.class_folder import is_picture, list_names
-from lenet.data.files import GZIP, make_read_error, open_unpacked
+from lenet.data.files import GZIP, list_names, make_read_error, open_unpacked
 from lenet.errors import DataError, one_line
 
 HEAD = 512  # bytes that tell the format
@@ -89,6 +80,8 @@ def read_head(path):
 
 def read_folder(folder):
     """Read a data set in a folder, or in the only folder or the only file that is in it."""
+    from lenet.data import class_folder  # Pillow takes 20 MB, and few data sets need it
+
     folders, files = list_names(folder)
     if set(files) & set(array_folder.FILES):
         return array_folder.read(folder)
@@ -108,7 +101,7 @@ def read_folder(folder):
     if len(folders) + len(files) == 1:
         inside = os.path.join(folder, *folders, *files)
         folders_there, files_there = list_names(inside) if folders else ([], files)
-        if folders_there or not all(map(is_picture, files_there)):
+        if folders_there or not all(map(class_folder.is_picture, files_there)):
             return read(inside)
     if folders:
         return class_folder.read(folder)

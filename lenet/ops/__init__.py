@@ -50,9 +50,13 @@ def register():
 
 def uses_gpu():
     """Whether Theano has started an NVIDIA GPU to compile graphs for."""
-    from theano import config, gpuarray
+    from theano import config
 
-    return config.device.startswith("cuda") and gpuarray.pygpu_activated
+    if not config.device.startswith("cuda"):
+        return False
+    from theano import gpuarray  # slow to import
+
+    return gpuarray.pygpu_activated
 
 
 import theano  # noqa: E402,F401  (at the end: where this starts Theano, that calls ``register``)
