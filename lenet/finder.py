@@ -10,6 +10,8 @@ import importlib.machinery
 import os
 import sys
 
+from lenet.theano_start.today.view import find_with
+
 # The rooms that need no Theano, or take it as it is.
 WITHOUT_THEANO = {"__main__", "errors", "finder", "gpu", "installed", "kernel", "lenet", "notebook",
                   "ops", "processors", "program", "theano_start"}
@@ -45,22 +47,10 @@ class Finder:
         if name in SHORT_NAMES:
             return find_short_name(name)
         if name == "theano":
-            return find_theano()
+            return find_with(TheanoLoader, name)
         if name.startswith("lenet.") and name.split(".")[1] not in WITHOUT_THEANO:
-            return find(name, path, OwnLoader)
+            return find_with(OwnLoader, name, path)
         return None
-
-
-def find_theano():
-    return find("theano", None, TheanoLoader)
-
-
-def find(name, path, loader):
-    """A module's spec as Python finds it, but with a loader of ours."""
-    spec = importlib.machinery.PathFinder.find_spec(name, path)
-    if spec is not None and type(spec.loader) is importlib.machinery.SourceFileLoader:
-        spec.loader = loader(name, spec.origin)
-    return spec
 
 
 class TheanoLoader(importlib.machinery.SourceFileLoader):

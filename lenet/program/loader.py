@@ -82,13 +82,11 @@ class Finder:
                    if cls.is_own(entry, name.count("."))]
         if not entries or name.partition(".")[0] in ("lenet", "theano"):
             return None
-        find = importlib.machinery.PathFinder.find_spec
-        spec = find(name, entries)
-        if spec is None or type(spec.loader) is not importlib.machinery.SourceFileLoader or \
-                find(name, path).origin != spec.origin:  # an earlier folder has one, too
+        spec = view.find_with(Loader, name, entries)
+        if spec is None or type(spec.loader) is not Loader:
             return None
-        spec.loader = Loader(name, spec.origin)
-        return spec
+        first = importlib.machinery.PathFinder.find_spec(name, path)
+        return spec if first.origin == spec.origin else None  # an earlier folder has one, too
 
     @classmethod
     def is_own(cls, entry, depth):

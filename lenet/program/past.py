@@ -13,7 +13,7 @@ import sys
 import types
 
 from lenet.program.names import ALIASES, BUILT_IN, NAMES
-from lenet.theano_start.today.view import make_builtins
+from lenet.theano_start.today.view import find_with, make_builtins
 
 # What of NumPy's its ``import *`` did not bring, since Python has it, too
 NOT_STARRED = set(dir(builtins)) - {"all", "any", "divmod", "sum"} | {"long", "unicode"}
@@ -148,10 +148,7 @@ class Finder:
     def find_spec(name, path=None, target=None):
         if name.partition(".")[0] not in PACKAGES:
             return None
-        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
-        if spec is not None and type(spec.loader) is importlib.machinery.SourceFileLoader:
-            spec.loader = Loader(spec.loader.name, spec.loader.path)
-        return spec
+        return find_with(Loader, name, path)
 
 
 def install():

@@ -88,6 +88,14 @@ class Loader(importlib.machinery.SourceFileLoader):
         mend(module)
 
 
+def find_with(loader, name, path=None):
+    """A module's spec as Python finds it, but with a loader of this class for its source."""
+    spec = importlib.machinery.PathFinder.find_spec(name, path)
+    if spec is not None and type(spec.loader) is importlib.machinery.SourceFileLoader:
+        spec.loader = loader(name, spec.origin)
+    return spec
+
+
 def mend(module):
     """Apply the mends to a module."""
     for one in Loader.mends:
@@ -124,10 +132,7 @@ class Finder:
         refusal = explain_refusal(name)
         if refusal:
             raise ImportError(f"{name}: {refusal}", name=name)
-        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
-        if spec is not None and type(spec.loader) is importlib.machinery.SourceFileLoader:
-            spec.loader = Loader(spec.loader.name, spec.loader.path)
-        return spec
+        return find_with(Loader, name, path)
 
 
 def install(mends):
