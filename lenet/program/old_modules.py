@@ -5,14 +5,8 @@ import importlib.util
 import io
 import types
 
-from lenet.program import binary
-
-
-def copy_module(original, **names):
-    """A copy of a module with other values for some of its names."""
-    copy = types.ModuleType(original.__name__, original.__doc__)
-    vars(copy).update(vars(original), **names)
-    return copy
+from lenet.program import binary, old_python
+from lenet.theano_start.today.view import copy_module
 
 
 @functools.lru_cache(None)
@@ -34,16 +28,16 @@ def make_pickle():
     """``pickle``, which reads strings of Python 2, and files that were opened as text."""
     import pickle
 
-    class Unpickler(pickle.Unpickler):
+    class Unpickler(old_python.Unpickler):
         def __init__(self, file, **options):
-            super().__init__(as_bytes(file), **dict({"encoding": "latin1"}, **options))
+            super().__init__(as_bytes(file), **options)
 
         def load(self):
             return super().load()  # the caller of the file's methods is not the program
 
     def loads(data, **options):
         data = data.encode("latin1") if isinstance(data, str) else data
-        return Unpickler(io.BytesIO(data), **options).load()
+        return old_python.loads(data, **options)
 
     return copy_module(
         pickle, Unpickler=Unpickler, loads=loads,

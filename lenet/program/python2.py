@@ -13,7 +13,7 @@ import itertools
 import os
 import sys
 
-from lenet.program import binary, old_modules, past
+from lenet.program import binary, old_modules, old_python, past
 
 # --- operators and statements ---------------------------------------------------------------
 
@@ -120,7 +120,7 @@ def finish_class(cls):
 
 
 def compare_by_sign(signs):
-    return lambda self, other: compare(self.__cmp__(other), 0) in signs
+    return lambda self, other: old_python.cmp(self.__cmp__(other), 0) in signs
 
 
 # --- methods --------------------------------------------------------------------------------
@@ -167,10 +167,6 @@ def get_attribute(owner, name):
 
 
 # --- built-in names -------------------------------------------------------------------------
-
-
-def compare(a, b):
-    return (a > b) - (a < b)
 
 
 def filter_values(function, values):
